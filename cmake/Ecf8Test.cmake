@@ -1,0 +1,31 @@
+include(GoogleTest)
+
+# ecf8_test(NAME SOURCES... [LABEL unit|conformance|golden|e2e] [LINK LIBRARIES...])
+# One GoogleTest program. Its cases appear in ctest one by one, with the label.
+function(ecf8_test name)
+  cmake_parse_arguments(arg "" "LABEL" "LINK" ${ARGN})
+  if(NOT arg_LABEL)
+    set(arg_LABEL unit)
+  endif()
+  add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ecf8_compile ${arg_LINK} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE
+    ECF8_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ECF8_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${arg_LABEL} TIMEOUT 300)
+endfunction()
+
+# ecf8_fuzz_target(NAME SOURCE [LINK LIBRARIES...])
+# SOURCE defines LLVMFuzzerTestOneInput. With ECF8_BUILD_FUZZERS it links libFuzzer; otherwise a small
+# main that replays tests/fuzz/corpus/NAME as the ctest "fuzz_replay.NAME".
+function(ecf8_fuzz_target name source)
+  cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
+  if(ECF8_BUILD_FUZZERS)
+    add_executable(${name} ${source})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${name} ${source} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+    add_test(NAME fuzz_replay.${name} COMMAND ${name} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    set_tests_properties(fuzz_replay.${name} PROPERTIES LABELS fuzz-replay TIMEOUT 300)
+  endif()
+  target_link_libraries(${name} PRIVATE ecf8_compile ${arg_LINK})
+endfunction()

@@ -1,0 +1,43 @@
+#include "decoder/decoders.h"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "absl/types/span.h"
+#include "decoder/decoder_portable.h"
+
+namespace ecf8 {
+namespace {
+
+bool Always() { return true; }
+
+constexpr std::array kDecoders = {
+    DecoderImplementation{"portable", Always, DecodeTileE4M3Portable, DecodeTileE5M2Portable},
+};
+
+const DecoderImplementation& Select() {
+  const char* wanted = std::getenv("ECF8_CPU");
+  if (wanted != nullptr) {
+    for (const DecoderImplementation& decoder : kDecoders) {
+      if (decoder.name == wanted && decoder.supported()) return decoder;
+    }
+    std::fprintf(stderr, "ecf8: ECF8_CPU=%s is unknown or not supported here; ignored\n", wanted);
+  }
+  for (const DecoderImplementation& decoder : kDecoders) {
+    if (decoder.supported()) return decoder;
+  }
+  return kDecoders.back();
+}
+
+}  // namespace
+
+absl::Span<const DecoderImplementation> AllDecoders() { return kDecoders; }
+
+const DecoderImplementation& SelectedDecoder() {
+  static const DecoderImplementation& selected = Select();
+  return selected;
+}
+
+}  // namespace ecf8

@@ -1,0 +1,94 @@
+#include "decoder/group.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "absl/types/span.h"
+#include "decoder/code_table.h"
+#include "decoder/endian.h"
+#include "decoder/format.h"
+#include "decoder/fp8.h"
+
+namespace ecf8 {
+namespace {
+
+template <Codec kCodec>
+void SplitWholeGroup(const uint8_t* weights, GroupSymbols* symbols, uint8_t* raw) {
+  using Traits = Fp8Traits<kCodec>;
+  for (size_t lane = 0; lane < kLaneCount; ++lane) {
+    const uint8_t* lane_weights = weights + lane * kLaneWeights;
+    const LaneWeights w = {LoadLe64(lane_weights), LoadLe64(lane_weights + 8)};
+    const LaneExponents exponents = Traits::Exponents(w);
+    std::array<uint8_t, 8> low;
+    std::array<uint8_t, 8> high;
+    StoreLe64(low.data(), exponents.low);
+    StoreLe64(high.data(), exponents.high);
+    for (size_t j = 0; j < kLaneSymbols; ++j) {
+      (*symbols)[lane * kLaneSymbols + j] =
+          static_cast<uint16_t>(low[j] | (high[j] << Traits::kExponentBits));
+    }
+    if (raw != nullptr) {
+      std::array<uint8_t, 8> bytes;
+      StoreLe64(bytes.data(), Traits::Raw(w));
+      std::memcpy(raw + lane * Traits::kLaneRawBytes, bytes.data(), Traits::kLaneRawBytes);
+    }
+  }
+}
+
+}  // namespace
+
+void SplitGroup(Codec codec, absl::Span<const uint8_t> weights, GroupSymbols* symbols,
+                uint8_t* raw) {
+  assert(!weights.empty() && weights.size() <= kGroupWeights);
+  const uint8_t* whole = weights.data();
+  std::array<uint8_t, kGroupWeights> filled;
+  if (weights.size() < kGroupWeights) {
+    std::fill(std::copy(weights.begin(), weights.end(), filled.begin()), filled.end(),
+              weights.back());
+    whole = filled.data();
+  }
+  if (codec == Codec::kE4M3) {
+    SplitWholeGroup<Codec::kE4M3>(whole, symbols, raw);
+  } else {
+    SplitWholeGroup<Codec::kE5M2>(whole, symbols, raw);
+  }
+}
+
+GroupCosts::GroupCosts(size_t symbol_count) : bits_(symbol_count) {
+  for (Sums& bits : bits_) bits.fill(kAbsent);
+}
+
+void GroupCosts::SetTable(size_t table, const CodeTable& code, uint16_t absent) {
+  for (size_t symbol = 0; symbol < bits_.size(); ++symbol) {
+    bits_[symbol][table] =
+        code.contains(symbol) ? static_cast<uint16_t>(code.bits(symbol)) : absent;
+  }
+}
+
+GroupCosts::Sums GroupCosts::Sum(const uint16_t* symbols) const {
+  // Two accumulators, so that the additions of neighbouring symbols do not wait for each other.
+  Sums even{};
+  Sums odd{};
+  for (size_t i = 0; i < kGroupSymbols; i += 2) {
+    const Sums& a = bits_[symbols[i]];
+    const Sums& b = bits_[symbols[i + 1]];
+    for (size_t table = 0; table < kMaxTables; ++table) {
+      even[table] = static_cast<uint16_t>(even[table] + a[table]);
+      odd[table] = static_cast<uint16_t>(odd[table] + b[table]);
+    }
+  }
+  for (size_t table = 0; table < kMaxTables; ++table) {
+    even[table] = static_cast<uint16_t>(even[table] + odd[table]);
+  }
+  return even;
+}
+
+size_t GroupCosts::Cheapest(const Sums& sums) {
+  return static_cast<size_t>(std::min_element(sums.begin(), sums.end()) - sums.begin());
+}
+
+}  // namespace ecf8

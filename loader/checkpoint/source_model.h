@@ -1,0 +1,57 @@
+// A plain model as people have it: a Hugging Face directory, or one .safetensors file.
+#ifndef ECF8_LOADER_CHECKPOINT_SOURCE_MODEL_H_
+#define ECF8_LOADER_CHECKPOINT_SOURCE_MODEL_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "loader/base/file.h"
+#include "loader/checkpoint/safetensors.h"
+
+namespace ecf8 {
+
+struct SourceShard {
+  std::string path;  // relative to the directory
+  File file;
+  FileIdentity identity;  // when it was opened
+  SafetensorsHeader header;
+};
+
+// A tensor of the model, by shard and place in that shard's header.
+struct TensorRef {
+  uint32_t shard = 0;
+  uint32_t tensor = 0;
+};
+
+struct SourceModel {
+  std::string directory;                   // absolute; of a single file: its parent
+  bool is_single_file = false;             // then there are no other files
+  std::vector<SourceShard> shards;         // in order of name
+  std::string index_path;                  // "model.safetensors.index.json", or empty
+  bool has_config = false;                 // config.json
+  std::vector<std::string> other_paths;    // every other regular file, relative, sorted, '/' between
+                                           // components; config.json and the index are not among them
+
+  const SafetensorsTensor& tensor(TensorRef ref) const {
+    return shards[ref.shard].header.tensors[ref.tensor];
+  }
+};
+
+// Opens every shard and parses its header. The shards are those that `*.safetensors.index.json` lists,
+// or else all *.safetensors of the directory itself (not of subdirectories). Symbolic links to files are
+// followed (the hub's cache is made of them); links to directories and special files are errors.
+// Errors: NOT_FOUND (a shard of the index is missing; nothing to compress), INVALID_ARGUMENT (a bad
+// header, a name in two shards, a tensor that the index puts elsewhere, a shard name with '/' or '..',
+// a name that begins with "__ecf8__", a model that is already compressed), FAILED_PRECONDITION, ...;
+// each names the file and, where there is one, the tensor.
+absl::StatusOr<SourceModel> OpenSourceModel(const std::string& path);
+
+// FAILED_PRECONDITION naming the first shard that is no longer what it was when it was opened.
+absl::Status CheckSourceUnchanged(const SourceModel& model);
+
+}  // namespace ecf8
+
+#endif  // ECF8_LOADER_CHECKPOINT_SOURCE_MODEL_H_

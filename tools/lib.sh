@@ -1,0 +1,41 @@
+# Sourced by the scripts of this directory: what they all say and do alike. Needs `name` set to the
+# script's own name, and bash with `set -euo pipefail`.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '%s: %s\n' "$name" "$*" >&2; }
+
+# die SENTENCE...: what is wrong and what to do about it.
+die() {
+  printf '%s: error: %s\n' "$name" "$*" >&2
+  exit 1
+}
+
+# quietly LOG COMMAND...: runs the command with its output in LOG; shows the end of it on failure.
+quietly() {
+  local log=$1
+  shift
+  mkdir -p "$(dirname "$log")"
+  if ! "$@" >"$log" 2>&1; then
+    tail -n 30 "$log" >&2
+    die "'$*' failed; the whole output is in $log"
+  fi
+}
+
+# install_packages PACKAGE...: installs the Debian packages that are missing.
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed$' ||
+      missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  command -v apt-get >/dev/null ||
+    die "these Debian 12 packages are needed, and there is no apt-get: ${missing[*]}"
+  [ "$(id -u)" -eq 0 ] ||
+    die "run as root, or first: sudo apt-get install --no-install-recommends ${missing[*]}"
+  say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+  quietly "$root/build/logs/apt-update.log" apt-get update
+  quietly "$root/build/logs/apt-install.log" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y --no-install-recommends "${missing[@]}"
+}
