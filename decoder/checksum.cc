@@ -4,6 +4,9 @@
 #include <memory>
 
 #include "absl/types/span.h"
+
+// XXH3_state_t is complete only so; the library is dynamic all the same, its layout frozen in 0.8.
+#define XXH_STATIC_LINKING_ONLY
 #include "xxhash.h"
 
 namespace ecf8 {

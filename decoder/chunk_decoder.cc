@@ -50,8 +50,8 @@ absl::Status CheckRequest(const ChunkView& chunk, const TableSet* tables, size_t
 
 absl::Status CopyRaw(const ChunkView& chunk, size_t first_tile, absl::Span<uint8_t> out) {
   if (chunk.stored.size() != chunk.weights) {
-    return absl::DataLossError(absl::StrCat("raw chunk of ", chunk.stored.size(),
-                                            " bytes, must have ", chunk.weights));
+    return absl::DataLossError(
+        absl::StrCat("raw chunk of ", chunk.stored.size(), " bytes, must have ", chunk.weights));
   }
   if (!out.empty()) {
     std::memcpy(out.data(), chunk.stored.data() + first_tile * kTileWeights, out.size());
@@ -95,8 +95,7 @@ absl::Status DecodeTilesWith(const DecoderImplementation& decoder, const ChunkVi
   ECF8_RETURN_IF_ERROR(CheckRequest(chunk, tables, first_tile, tile_count, out.size()));
   if (IsRaw(chunk)) return CopyRaw(chunk, first_tile, out);
   const ChunkLayout layout(chunk.codec, chunk.weights);
-  ECF8_RETURN_IF_ERROR(
-      ValidateCodedTiles(chunk, layout, tables->size(), first_tile, tile_count));
+  ECF8_RETURN_IF_ERROR(ValidateCodedTiles(chunk, layout, tables->size(), first_tile, tile_count));
   const TileDecoder decode =
       chunk.codec == Codec::kE4M3 ? decoder.decode_e4m3 : decoder.decode_e5m2;
   const uint8_t* stored = chunk.stored.data();
@@ -107,6 +106,7 @@ absl::Status DecodeTilesWith(const DecoderImplementation& decoder, const ChunkVi
             .table_nibbles = stored + layout.tables_begin + tile * kTileGroups / 2,
             .raw = raw + tile * kTileGroups * GroupRawBytes(chunk.codec),
             .luts = tables->luts(),
+            .codes = tables->codes(),
             .out = out.data() + (tile - first_tile) * kTileWeights,
             .weights = std::min(chunk.weights - tile * kTileWeights, kTileWeights)});
   }

@@ -113,6 +113,8 @@ TableSet::TableSet(Codec codec, std::vector<CodeTable> tables)
     : codec_(codec), tables_(std::move(tables)) {
   assert(!tables_.empty() && tables_.size() <= kMaxTables);
   FillLuts();
+  codes_.reserve(tables_.size());
+  for (const CodeTable& table : tables_) codes_.emplace_back(codec_, table);
 }
 
 TableSet::TableSet(const TableSet& other) : TableSet(other.codec_, other.tables_) {}

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "decoder/canonical_code.h"
 #include "decoder/format.h"
 
 namespace ecf8 {
@@ -73,6 +74,9 @@ class TableSet {
   // bounds.
   const uint16_t* luts() const { return luts_.data() + lut_shift_; }
 
+  // The same codes for SIMD decoders: size() of them.
+  const CanonicalCode* codes() const { return codes_.data(); }
+
   TableSet(const TableSet& other);
   TableSet& operator=(const TableSet& other);
   TableSet(TableSet&&) noexcept = default;
@@ -85,6 +89,7 @@ class TableSet {
   Codec codec_;
   std::vector<CodeTable> tables_;
   std::vector<uint16_t> luts_;
+  std::vector<CanonicalCode> codes_;
   size_t lut_shift_ = 0;  // entries before the first 64-byte boundary in luts_
 };
 

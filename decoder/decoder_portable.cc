@@ -1,6 +1,5 @@
 #include "decoder/decoder_portable.h"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,51 +9,17 @@
 #include "decoder/endian.h"
 #include "decoder/format.h"
 #include "decoder/fp8.h"
-#include "decoder/lockstep.h"
-#include "decoder/word_reader.h"
+#include "decoder/tile_groups.h"
 
 namespace ecf8 {
 namespace {
 
-using Windows = std::array<LaneWindow, kLaneCount>;
-// The group's symbols: symbol j of lane l at l * kLaneSymbols + j.
-template <typename Symbol>
-using Symbols = std::array<Symbol, kGroupSymbols>;
-
-void StartWindows(WordReader* words, Windows* windows) {
-  words->Prepare();
-  const uint8_t* p = words->position();
-  for (size_t lane = 0; lane < kLaneCount; ++lane) {
-    (*windows)[lane] = StartWindow(LoadLe16(p + 2 * lane), LoadLe16(p + 2 * (kLaneCount + lane)));
-  }
-  words->set_position(p + 4 * kLaneCount);
-}
-
-template <typename Symbol, int kSymbolShift>
-const uint8_t* DecodeSymbols(const uint16_t* lut, const uint8_t* p, Windows* windows,
-                             Symbols<Symbol>* symbols) {
-  Windows local = *windows;
-  for (size_t j = 0; j < kLaneSymbols; ++j) {
-    for (size_t lane = 0; lane < kLaneCount; ++lane) {
-      LaneWindow window = local[lane];
-      const uint32_t entry = TakeSymbol(window, lut);
-      (*symbols)[lane * kLaneSymbols + j] = static_cast<Symbol>(entry >> kSymbolShift);
-      const bool take = NeedsWord(window);
-      Refill(window, LoadLe16(p), take);
-      p += take ? 2 : 0;
-      local[lane] = window;
-    }
-  }
-  *windows = local;
-  return p;
-}
-
-LaneExponents Exponents(const uint8_t* symbols) {
+LaneExponents ExponentsOf(const uint8_t* symbols) {
   const uint64_t pairs = LoadLe64(symbols);
   return {pairs & 0x0F0F0F0F0F0F0F0FULL, (pairs >> 4) & 0x0F0F0F0F0F0F0F0FULL};
 }
 
-LaneExponents Exponents(const uint16_t* symbols) {
+LaneExponents ExponentsOf(const uint16_t* symbols) {
   LaneExponents exponents = {0, 0};
   for (size_t j = 0; j < kLaneSymbols; ++j) {
     exponents.low |= uint64_t{symbols[j] & 31u} << (8 * j);
@@ -63,46 +28,118 @@ LaneExponents Exponents(const uint16_t* symbols) {
   return exponents;
 }
 
-template <Codec kCodec, typename Symbol>
-void MergeGroup(const Symbols<Symbol>& symbols, const uint8_t* raw, uint8_t* out) {
-  using Traits = Fp8Traits<kCodec>;
-  for (size_t lane = 0; lane < kLaneCount; ++lane) {
-    std::array<uint8_t, 8> bytes{};
-    std::memcpy(bytes.data(), raw + lane * Traits::kLaneRawBytes, Traits::kLaneRawBytes);
-    const LaneWeights weights =
-        Traits::Merge(Exponents(&symbols[lane * kLaneSymbols]), LoadLe64(bytes.data()));
-    StoreLe64(out + lane * kLaneWeights, weights.low);
-    StoreLe64(out + lane * kLaneWeights + 8, weights.high);
-  }
+using LaneWords = std::array<uint16_t, kLaneCount>;
+
+// The low and the high half of a product. Compilers know the pattern.
+constexpr uint16_t MulLow(uint16_t a, uint16_t b) {
+  return static_cast<uint16_t>(uint32_t{a} * b);
+}
+constexpr uint16_t MulHigh(uint16_t a, uint16_t b) {
+  return static_cast<uint16_t>((uint32_t{a} * b) >> 16);
 }
 
-template <Codec kCodec, typename Symbol>
-void DecodeTile(const TileJob& job) {
-  using Traits = Fp8Traits<kCodec>;
-  WordReader words(job.words, job.readable_end);
-  Windows windows;
-  StartWindows(&words, &windows);
-  for (size_t group = 0; group * kGroupWeights < job.weights; ++group) {
-    const size_t table = (job.table_nibbles[group / 2] >> (group % 2 * 4)) & 15;
-    words.Prepare();
-    Symbols<Symbol> symbols;
-    words.set_position(DecodeSymbols<Symbol, Traits::kSymbolShift>(
-        job.luts + table * kLutEntries, words.position(), &windows, &symbols));
-    const uint8_t* raw = job.raw + group * Traits::kGroupRawBytes;
-    const size_t weights = std::min(job.weights - group * kGroupWeights, kGroupWeights);
-    if (weights == kGroupWeights) {
-      MergeGroup<kCodec>(symbols, raw, job.out + group * kGroupWeights);
-    } else {
-      std::array<uint8_t, kGroupWeights> last;
-      MergeGroup<kCodec>(symbols, raw, last.data());
-      std::memcpy(job.out + group * kGroupWeights, last.data(), weights);
+// 2^n for n below 16.
+constexpr uint16_t PowerOfTwo(uint16_t n) {
+  const auto low = static_cast<uint16_t>((1 + (n & 1)) * (1 + 3 * ((n >> 1) & 1)));
+  const auto high = static_cast<uint16_t>((1 + 15 * ((n >> 2) & 1)) * (1 + 255 * ((n >> 3) & 1)));
+  return MulLow(low, high);
+}
+
+// All lanes, in loops of a few simple operations on 16-bit words that compilers vectorise, with
+// what only scalar code can do in loops of its own. Instead of shifting its window, a lane keeps the
+// two words that the window lies in and how many bits of the first (0 to 15) it has used; as a power
+// of two, since the simplest vector units shift different words by different counts only through
+// multiplication.
+class Lanes {
+ public:
+  const uint8_t* Start(const uint8_t* words) {
+    std::memcpy(first_.data(), words, sizeof(first_));
+    std::memcpy(second_.data(), words + sizeof(first_), sizeof(second_));
+    power_.fill(1);
+    return words + 2 * sizeof(first_);
+  }
+
+  // The next 12 bits of every lane.
+  void Indices(LaneWords* indices) const {
+    for (size_t l = 0; l < kLaneCount; ++l) {
+      const uint32_t window = MulLow(first_[l], power_[l]) | MulHigh(second_[l], power_[l]);
+      (*indices)[l] = static_cast<uint16_t>(window >> (16 - kMaxCodeLength));
     }
   }
-}
+
+  // Takes the bits that the look-up entries say, and words for lanes that have used up one.
+  const uint8_t* Take(const LaneWords& entries, const uint8_t* words) {
+    LaneWords need;
+    for (size_t l = 0; l < kLaneCount; ++l) {
+      const uint16_t length = PowerOfTwo(entries[l] & 15);
+      const uint16_t low = MulLow(power_[l], length);
+      power_[l] = static_cast<uint16_t>(low | MulHigh(power_[l], length));
+      need[l] = low == 0 ? 0xFFFF : 0;
+    }
+    LaneWords next;
+    for (size_t l = 0; l < kLaneCount; ++l) {
+      next[l] = LoadLe16(words);
+      words += need[l] & 2;
+    }
+    for (size_t l = 0; l < kLaneCount; ++l) {
+      first_[l] = static_cast<uint16_t>((second_[l] & need[l]) | (first_[l] & ~need[l]));
+      second_[l] = static_cast<uint16_t>((next[l] & need[l]) | (second_[l] & ~need[l]));
+    }
+    return words;
+  }
+
+ private:
+  LaneWords first_;
+  LaneWords second_;
+  LaneWords power_;
+};
+
+// `Symbol` is the smallest integer that holds one.
+template <Codec kCodec, typename Symbol>
+class Kernel {
+ public:
+  const uint8_t* Start(const uint8_t* words) { return lanes_.Start(words); }
+
+  const uint8_t* Decode(const GroupTables& tables, const uint8_t* words, const uint8_t* raw,
+                        uint8_t* out) {
+    Lanes lanes = lanes_;
+    std::array<Symbol, kGroupSymbols> symbols;
+    for (size_t j = 0; j < kLaneSymbols; ++j) {
+      LaneWords entries;
+      lanes.Indices(&entries);
+      for (size_t l = 0; l < kLaneCount; ++l) {
+        entries[l] = tables.lut[entries[l]];
+        symbols[l * kLaneSymbols + j] = static_cast<Symbol>(entries[l] >> Traits::kSymbolShift);
+      }
+      words = lanes.Take(entries, words);
+    }
+    lanes_ = lanes;
+    for (size_t lane = 0; lane < kLaneCount; ++lane) {
+      std::array<uint8_t, 8> bytes{};
+      std::memcpy(bytes.data(), raw + lane * Traits::kLaneRawBytes, Traits::kLaneRawBytes);
+      const LaneWeights weights =
+          Traits::Merge(ExponentsOf(&symbols[lane * kLaneSymbols]), LoadLe64(bytes.data()));
+      StoreLe64(out + lane * kLaneWeights, weights.low);
+      StoreLe64(out + lane * kLaneWeights + 8, weights.high);
+    }
+    return words;
+  }
+
+ private:
+  using Traits = Fp8Traits<kCodec>;
+  Lanes lanes_;
+};
 
 }  // namespace
 
-void DecodeTileE4M3Portable(const TileJob& job) { DecodeTile<Codec::kE4M3, uint8_t>(job); }
-void DecodeTileE5M2Portable(const TileJob& job) { DecodeTile<Codec::kE5M2, uint16_t>(job); }
+void DecodeTileE4M3Portable(const TileJob& job) {
+  Kernel<Codec::kE4M3, uint8_t> kernel;
+  DecodeGroups<Codec::kE4M3>(job, kernel);
+}
+
+void DecodeTileE5M2Portable(const TileJob& job) {
+  Kernel<Codec::kE5M2, uint16_t> kernel;
+  DecodeGroups<Codec::kE5M2>(job, kernel);
+}
 
 }  // namespace ecf8

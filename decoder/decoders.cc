@@ -7,6 +7,10 @@
 
 #include "absl/types/span.h"
 #include "decoder/decoder_portable.h"
+#if defined(__x86_64__)
+#include "decoder/decoder_avx2.h"
+#include "decoder/decoder_avx512.h"
+#endif
 
 namespace ecf8 {
 namespace {
@@ -14,6 +18,10 @@ namespace {
 bool Always() { return true; }
 
 constexpr std::array kDecoders = {
+#if defined(__x86_64__)
+    DecoderImplementation{"avx512", SupportsAvx512, DecodeTileE4M3Avx512, DecodeTileE5M2Avx512},
+    DecoderImplementation{"avx2", SupportsAvx2, DecodeTileE4M3Avx2, DecodeTileE5M2Avx2},
+#endif
     DecoderImplementation{"portable", Always, DecodeTileE4M3Portable, DecodeTileE5M2Portable},
 };
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/types/span.h"
+#include "decoder/canonical_code.h"
 #include "decoder/format.h"
 
 namespace ecf8 {
@@ -19,6 +20,7 @@ struct TileJob {
   const uint8_t* table_nibbles;  // table numbers of the tile's groups, low nibble first
   const uint8_t* raw;            // the tile's sign-mantissa bytes, whole groups
   const uint16_t* luts;          // TableSet::luts()
+  const CanonicalCode* codes;    // TableSet::codes()
   uint8_t* out;                  // `weights` bytes
   size_t weights;                // 1 to kTileWeights
 };

@@ -37,7 +37,8 @@ struct Fp8Traits<Codec::kE4M3> {
   static constexpr size_t kGroupRawBytes = kLaneRawBytes * kLaneCount;
 
   ECF8_HOST_DEVICE static constexpr LaneExponents Exponents(LaneWeights weights) {
-    return {(weights.low >> 3) & 0x0F0F0F0F0F0F0F0FULL, (weights.high >> 3) & 0x0F0F0F0F0F0F0F0FULL};
+    return {(weights.low >> 3) & 0x0F0F0F0F0F0F0F0FULL,
+            (weights.high >> 3) & 0x0F0F0F0F0F0F0F0FULL};
   }
   // Weight j's sign and mantissa stay in place in byte j; j + 8's take its bits 6 and 5..3.
   ECF8_HOST_DEVICE static constexpr uint64_t Raw(LaneWeights weights) {
@@ -61,7 +62,8 @@ struct Fp8Traits<Codec::kE5M2> {
   static constexpr size_t kGroupRawBytes = kLaneRawBytes * kLaneCount;
 
   ECF8_HOST_DEVICE static constexpr LaneExponents Exponents(LaneWeights weights) {
-    return {(weights.low >> 2) & 0x1F1F1F1F1F1F1F1FULL, (weights.high >> 2) & 0x1F1F1F1F1F1F1F1FULL};
+    return {(weights.low >> 2) & 0x1F1F1F1F1F1F1F1FULL,
+            (weights.high >> 2) & 0x1F1F1F1F1F1F1F1FULL};
   }
   // A 48-bit integer: weight j's sign and mantissa in bits 3j + 2 and 3j + 1, 3j.
   ECF8_HOST_DEVICE static constexpr uint64_t Raw(LaneWeights weights) {

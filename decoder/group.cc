@@ -58,33 +58,40 @@ void SplitGroup(Codec codec, absl::Span<const uint8_t> weights, GroupSymbols* sy
   }
 }
 
-GroupCosts::GroupCosts(size_t symbol_count) : bits_(symbol_count) {
-  for (Sums& bits : bits_) bits.fill(kAbsent);
-}
+static_assert(kMaxTables == 8, "GroupCosts keeps a bit a table in a byte");
 
-void GroupCosts::SetTable(size_t table, const CodeTable& code, uint16_t absent) {
+GroupCosts::GroupCosts(size_t symbol_count) : bits_(symbol_count), lacking_(symbol_count, 0xFF) {}
+
+void GroupCosts::SetTable(size_t table, const CodeTable& code, uint16_t absent_bits) {
+  assert(absent_bits <= kMaxAbsentBits);
+  const auto mask = static_cast<uint8_t>(1u << table);
   for (size_t symbol = 0; symbol < bits_.size(); ++symbol) {
-    bits_[symbol][table] =
-        code.contains(symbol) ? static_cast<uint16_t>(code.bits(symbol)) : absent;
+    const bool present = code.contains(symbol);
+    const uint64_t bits = present ? static_cast<uint64_t>(code.bits(symbol)) : absent_bits;
+    const size_t shift = table % 4 * 16;
+    uint64_t& packed = bits_[symbol].tables[table / 4];
+    packed = (packed & ~(uint64_t{0xFFFF} << shift)) | (bits << shift);
+    const bool possible = present || absent_bits > 0;
+    lacking_[symbol] =
+        static_cast<uint8_t>(possible ? lacking_[symbol] & ~mask : lacking_[symbol] | mask);
   }
 }
 
-GroupCosts::Sums GroupCosts::Sum(const uint16_t* symbols) const {
-  // Two accumulators, so that the additions of neighbouring symbols do not wait for each other.
-  Sums even{};
-  Sums odd{};
-  for (size_t i = 0; i < kGroupSymbols; i += 2) {
-    const Sums& a = bits_[symbols[i]];
-    const Sums& b = bits_[symbols[i + 1]];
-    for (size_t table = 0; table < kMaxTables; ++table) {
-      even[table] = static_cast<uint16_t>(even[table] + a[table]);
-      odd[table] = static_cast<uint16_t>(odd[table] + b[table]);
+GroupCosts::Sums GroupCosts::Sum(absl::Span<const uint16_t> symbols) const {
+  Packed packed;
+  uint8_t lacking = 0;
+  for (uint16_t symbol : symbols) {
+    for (size_t i = 0; i < packed.tables.size(); ++i) {
+      packed.tables[i] += bits_[symbol].tables[i];
     }
+    lacking |= lacking_[symbol];
   }
+  Sums sums;
   for (size_t table = 0; table < kMaxTables; ++table) {
-    even[table] = static_cast<uint16_t>(even[table] + odd[table]);
+    sums[table] = static_cast<uint16_t>(packed.tables[table / 4] >> (table % 4 * 16));
+    if ((lacking >> table & 1) != 0) sums[table] = kImpossible;
   }
-  return even;
+  return sums;
 }
 
 size_t GroupCosts::Cheapest(const Sums& sums) {

@@ -1,5 +1,5 @@
-// A group as the encoder and the table search see it: symbols, raw bytes, and what a table set would
-// make of it.
+// A group as the encoder and the table search see it: symbols, raw bytes, and what a table set
+// would make of it.
 #ifndef ECF8_DECODER_GROUP_H_
 #define ECF8_DECODER_GROUP_H_
 
@@ -25,26 +25,32 @@ void SplitGroup(Codec codec, absl::Span<const uint8_t> weights, GroupSymbols* sy
 // Sums code lengths of a group for all tables of a set at once.
 class GroupCosts {
  public:
-  // What an absent symbol costs unless the caller names a price: any group with one is at or above
-  // it, any other below. Sums saturate, so they never wrap round to something cheap.
-  static constexpr uint16_t kAbsent = 0x8000;
-  static_assert(kGroupSymbols * kMaxCodeLength < kAbsent);
+  // The sum of a group in a table that lacks one of its symbols.
+  static constexpr uint16_t kImpossible = UINT16_MAX;
 
   // Every table starts without any symbol.
   explicit GroupCosts(size_t symbol_count);
 
-  // Sets the bits that each symbol takes in table `table`.
-  void SetTable(size_t table, const CodeTable& code, uint16_t absent = kAbsent);
+  // Sets the bits that each symbol takes in table `table`. With `absent_bits` above 0, a symbol
+  // that the table lacks costs that many (at most kMaxAbsentBits); with 0 it makes the group
+  // impossible.
+  static constexpr uint16_t kMaxAbsentBits = UINT16_MAX / kGroupSymbols - 1;
+  void SetTable(size_t table, const CodeTable& code, uint16_t absent_bits = 0);
 
   // Bits of the group in each table.
   using Sums = std::array<uint16_t, kMaxTables>;
-  Sums Sum(const uint16_t* symbols) const;
+  Sums Sum(absl::Span<const uint16_t> symbols) const;
 
   // The table with the lowest sum; the first of equals.
   static size_t Cheapest(const Sums& sums);
 
  private:
-  std::vector<Sums> bits_;  // of each symbol
+  // The sums of four tables in one integer, 16 bits each: they never carry into one another.
+  struct Packed {
+    std::array<uint64_t, kMaxTables / 4> tables{};
+  };
+  std::vector<Packed> bits_;      // of each symbol
+  std::vector<uint8_t> lacking_;  // of each symbol: bit t is set if it is impossible in table t
 };
 
 }  // namespace ecf8

@@ -63,8 +63,8 @@ std::vector<uint8_t> LimitedCodeLengths(absl::Span<const uint64_t> counts, int m
   std::vector<uint64_t> weights;
   std::vector<std::vector<bool>> levels(max_length);
   for (std::vector<bool>& is_leaf : levels) MergeLevel(leaves, &weights, &is_leaf);
-  // The cheapest 2n - 2 coins of the last list, opened level by level: a leaf's length is the number
-  // of lists in which it was bought.
+  // The cheapest 2n - 2 coins of the last list, opened level by level: a leaf's length is the
+  // number of lists in which it was bought.
   size_t bought = 2 * leaves.size() - 2;
   for (size_t level = levels.size(); level-- > 0;) {
     size_t leaf = 0;

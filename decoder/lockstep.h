@@ -26,23 +26,23 @@ ECF8_HOST_DEVICE constexpr LaneWindow StartWindow(uint16_t first, uint16_t secon
 // Takes one symbol out of the window and returns its look-up entry (see CodeTable::FillLut).
 ECF8_HOST_DEVICE inline uint32_t TakeSymbol(LaneWindow& window, const uint16_t* lut) {
   const uint32_t entry = lut[window.bits >> (32 - kMaxCodeLength)];
-  const uint32_t length = entry & 15;
-  window.bits <<= length;
-  window.left -= static_cast<int32_t>(length);
+  // Bits 4 and 5 of an entry are zero, so this is the length; machines mask shifts for nothing.
+  window.bits <<= entry & 31;
+  window.left -= static_cast<int32_t>(entry & 15);
   return entry;
 }
 
-// Whether the lane takes the next word of the shared stream. Lanes take words in lane order.
-ECF8_HOST_DEVICE constexpr bool NeedsWord(const LaneWindow& window) {
-  return window.left <= kWordBits;
+// 1 if the lane takes the next word of the shared stream, else 0: 16 bits or fewer are left. Lanes
+// take words in lane order. A number, as a third of the answers are 1, in no order: nobody
+// branches.
+ECF8_HOST_DEVICE constexpr uint32_t NeedsWord(const LaneWindow& window) {
+  return static_cast<uint32_t>(window.left - (kWordBits + 1)) >> 31;
 }
 
-// Appends `word` if `take` (which is NeedsWord of the window), else leaves the window alone.
-ECF8_HOST_DEVICE constexpr void Refill(LaneWindow& window, uint32_t word, bool take) {
-  // The shift is masked because it is meaningless, up to -16, when nothing is taken.
-  const uint32_t shifted = word << ((kWordBits - window.left) & 31);
-  window.bits |= take ? shifted : 0;
-  window.left += take ? kWordBits : 0;
+// Appends `word` if `need`, which is NeedsWord of the window, is 1; else leaves the window alone.
+ECF8_HOST_DEVICE constexpr void Refill(LaneWindow& window, uint32_t word, uint32_t need) {
+  window.bits |= (word & (0 - need)) << ((kWordBits - window.left) & 31);
+  window.left += static_cast<int32_t>(need) * kWordBits;
 }
 
 }  // namespace ecf8

@@ -25,9 +25,12 @@
 #define ECF8_ASSIGN_OR_RETURN(declaration, expression) \
   ECF8_ASSIGN_OR_RETURN_IMPL(ECF8_STATUS_CONCAT(ecf8_result_, __LINE__), declaration, expression)
 
+// A declaration cannot stand in parentheses.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define ECF8_ASSIGN_OR_RETURN_IMPL(result, declaration, expression) \
   auto result = (expression);                                       \
   if (!result.ok()) return std::move(result).status();              \
   declaration = *std::move(result)
+// NOLINTEND(bugprone-macro-parentheses)
 
 #endif  // ECF8_DECODER_STATUS_MACROS_H_

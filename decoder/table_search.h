@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "decoder/code_table.h"
 #include "decoder/format.h"
+#include "decoder/group.h"
 
 namespace ecf8 {
 
@@ -16,7 +17,7 @@ namespace ecf8 {
 // groups are clustered (Lloyd's algorithm with code cost as the distance), clusters are merged
 // while a table costs more than it saves, and lengths are optimal for the groups that use them.
 //
-// The result depends only on the codec and the sequence of Add calls. Memory stays below 16 MiB
+// The result depends only on the codec and the sequence of Add calls. Memory stays below 8 MiB
 // whatever is added: beyond 32,768 groups (16.8 M weights) an evenly spaced sample is clustered,
 // but every group ever added can be coded by at least one of the tables. Thread-compatible.
 class TableSearch {
@@ -32,7 +33,7 @@ class TableSearch {
   TableSet Build() const;
 
  private:
-  void AddSample(const uint16_t* symbols);
+  void AddSample(const GroupSymbols& symbols);
 
   Codec codec_;
   size_t symbol_count_;

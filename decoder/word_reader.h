@@ -14,8 +14,8 @@ namespace ecf8 {
 // Not copyable: position() may point into the object.
 class WordReader {
  public:
-  // Bytes that are readable at position() after Prepare(): the words that a group takes at most (one
-  // a symbol), or the 64 of a tile's start, and one 64-byte vector more.
+  // Bytes that are readable at position() after Prepare(): the words that a group takes at most
+  // (one a symbol), or the 64 of a tile's start, and one 64-byte vector more.
   static constexpr size_t kReadable = kGroupSymbols * 2 + 64;
 
   WordReader(const uint8_t* words, const uint8_t* end) : position_(words), end_(end) {}

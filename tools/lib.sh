@@ -39,3 +39,25 @@ install_packages() {
   quietly "$root/build/logs/apt-install.log" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y --no-install-recommends "${missing[@]}"
 }
+
+# prepare_venv: makes the Python environment build/venv (or $ECF8_VENV), with what
+# tools/python/requirements.txt pins; made again only when that file or the interpreter changed.
+# Sets `venv_python`.
+prepare_venv() {
+  local venv=${ECF8_VENV:-$root/build/venv} requirements=$root/tools/python/requirements.txt
+  local stamp=$venv/ecf8-requirements.sha256 wanted
+  install_packages python3 python3-venv ca-certificates
+  venv_python=$venv/bin/python
+  wanted=$({ python3 --version && cat "$requirements"; } | sha256sum | cut -d' ' -f1)
+  mkdir -p "$(dirname "$venv")"
+  exec 9>"$venv.lock"
+  flock 9 # two calls at once prepare the environment once
+  if [ ! -x "$venv_python" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    say "preparing the Python environment in $venv"
+    quietly "$root/build/logs/venv.log" python3 -m venv "$venv"
+    quietly "$root/build/logs/pip.log" "$venv_python" -m pip install --disable-pip-version-check \
+      --no-deps --requirement "$requirements"
+    printf '%s\n' "$wanted" >"$stamp"
+  fi
+  exec 9>&-
+}

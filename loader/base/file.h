@@ -1,13 +1,15 @@
 // A file descriptor that closes itself, with exact reads and writes.
 //
-// Every error is a Status that names the file as it was opened and, for reads and writes, the offset:
-// NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED (disk, quota, descriptors), DATA_LOSS (EIO, or an
-// end of file before the last byte), else INTERNAL. Interrupted calls are resumed.
+// Every error is a Status that names the file as it was opened and, for reads and writes, the
+// offset: NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, RESOURCE_EXHAUSTED (disk, quota,
+// descriptors, memory), DATA_LOSS (EIO, or an end of file before the last byte), INVALID_ARGUMENT
+// (a path that cannot be one), else INTERNAL. Interrupted calls are resumed.
 #ifndef ECF8_LOADER_BASE_FILE_H_
 #define ECF8_LOADER_BASE_FILE_H_
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,7 +17,8 @@
 
 namespace ecf8 {
 
-// What tells one state of a file from another; compared to notice a file that changes while it is read.
+// What tells one state of a file from another; compared to notice a file that changes while it is
+// read.
 struct FileIdentity {
   uint64_t device = 0;
   uint64_t inode = 0;
@@ -29,7 +32,8 @@ struct FileIdentity {
 // Thread-safe after opening: ReadAt and WriteAt do not move a file position.
 class File {
  public:
-  // Only regular files are opened (a FIFO would block, a directory has no bytes): INVALID_ARGUMENT else.
+  // Only regular files are opened (a FIFO would block, a directory has no bytes): INVALID_ARGUMENT
+  // else.
   static absl::StatusOr<File> OpenForRead(const std::string& path);
 
   // ALREADY_EXISTS where `path` exists. Mode 0644 less the umask.
@@ -61,7 +65,7 @@ class File {
   std::string path_;
 };
 
-// A Status for `error` (an errno) that begins with `what`.
+// A Status for `error` (an errno), its code as above: "<what>: No such file or directory".
 absl::Status ErrnoStatus(int error, const std::string& what);
 
 }  // namespace ecf8

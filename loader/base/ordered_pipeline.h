@@ -37,9 +37,10 @@ struct OrderedJob {
   const std::atomic<bool>* cancel = nullptr;
 };
 
-// Returns when every item is consumed or the first error, by index, is known; CANCELLED when `cancel`
-// was seen; RESOURCE_EXHAUSTED where the system has no thread to give. After an error no further item
-// is begun, and nothing at or beyond the failed index is consumed. All threads are joined.
+// Returns when every item is consumed or the first error, by index, is known; CANCELLED when
+// `cancel` was seen; RESOURCE_EXHAUSTED where the system has no thread to give. After an error no
+// further item is begun, and nothing at or beyond the failed index is consumed. All threads are
+// joined.
 absl::Status RunOrdered(const OrderedJob& job);
 
 }  // namespace ecf8

@@ -1,9 +1,9 @@
 // A directory that appears under its name only when it is complete.
 //
-// It is built beside its destination, under a hidden name, and renamed into place by Commit. Without a
-// Commit (an error, ^C, a full disk) the destructor removes what was built. What a killed process left
-// behind is removed by the next Create for the same destination: a lock on the staging directory, which
-// the kernel drops with its owner, tells the dead from the living.
+// It is built beside its destination, under a hidden name, and renamed into place by Commit.
+// Without a Commit (an error, ^C, a full disk) the destructor removes what was built. What a killed
+// process left behind is removed by the next Create for the same destination: a lock on the staging
+// directory, which the kernel drops with its owner, tells the dead from the living.
 #ifndef ECF8_LOADER_BASE_STAGED_DIRECTORY_H_
 #define ECF8_LOADER_BASE_STAGED_DIRECTORY_H_
 
@@ -16,8 +16,8 @@ namespace ecf8 {
 
 class StagedDirectory {
  public:
-  // ALREADY_EXISTS where `destination` exists and `replace` is false. With `replace` the old directory
-  // stays until Commit, which exchanges the two atomically and then removes the old one.
+  // ALREADY_EXISTS where `destination` exists and `replace` is false. With `replace` the old
+  // directory stays until Commit, which exchanges the two atomically and then removes the old one.
   static absl::StatusOr<StagedDirectory> Create(const std::string& destination, bool replace);
 
   StagedDirectory(StagedDirectory&& other) noexcept;

@@ -2,6 +2,7 @@
 #ifndef ECF8_LOADER_BASE_STRINGS_H_
 #define ECF8_LOADER_BASE_STRINGS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,9 +23,11 @@ absl::Status AddContext(const absl::Status& status, std::string_view prefix);
 // "0 B", "1023 B", "1.00 KiB", "4.66 GiB": two decimals, rounded, in powers of 1024 up to EiB.
 std::string FormatBytes(uint64_t bytes);
 
+bool IsValidUtf8(std::string_view text);
+
 // `text` for a message: in double quotes, with control characters, quotes, backslashes and bytes
-// that are not UTF-8 escaped, cut with "..." after `max_bytes` bytes. Names of tensors and files come
-// from strangers and must not break a line of a log or a terminal.
+// that are not UTF-8 escaped, cut with "..." after `max_bytes` bytes. Names of tensors and files
+// come from strangers and must not break a line of a log or a terminal.
 std::string Quoted(std::string_view text, size_t max_bytes = 200);
 
 }  // namespace ecf8

@@ -27,29 +27,34 @@ struct TensorRef {
 };
 
 struct SourceModel {
-  std::string directory;                   // absolute; of a single file: its parent
-  bool is_single_file = false;             // then there are no other files
-  std::vector<SourceShard> shards;         // in order of name
-  std::string index_path;                  // "model.safetensors.index.json", or empty
-  bool has_config = false;                 // config.json
-  std::vector<std::string> other_paths;    // every other regular file, relative, sorted, '/' between
-                                           // components; config.json and the index are not among them
+  std::string directory;                 // absolute; of a single file: its parent
+  bool is_single_file = false;           // then there are no other files
+  std::vector<SourceShard> shards;       // in order of name
+  std::string index_path;                // "model.safetensors.index.json", or empty
+  bool has_config = false;               // config.json
+  std::vector<std::string> other_paths;  // every other regular file, relative, sorted, '/' between
+                                         // components; config.json and the index are not among them
 
   const SafetensorsTensor& tensor(TensorRef ref) const {
     return shards[ref.shard].header.tensors[ref.tensor];
   }
 };
 
-// Opens every shard and parses its header. The shards are those that `*.safetensors.index.json` lists,
-// or else all *.safetensors of the directory itself (not of subdirectories). Symbolic links to files are
-// followed (the hub's cache is made of them); links to directories and special files are errors.
-// Errors: NOT_FOUND (a shard of the index is missing; nothing to compress), INVALID_ARGUMENT (a bad
-// header, a name in two shards, a tensor that the index puts elsewhere, a shard name with '/' or '..',
-// a name that begins with "__ecf8__", a model that is already compressed), FAILED_PRECONDITION, ...;
-// each names the file and, where there is one, the tensor.
+// Opens every shard and parses its header. The shards are those that "model.safetensors.index.json"
+// lists (or the only other *.safetensors.index.json), or else all *.safetensors of the directory
+// itself, hidden ones and those of subdirectories excepted. A tensor that a shard holds and the
+// index does not list belongs to the model: transformers, too, loads whole shards. Symbolic links
+// to files are followed (the hub's cache is made of them); links to directories and special files
+// are errors. Errors: NOT_FOUND (a shard of the index is missing; nothing to compress),
+// INVALID_ARGUMENT (a bad header, a name in two shards, a tensor that the index puts elsewhere, a
+// shard name with '/' or '..', a name that begins with kReservedPrefix: the model is compressed
+// already), FAILED_PRECONDITION (what ListFiles refuses), ...; each names the file and, where there
+// is one, the tensor.
 absl::StatusOr<SourceModel> OpenSourceModel(const std::string& path);
 
 // FAILED_PRECONDITION naming the first shard that is no longer what it was when it was opened.
+// Every write to it counts, and every change of its inode: a chmod, a new link, a replacement by a
+// rename.
 absl::Status CheckSourceUnchanged(const SourceModel& model);
 
 }  // namespace ecf8

@@ -1,16 +1,17 @@
 // Which units and output shards the tensors of a model become.
 //
 // Tensors of one UnitKey form one unit. Two things make it several:
-// - Size. A unit is at most 256 MiB decoded; what is larger becomes "id#0", "id#1", ... Whole tensors
-//   are packed in the order given, each into the open unit or, where it does not fit, into a new one.
-//   A tensor larger than that has units of its own, cut at multiples of 256 MiB, with nothing else in
-//   them.
+// - Size. A unit is at most 256 MiB decoded; what is larger becomes "id#0", "id#1", ... Whole
+// tensors
+//   are packed in the order given, each into the open unit or, where it does not fit, into a new
+//   one. A tensor larger than that has units of its own, cut at multiples of 256 MiB, with nothing
+//   else in them.
 // - Fused experts: FP8 tensors of shape [E, a, b] that hold all experts of a layer
 //   ("model.layers.3.mlp.experts.gate_up_proj"), and with them every other tensor [E, ...] of those
 //   experts (scales, biases). Expert e's slice of each forms the unit "layers.3.experts.<e>". Only
 //   where all those FP8 tensors agree on E >= 2, no expert of the layer is numbered in a name, the
-//   slices of an expert have 4 KiB or more and those of the layer 1 MiB or more: units of a few bytes
-//   would cost more than they bring, and a hostile shape must not make a million of them.
+//   slices of an expert have 4 KiB or more and those of the layer 1 MiB or more: units of a few
+//   bytes would cost more than they bring, and a hostile shape must not make a million of them.
 #ifndef ECF8_LOADER_CHECKPOINT_UNIT_PLAN_H_
 #define ECF8_LOADER_CHECKPOINT_UNIT_PLAN_H_
 
@@ -46,9 +47,9 @@ struct PlannedPiece {
 
 struct PlannedUnit {
   std::string id;
-  // FP8 first; then raw ones by decreasing alignment of their elements (8, 4, 2, 1 bytes); the order
-  // given otherwise. Coded bytes are a multiple of 16, so raw tensors, packed without gaps, stay
-  // aligned to their elements. Tensors without elements are pieces of size 0.
+  // FP8 first; then raw ones by decreasing alignment of their elements (8, 4, 2, 1 bytes); the
+  // order given otherwise. Coded bytes are a multiple of 16, so raw tensors, packed without gaps,
+  // stay aligned to their elements. Tensors without elements are pieces of size 0.
   std::vector<PlannedPiece> pieces;
   uint64_t decoded_size_bytes = 0;  // the sum of the pieces
   // Holds a part of a tensor that other units hold parts of too. Such units hold nothing but parts
@@ -61,9 +62,9 @@ struct PlannedShard {
 };
 
 // Every byte of every tensor is in just one piece. Units are in walk order (UnitKey's), through all
-// shards; their ids are valid and differ. A shard ends before the unit (or the run of units that share
-// tensors) with which its pieces would exceed `shard_size_bytes`; a single one may be larger. No
-// tensors, no shards.
+// shards; their ids are valid and differ. A shard ends before the unit (or the run of units that
+// share tensors) with which its pieces would exceed `shard_size_bytes`; a single one may be larger.
+// No tensors, no shards.
 std::vector<PlannedShard> PlanUnits(const std::vector<PlanTensor>& tensors,
                                     uint64_t shard_size_bytes);
 

@@ -50,6 +50,7 @@ absl::StatusOr<CompressSummary> DecompressModel(const std::string& source,
 struct VerifyReport {
   std::vector<std::string> problems;  // at most 100, one line each: tensor, file, what is wrong
   uint64_t problem_count = 0;
+  std::vector<std::string> notes;     // what is no fault: files that do not belong to the model
   uint64_t checked_bytes = 0;  // decoded
   uint32_t unit_count = 0;
   uint32_t tensor_count = 0;

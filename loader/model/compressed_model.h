@@ -1,7 +1,8 @@
 // A compressed model, open for reading.
 //
 // Open checks the structure: headers, manifests, that they belong together, that every unit lies inside
-// its shard and agrees with the safetensors header. The weights are checked as they are read.
+// its shard. The weights are checked as they are read. (That the safetensors header describes the units
+// as the format wants it is for `verify`: nothing here is read by it.)
 #ifndef ECF8_LOADER_MODEL_COMPRESSED_MODEL_H_
 #define ECF8_LOADER_MODEL_COMPRESSED_MODEL_H_
 
@@ -16,21 +17,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "decoder/code_table.h"
-#include "loader/base/file.h"
-#include "loader/checkpoint/safetensors.h"
 #include "loader/model/manifest.h"
+#include "loader/model/shard.h"
+#include "loader/model/unit_tables.h"
 
 namespace ecf8 {
-
-struct Shard {
-  std::string file_name;
-  File file;
-  SafetensorsHeader header;
-  Manifest manifest;
-  uint64_t manifest_offset_bytes = 0;  // of the manifest tensor in the file
-  uint64_t manifest_size_bytes = 0;
-};
 
 // One unit, by shard and place in that shard's manifest.
 struct UnitRef {
@@ -43,19 +34,12 @@ struct PieceRef {
   uint32_t piece = 0;
 };
 
-// The tables of a unit, ready to decode with; nullptr for a codec that the unit does not use.
-struct UnitTables {
-  std::unique_ptr<TableSet> e4m3;
-  std::unique_ptr<TableSet> e5m2;
-
-  const TableSet* For(Codec codec) const;
-};
-
 // Immutable after Open, so safe to share between threads.
 class CompressedModel {
  public:
-  // `directory` is the model's. NOT_FOUND, INVALID_ARGUMENT (not an ecf8 model), UNIMPLEMENTED (another
-  // version), DATA_LOSS (damaged); every error names the file, and the unit and tensor where there are any.
+  // NOT_FOUND (no such directory, or no ecf8 model in it), UNIMPLEMENTED (another version or codec),
+  // DATA_LOSS (damaged); every error names the file, and the unit and tensor where there are any.
+  // Errors of damage, here and below, carry an ErrorInfo.
   static absl::StatusOr<std::shared_ptr<const CompressedModel>> Open(const std::string& directory);
 
   const std::string& directory() const { return directory_; }  // absolute, for logs, never for clients
@@ -92,6 +76,11 @@ class CompressedModel {
  private:
   CompressedModel() = default;
 
+  absl::Status OpenShards();
+  absl::Status IndexUnits();
+  absl::Status WithInfo(absl::Status status, uint32_t unit_index) const;
+  absl::Status WithInfo(absl::Status status, PieceRef ref, uint32_t chunk) const;
+
   std::string directory_;
   std::string name_;
   std::string digest_;
@@ -100,9 +89,6 @@ class CompressedModel {
   std::unordered_map<std::string_view, uint32_t> unit_by_id_;
   std::unordered_map<std::string_view, std::vector<PieceRef>> pieces_by_tensor_;
 };
-
-// The decoded size of chunk `chunk` of `piece`: 1 MiB, or what is left in the last.
-uint64_t DecodedChunkSizeBytes(const Piece& piece, uint32_t chunk);
 
 }  // namespace ecf8
 

@@ -12,10 +12,10 @@
 //   std::unique_ptr<Command> MakeVerifyCommand() { return std::make_unique<VerifyCommand>(); }
 //
 // Results go to stdout: text for people, or with --json (every command has it) one JSON document by
-// PrintJson. Progress and errors go to stderr; the error of a failed Run is printed by the framework
-// and must not be printed twice. A command that found fault (verify) prints its report as a result and
-// then returns a non-OK Status. Exit statuses: 0 done, 1 failed, 2 wrong usage (bad flags, which CLI11
-// finds, or a Run that returned UsageError).
+// PrintJson. Progress and errors go to stderr; the error of a failed Run is printed by the
+// framework and must not be printed twice. A command that found fault (verify) prints its report as
+// a result and then returns a non-OK Status. Exit statuses: 0 done, 1 failed, 2 wrong usage (bad
+// flags, which CLI11 finds, or a Run that returned UsageError).
 #ifndef ECF8_TOOLS_ECF8_COMMAND_H_
 #define ECF8_TOOLS_ECF8_COMMAND_H_
 
@@ -30,9 +30,9 @@ namespace ecf8 {
 
 // What the framework gives to every command.
 struct CommandContext {
-  bool json = false;                           // --json was given
-  const std::atomic<bool>* cancel = nullptr;   // set by the first ^C (SIGINT) or SIGTERM; never null.
-                                               // A second one kills the process.
+  bool json = false;                          // --json was given
+  const std::atomic<bool>* cancel = nullptr;  // set by the first ^C (SIGINT) or SIGTERM; never
+                                              // null. A second one kills the process.
 };
 
 class Command {

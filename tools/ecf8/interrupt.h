@@ -6,8 +6,8 @@
 
 namespace ecf8 {
 
-// Installs handlers of SIGINT and SIGTERM and returns the flag that the first of them sets. The second
-// signal, of either kind, has its default effect.
+// Installs handlers of SIGINT and SIGTERM and returns the flag that the first of them sets. The
+// second signal, of either kind, has its default effect.
 const std::atomic<bool>* InstallInterruptHandler();
 
 }  // namespace ecf8

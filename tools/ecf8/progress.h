@@ -1,5 +1,5 @@
-// Shows on stderr how far a job is: on a terminal one line that is redrawn (bar, percent, rate, time
-// left), elsewhere a plain line every 10 % or 5 seconds, whichever comes later.
+// Shows on stderr how far a job is: on a terminal one line that is redrawn (bar, percent, rate,
+// time left), elsewhere a plain line at every 10 % and after 5 seconds without one.
 //
 //   ProgressReporter progress("compress");
 //   options.progress = [&](const Progress& p) { progress.Update(p.done_bytes, p.total_bytes); };
@@ -23,8 +23,8 @@ class ProgressReporter {
   // Reports to stderr, which is asked whether it is a terminal. `label` begins the line.
   explicit ProgressReporter(std::string label);
 
-  // For tests: reports to `out` (borrowed), as to a terminal of `columns` columns, or in plain lines
-  // where `columns` is 0; `now` tells the time.
+  // For tests: reports to `out` (borrowed), as to a terminal of `columns` columns, or in plain
+  // lines where `columns` is 0; `now` tells the time.
   ProgressReporter(std::string label, std::FILE* out, int columns, Clock::time_point (*now)());
 
   ProgressReporter(const ProgressReporter&) = delete;
@@ -51,8 +51,8 @@ class ProgressReporter {
   uint64_t done_bytes_ = 0;
   uint64_t total_bytes_ = 0;
   uint64_t shown_percent_ = 0;
-  bool begun_ = false;     // Update was called
-  bool stale_ = false;     // something has not been shown
+  bool begun_ = false;  // Update was called
+  bool stale_ = false;  // something has not been shown
   bool finished_ = false;
 };
 

@@ -1,0 +1,309 @@
+#include "decoder/decoder_avx2.h"
+
+#include <immintrin.h>
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "decoder/canonical_code.h"
+#include "decoder/decoders.h"
+#include "decoder/format.h"
+#include "decoder/tile_groups.h"
+
+// Attributes instead of compiler flags for the file: so no inline function of a header can be
+// compiled for AVX2 here and then be linked into code for older machines.
+#define ECF8_AVX2 __attribute__((target("avx2,popcnt")))
+#define ECF8_AVX2_INLINE ECF8_AVX2 __attribute__((always_inline)) inline
+
+namespace ecf8 {
+namespace {
+
+// Two vectors of 16 lanes: 0 to 7 and 16 to 23, 8 to 15 and 24 to 31; so one packing instruction
+// puts a mask of all 32 in order.
+constexpr size_t kVectors = 2;
+
+// For each set of 8 lanes that take a word, a byte shuffle that gives each its word: AVX2 has no
+// expansion.
+using Shuffle = std::array<uint8_t, 16>;
+constexpr std::array<Shuffle, 256> MakeShuffles() {
+  std::array<Shuffle, 256> shuffles{};
+  for (size_t mask = 0; mask < shuffles.size(); ++mask) {
+    uint8_t byte = 0;
+    for (size_t lane = 0; lane < 8; ++lane) {
+      if ((mask >> lane & 1) == 0) continue;
+      shuffles[mask][2 * lane] = byte++;
+      shuffles[mask][2 * lane + 1] = byte++;
+    }
+  }
+  return shuffles;
+}
+alignas(64) constexpr std::array<Shuffle, 256> kShuffles = MakeShuffles();
+
+// Instead of shifting its window, a lane keeps the two words that the window lies in and how many
+// bits of the first (0 to 15) it has used; as a power of two, since AVX2 shifts words of 16 bits
+// by different counts only through multiplication.
+struct Lanes {
+  __m256i first;
+  __m256i second;
+  __m256i power;
+};
+
+// By vectors: g++ 12 copies structs in halves, which later loads of the whole must wait for.
+ECF8_AVX2_INLINE Lanes Copy(const Lanes& lanes) {
+  return {_mm256_load_si256(&lanes.first), _mm256_load_si256(&lanes.second),
+          _mm256_load_si256(&lanes.power)};
+}
+
+ECF8_AVX2_INLINE __m256i LoadPair(const uint8_t* low, const uint8_t* high) {
+  return _mm256_inserti128_si256(
+      _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
+}
+
+ECF8_AVX2_INLINE __m256i LoadTwice(const uint8_t* bytes) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+}
+
+ECF8_AVX2_INLINE const uint8_t* StartLanes(const uint8_t* words, Lanes* lanes) {
+  for (size_t v = 0; v < kVectors; ++v) {
+    const uint8_t* first = words + 16 * v;
+    const uint8_t* second = first + 2 * kLaneCount;
+    lanes[v] = {LoadPair(first, first + 32), LoadPair(second, second + 32), _mm256_set1_epi16(1)};
+  }
+  return words + 4 * kLaneCount;
+}
+
+// Each lane of one vector takes a symbol. Returns the code's value; sets its length in both bytes
+// of `lengths`, and `need` where the lane has used up its first word.
+ECF8_AVX2_INLINE __m256i TakeCode(const CanonicalCode& code, Lanes* lanes, __m256i* lengths,
+                                  __m256i* need) {
+  const __m256i powers =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0));
+  const __m256i window = _mm256_or_si256(_mm256_mullo_epi16(lanes->first, lanes->power),
+                                         _mm256_mulhi_epu16(lanes->second, lanes->power));
+  const __m256i half = _mm256_srli_epi16(window, 1);
+  // Several short sums instead of a long one.
+  __m256i sums[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
+                     _mm256_set1_epi8(static_cast<char>(code.shortest))};
+  for (size_t length = 1; length < kMaxCodeLength; ++length) {
+    __m256i& sum = sums[length % 4];
+    const auto* limit = reinterpret_cast<const __m256i*>(code.limits[length].data());
+    sum = _mm256_sub_epi8(sum, _mm256_cmpgt_epi16(half, _mm256_load_si256(limit)));
+  }
+  *lengths = _mm256_add_epi8(_mm256_add_epi8(sums[0], sums[1]), _mm256_add_epi8(sums[2], sums[3]));
+  // 2^length: the high byte looks up length - 8, and nothing if that is negative.
+  const __m256i power =
+      _mm256_shuffle_epi8(powers, _mm256_add_epi8(*lengths, _mm256_set1_epi16(-8 * 256)));
+  const __m256i low = _mm256_mullo_epi16(lanes->power, power);
+  *need = _mm256_cmpeq_epi16(low, _mm256_setzero_si256());
+  lanes->power = _mm256_or_si256(low, _mm256_mulhi_epu16(lanes->power, power));
+  return _mm256_mulhi_epu16(window, power);
+}
+
+// Gives the lanes of `need` their words, in order.
+ECF8_AVX2_INLINE const uint8_t* TakeWords(const __m256i* need, const uint8_t* words, Lanes* lanes) {
+  const auto mask = static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_packs_epi16(need[0], need[1])));
+  for (size_t v = 0; v < kVectors; ++v) {
+    const size_t low = 8 * v;
+    const size_t high = 16 + low;
+    const __m256i next = _mm256_shuffle_epi8(
+        LoadPair(words + 2 * std::popcount(mask & ((1u << low) - 1)),
+                 words + 2 * std::popcount(mask & ((1u << high) - 1))),
+        LoadPair(kShuffles[mask >> low & 255].data(), kShuffles[mask >> high & 255].data()));
+    lanes[v].first = _mm256_blendv_epi8(lanes[v].first, lanes[v].second, need[v]);
+    lanes[v].second = _mm256_blendv_epi8(lanes[v].second, next, need[v]);
+  }
+  return words + 2 * std::popcount(mask);
+}
+
+// Symbols of 32 ranks: a binary tree over sixteen small tables. Bit 7 of a byte chooses, so the
+// other three bits of the row are brought there.
+ECF8_AVX2_INLINE __m256i LookUp(const uint8_t* symbols, __m256i ranks) {
+  const __m256i column = _mm256_and_si256(ranks, _mm256_set1_epi8(15));
+  const __m256i bit4 = _mm256_slli_epi16(ranks, 3);
+  const __m256i bit5 = _mm256_slli_epi16(ranks, 2);
+  const __m256i bit6 = _mm256_slli_epi16(ranks, 1);
+  __m256i halves[2];
+  for (size_t half = 0; half < 2; ++half) {
+    __m256i quarters[2];
+    for (size_t quarter = 0; quarter < 2; ++quarter) {
+      const uint8_t* rows = symbols + 128 * half + 64 * quarter;
+      const __m256i row0 = _mm256_shuffle_epi8(LoadTwice(rows), column);
+      const __m256i row1 = _mm256_shuffle_epi8(LoadTwice(rows + 16), column);
+      const __m256i row2 = _mm256_shuffle_epi8(LoadTwice(rows + 32), column);
+      const __m256i row3 = _mm256_shuffle_epi8(LoadTwice(rows + 48), column);
+      quarters[quarter] = _mm256_blendv_epi8(_mm256_blendv_epi8(row0, row1, bit4),
+                                             _mm256_blendv_epi8(row2, row3, bit4), bit5);
+    }
+    halves[half] = _mm256_blendv_epi8(quarters[0], quarters[1], bit6);
+  }
+  return _mm256_blendv_epi8(halves[0], halves[1], ranks);
+}
+
+// The 64 weights of four lanes: `pairs` holds their symbols, eight bytes a lane.
+ECF8_AVX2_INLINE void MergeE4M3(__m256i pairs, const uint8_t* raw, uint8_t* out) {
+  const __m256i exponent = _mm256_set1_epi8(0x78);
+  const __m256i s = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(raw));
+  const __m256i low = _mm256_or_si256(_mm256_and_si256(_mm256_slli_epi16(pairs, 3), exponent),
+                                      _mm256_andnot_si256(exponent, s));
+  const __m256i sign =
+      _mm256_and_si256(_mm256_slli_epi16(s, 1), _mm256_set1_epi8(static_cast<char>(0x80)));
+  const __m256i mantissa = _mm256_and_si256(_mm256_srli_epi16(s, 3), _mm256_set1_epi8(7));
+  const __m256i high = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(pairs, 1), exponent),
+                                       _mm256_or_si256(sign, mantissa));
+  const __m256i even = _mm256_unpacklo_epi64(low, high);  // lanes 0 and 2
+  const __m256i odd = _mm256_unpackhi_epi64(low, high);
+  auto* to = reinterpret_cast<__m256i*>(out);
+  _mm256_storeu_si256(to, _mm256_permute2x128_si256(even, odd, 0x20));
+  _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(even, odd, 0x31));
+}
+
+// Merges the 16 lanes of one vector: `pairs` holds two symbols of each lane in each vector, `raw`
+// and `out` are those of its first lane.
+ECF8_AVX2_INLINE void MergeE4M3Lanes(const __m256i* pairs, const uint8_t* raw, uint8_t* out) {
+  const __m256i a = _mm256_unpacklo_epi16(pairs[0], pairs[1]);
+  const __m256i b = _mm256_unpacklo_epi16(pairs[2], pairs[3]);
+  const __m256i c = _mm256_unpackhi_epi16(pairs[0], pairs[1]);
+  const __m256i d = _mm256_unpackhi_epi16(pairs[2], pairs[3]);
+  const __m256i lanes01 = _mm256_unpacklo_epi32(a, b);  // and 16, 17
+  const __m256i lanes23 = _mm256_unpackhi_epi32(a, b);
+  const __m256i lanes45 = _mm256_unpacklo_epi32(c, d);
+  const __m256i lanes67 = _mm256_unpackhi_epi32(c, d);
+  MergeE4M3(_mm256_permute2x128_si256(lanes01, lanes23, 0x20), raw, out);
+  MergeE4M3(_mm256_permute2x128_si256(lanes45, lanes67, 0x20), raw + 32, out + 64);
+  MergeE4M3(_mm256_permute2x128_si256(lanes01, lanes23, 0x31), raw + 128, out + 256);
+  MergeE4M3(_mm256_permute2x128_si256(lanes45, lanes67, 0x31), raw + 160, out + 320);
+}
+
+class E4M3Kernel {
+  // One symbol of every lane: ranks in the low bytes, anything in the high ones.
+  ECF8_AVX2_INLINE static const uint8_t* Step(const CanonicalCode& code, const uint8_t* words,
+                                              Lanes* lanes, __m256i* ranks) {
+    __m256i need[kVectors];
+    for (size_t v = 0; v < kVectors; ++v) {
+      __m256i lengths;
+      const __m256i value = TakeCode(code, &lanes[v], &lengths, &need[v]);
+      ranks[v] = _mm256_add_epi8(
+          value, _mm256_shuffle_epi8(LoadTwice(code.rank_offsets_low.data()), lengths));
+    }
+    return TakeWords(need, words, lanes);
+  }
+
+ public:
+  ECF8_AVX2 const uint8_t* Start(const uint8_t* words) { return StartLanes(words, lanes_); }
+
+  ECF8_AVX2 const uint8_t* Decode(const GroupTables& tables, const uint8_t* words,
+                                  const uint8_t* raw, uint8_t* out) {
+    Lanes lanes[kVectors] = {Copy(lanes_[0]), Copy(lanes_[1])};
+    __m256i pairs[kVectors][kLaneSymbols / 2];
+    for (size_t j = 0; j < kLaneSymbols / 2; ++j) {
+      __m256i even[kVectors];
+      __m256i odd[kVectors];
+      words = Step(*tables.code, words, lanes, even);
+      words = Step(*tables.code, words, lanes, odd);
+      for (size_t v = 0; v < kVectors; ++v) {
+        pairs[v][j] = _mm256_or_si256(_mm256_and_si256(even[v], _mm256_set1_epi16(255)),
+                                      _mm256_slli_epi16(odd[v], 8));
+      }
+    }
+    for (size_t v = 0; v < kVectors; ++v) {
+      lanes_[v] = Copy(lanes[v]);
+      for (__m256i& pair : pairs[v]) pair = LookUp(tables.code->symbols.data(), pair);
+      MergeE4M3Lanes(pairs[v], raw + 64 * v, out + 128 * v);
+    }
+    return words;
+  }
+
+ private:
+  Lanes lanes_[kVectors];
+};
+
+// In every 64 bits, spreads eight fields of three bits over eight bytes: the upper bit of each to
+// bit 7, as Fp8Traits<Codec::kE5M2>::Merge does.
+ECF8_AVX2_INLINE __m256i ScatterFields(__m256i fields) {
+  fields = _mm256_and_si256(_mm256_or_si256(fields, _mm256_slli_epi64(fields, 20)),
+                            _mm256_set1_epi64x(0x00000FFF00000FFF));
+  fields = _mm256_and_si256(_mm256_or_si256(fields, _mm256_slli_epi64(fields, 10)),
+                            _mm256_set1_epi64x(0x003F003F003F003F));
+  fields = _mm256_or_si256(fields, _mm256_slli_epi64(fields, 5));
+  return _mm256_or_si256(
+      _mm256_and_si256(fields, _mm256_set1_epi8(3)),
+      _mm256_slli_epi16(_mm256_and_si256(fields, _mm256_set1_epi8(4)), 5));
+}
+
+// The 32 weights of two lanes: `exponents` holds eight CanonicalCode::exponents a lane; 16 bytes at
+// `raw` are readable.
+ECF8_AVX2_INLINE void MergeE5M2(const uint16_t* exponents, const uint8_t* raw, uint8_t* out) {
+  const __m256i split = _mm256_broadcastsi128_si256(
+      _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15));
+  const __m256i fields = _mm256_shuffle_epi8(
+      LoadTwice(raw), _mm256_setr_epi8(0, 1, 2, -1, -1, -1, -1, -1, 3, 4, 5, -1, -1, -1, -1, -1,  //
+                                       6, 7, 8, -1, -1, -1, -1, -1, 9, 10, 11, -1, -1, -1, -1, -1));
+  const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(exponents));
+  _mm256_storeu_si256(
+      reinterpret_cast<__m256i*>(out),
+      _mm256_or_si256(_mm256_shuffle_epi8(pairs, split), ScatterFields(fields)));
+}
+
+class E5M2Kernel {
+ public:
+  ECF8_AVX2 const uint8_t* Start(const uint8_t* words) { return StartLanes(words, lanes_); }
+
+  ECF8_AVX2 const uint8_t* Decode(const GroupTables& tables, const uint8_t* words,
+                                  const uint8_t* raw, uint8_t* out) {
+    Lanes lanes[kVectors] = {Copy(lanes_[0]), Copy(lanes_[1])};
+    std::array<uint16_t, kGroupSymbols> ranks;  // rank j of lane l at j * 32 + l
+    for (size_t j = 0; j < kLaneSymbols; ++j) {
+      __m256i need[kVectors];
+      for (size_t v = 0; v < kVectors; ++v) {
+        __m256i lengths;
+        const __m256i value = TakeCode(*tables.code, &lanes[v], &lengths, &need[v]);
+        const __m256i offsets = _mm256_blendv_epi8(
+            _mm256_shuffle_epi8(LoadTwice(tables.code->rank_offsets_high.data()), lengths),
+            _mm256_shuffle_epi8(LoadTwice(tables.code->rank_offsets_low.data()), lengths),
+            _mm256_set1_epi16(255));
+        const __m256i sum = _mm256_add_epi16(value, offsets);
+        auto* to = reinterpret_cast<__m128i*>(ranks.data() + j * kLaneCount) + v;
+        _mm_storeu_si128(to, _mm256_castsi256_si128(sum));
+        _mm_storeu_si128(to + 2, _mm256_extracti128_si256(sum, 1));
+      }
+      words = TakeWords(need, words, lanes);
+    }
+    for (size_t v = 0; v < kVectors; ++v) lanes_[v] = Copy(lanes[v]);
+    std::array<uint16_t, kGroupSymbols> exponents;
+    for (size_t lane = 0; lane < kLaneCount; ++lane) {
+      for (size_t j = 0; j < kLaneSymbols; ++j) {
+        exponents[lane * kLaneSymbols + j] = tables.code->exponents[ranks[j * kLaneCount + lane]];
+      }
+    }
+    std::array<uint8_t, kRawBytes + 16> padded;
+    std::memcpy(padded.data(), raw, kRawBytes);
+    for (size_t lane = 0; lane < kLaneCount; lane += 2) {
+      MergeE5M2(&exponents[lane * kLaneSymbols], &padded[lane * 6], out + lane * kLaneWeights);
+    }
+    return words;
+  }
+
+ private:
+  static constexpr size_t kRawBytes = Fp8Traits<Codec::kE5M2>::kGroupRawBytes;
+  Lanes lanes_[kVectors];
+};
+
+}  // namespace
+
+bool SupportsAvx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt"); }
+
+void DecodeTileE4M3Avx2(const TileJob& job) {
+  E4M3Kernel kernel;
+  DecodeGroups<Codec::kE4M3>(job, kernel);
+}
+
+void DecodeTileE5M2Avx2(const TileJob& job) {
+  E5M2Kernel kernel;
+  DecodeGroups<Codec::kE5M2>(job, kernel);
+}
+
+}  // namespace ecf8

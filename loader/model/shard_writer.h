@@ -1,0 +1,54 @@
+// Writes one shard, front to back but for the header, for which room is reserved.
+#ifndef ECF8_LOADER_MODEL_SHARD_WRITER_H_
+#define ECF8_LOADER_MODEL_SHARD_WRITER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "loader/base/file.h"
+#include "loader/model/manifest.h"
+#include "loader/model/shard_layout.h"
+#include "loader/model/unit_tables.h"
+
+namespace ecf8 {
+
+// Thread-compatible. In order: Create, for each unit (BeginUnit, for each piece (BeginPiece, AddChunk...,
+// EndPiece), EndUnit), Finish.
+class ShardWriter {
+ public:
+  static absl::StatusOr<ShardWriter> Create(const std::string& directory,
+                                            const std::string& file_name,
+                                            uint64_t header_size_bytes);
+
+  absl::Status BeginUnit(const std::string& id, const UnitTables& tables);
+
+  // `piece` without its chunks and checksum.
+  void BeginPiece(Piece piece);
+  absl::Status AddChunk(absl::Span<const uint8_t> stored, uint64_t xxh3);
+  void EndPiece(uint64_t decoded_xxh3);
+
+  void EndUnit();
+
+  // Writes manifest and header, and syncs. `manifest` is complete but for its units and the header's
+  // checksum, which are filled in.
+  absl::StatusOr<ShardInfo> Finish(Manifest manifest, const SafetensorsMetadata& metadata);
+
+ private:
+  ShardWriter(File file, std::string file_name, uint64_t header_size_bytes);
+
+  absl::Status Append(absl::Span<const uint8_t> bytes);
+
+  File file_;
+  std::string file_name_;
+  uint64_t header_size_bytes_;
+  uint64_t end_;             // of what is written; the file's bytes beyond it read as zero
+  std::vector<Unit> units_;  // the last one is open between BeginUnit and EndUnit
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_LOADER_MODEL_SHARD_WRITER_H_

@@ -1,0 +1,51 @@
+// A client of the daemon that trusts nothing it is sent.
+#ifndef ECF8_RPC_CLIENT_H_
+#define ECF8_RPC_CLIENT_H_
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ecf8/v1/weights.grpc.pb.h"
+#include "ecf8/v1/weights.pb.h"
+#include "rpc/address.h"
+#include "rpc/fetch_checker.h"
+
+namespace ecf8 {
+
+// Thread-safe. Every error is the daemon's Status with its ErrorInfo, or UNAVAILABLE naming the address
+// where there is no daemon, or DATA_LOSS where what came is wrong, or CANCELLED.
+class WeightClient {
+ public:
+  // Connects within `timeout`. FAILED_PRECONDITION where `address` is the default one and its directory
+  // is not this user's own. `cancel`, if not null, is watched during calls and must outlive the client.
+  static absl::StatusOr<std::unique_ptr<WeightClient>> Connect(
+      const Address& address, std::chrono::milliseconds timeout,
+      const std::atomic<bool>* cancel = nullptr);
+
+  absl::StatusOr<std::vector<v1::Model>> ListModels();
+
+  // The model and its units, these one by one; an error of `on_unit` ends the call.
+  absl::StatusOr<v1::Model> DescribeModel(const std::string& model, bool with_chunks,
+                                          const std::function<absl::Status(const v1::Unit&)>& on_unit);
+
+  // `verify`: decode stored bytes and check the result. Decoded ones are checked always.
+  absl::Status Fetch(const v1::FetchRequest& request, bool verify, FetchSink& sink);
+
+ private:
+  WeightClient(std::shared_ptr<grpc::Channel> channel, const std::atomic<bool>* cancel);
+
+  bool cancelled() const;
+
+  std::unique_ptr<v1::WeightService::Stub> stub_;
+  const std::atomic<bool>* cancel_;
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_RPC_CLIENT_H_

@@ -1,0 +1,180 @@
+#include "rpc/fetch_stream.h"
+
+#include <utility>
+
+#include "grpcpp/server_context.h"
+#include "loader/base/strings.h"
+#include "loader/model/error_info.h"
+#include "rpc/describe.h"
+#include "rpc/error_status.h"
+#include "spdlog/spdlog.h"
+
+namespace ecf8 {
+
+FetchStream::FetchStream(grpc::CallbackServerContext* context, UnitReader reader,
+                         std::string request_id, WorkerPool& pool, StreamRegistry& registry)
+    : context_(context),
+      request_id_(std::move(request_id)),
+      pool_(pool),
+      registry_(registry),
+      reader_(std::move(reader)) {}
+
+void FetchStream::Start() {
+  self_ = shared_from_this();
+  Actions actions;
+  {
+    MutexLock lock(mutex_);
+    actions = Decide();
+  }
+  Act(std::move(actions));
+}
+
+FetchStream::Actions FetchStream::Decide() {
+  Actions actions;
+  if (finished_) return actions;
+  if (abort_) {
+    // What is prepared but not written is dropped.
+    if (preparing_ || writing_) return actions;
+    finished_ = true;
+    actions.finish = abort_;
+    return actions;
+  }
+  if (ready_ && !writing_) {
+    ready_ = false;
+    writing_ = true;
+    actions.write = &slots_[slot_to_prepare_];
+    slot_to_prepare_ ^= 1;
+  }
+  if (end_) {
+    if (ready_ || writing_) return actions;
+    finished_ = true;
+    actions.finish = end_;
+  } else if (!ready_ && !preparing_) {
+    preparing_ = true;
+    actions.prepare = true;
+  }
+  return actions;
+}
+
+// Only one thread at a time gets each kind of action, since Decide marks what it hands out; gRPC
+// calls back from its own threads, never from within StartWrite or Finish.
+void FetchStream::Act(Actions actions) {
+  if (actions.write != nullptr) StartWrite(actions.write);
+  if (actions.prepare) {
+    const bool taken = pool_.TrySubmit([self = shared_from_this()] { self->Prepare(); });
+    if (!taken) {
+      Actions next;
+      {
+        MutexLock lock(mutex_);
+        preparing_ = false;
+        end_ = WithErrorInfo(absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
+                             {.reason = ErrorReason::kOverloaded});
+        next = Decide();
+      }
+      Act(std::move(next));
+    }
+  }
+  if (actions.finish) {
+    Log(*actions.finish);
+    Finish(ToGrpcStatus(*actions.finish, request_id_));
+  }
+}
+
+void FetchStream::Prepare() {
+  v1::FetchResponse* slot = nullptr;
+  {
+    MutexLock lock(mutex_);
+    if (!abort_) slot = &slots_[slot_to_prepare_];
+  }
+  absl::StatusOr<bool> filled = false;
+  if (slot != nullptr) filled = FillSlot(slot);
+  Actions actions;
+  {
+    MutexLock lock(mutex_);
+    preparing_ = false;
+    if (filled.ok() && *filled) {
+      ready_ = true;
+    } else {
+      end_ = filled.status();
+    }
+    actions = Decide();
+  }
+  Act(std::move(actions));
+}
+
+absl::StatusOr<bool> FetchStream::FillSlot(v1::FetchResponse* message) {
+  if (message->has_data()) spare_ = std::move(*message->mutable_data()->mutable_data());
+  const absl::StatusOr<ReadStep> step = reader_.Next(&spare_);
+  if (!step.ok()) return step.status();
+  const bool stored = reader_.form() == UnitForm::kStored;
+  switch (step->kind) {
+    case ReadStep::Kind::kBegin: {
+      v1::UnitBegin* const begin = message->mutable_begin();
+      begin->Clear();
+      begin->set_form(stored ? v1::FORM_STORED : v1::FORM_DECODED);
+      FillUnit(reader_.model(), reader_.unit().unit_index, reader_.unit().pieces, stored,
+               begin->mutable_unit());
+      return true;
+    }
+    case ReadStep::Kind::kData:
+      data_bytes_ += spare_.size();
+      message->mutable_data()->set_offset_bytes(step->offset_bytes);
+      message->mutable_data()->set_xxh3(step->xxh3);
+      *message->mutable_data()->mutable_data() = std::move(spare_);
+      return true;
+    case ReadStep::Kind::kEnd:
+      message->mutable_end()->set_data_size_bytes(step->data_size_bytes);
+      return true;
+    case ReadStep::Kind::kDone:
+      break;
+  }
+  return false;
+}
+
+void FetchStream::Abort(const absl::Status& status) {
+  Actions actions;
+  {
+    MutexLock lock(mutex_);
+    if (!abort_) abort_ = status;
+    actions = Decide();
+  }
+  Act(std::move(actions));
+}
+
+void FetchStream::Cancel() { context_->TryCancel(); }
+
+void FetchStream::OnWriteDone(bool ok) {
+  Actions actions;
+  {
+    MutexLock lock(mutex_);
+    writing_ = false;
+    if (!ok && !abort_) abort_ = absl::CancelledError("the client is gone");
+    actions = Decide();
+  }
+  Act(std::move(actions));
+}
+
+// The client went away, or its deadline has passed.
+void FetchStream::OnCancel() { Abort(absl::CancelledError("cancelled by the client")); }
+
+void FetchStream::OnDone() {
+  registry_.Remove(this);
+  self_.reset();  // may delete this
+}
+
+void FetchStream::Log(const absl::Status& status) const {
+  const auto elapsed = std::chrono::steady_clock::now() - started_;
+  const double ms = std::chrono::duration<double, std::milli>(elapsed).count();
+  const std::string request =
+      request_id_.empty() ? std::string() : " request " + Quoted(request_id_);
+  const std::string model = Quoted(reader_.model().name());
+  if (status.ok() || absl::IsCancelled(status)) {
+    spdlog::debug("fetch of {}{}: {}, {} bytes in {:.1f} ms", model, request,
+                  status.ok() ? "done" : "cancelled", data_bytes_, ms);
+  } else {
+    spdlog::warn("fetch of {}{}: {} (after {} bytes, {:.1f} ms)", model, request,
+                 status.ToString(absl::StatusToStringMode::kWithNoExtraData), data_bytes_, ms);
+  }
+}
+
+}  // namespace ecf8

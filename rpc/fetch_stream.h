@@ -1,0 +1,87 @@
+// One Fetch: reads and decodes on the worker pool while gRPC writes.
+//
+// Two messages exist: one is being written, the other is being prepared or waits. A client that does not
+// read holds both, and nothing more is prepared. All work happens in steps of one message, so that a
+// cancelled stream stops after the step at hand and many streams share the workers in turn.
+#ifndef ECF8_RPC_FETCH_STREAM_H_
+#define ECF8_RPC_FETCH_STREAM_H_
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "ecf8/v1/weights.grpc.pb.h"
+#include "ecf8/v1/weights.pb.h"
+#include "grpcpp/support/server_callback.h"
+#include "loader/base/mutex.h"
+#include "loader/base/worker_pool.h"
+#include "loader/serve/unit_reader.h"
+#include "rpc/stream_registry.h"
+
+namespace ecf8 {
+
+class FetchStream final : public grpc::ServerWriteReactor<v1::FetchResponse>,
+                          public ServedStream,
+                          public std::enable_shared_from_this<FetchStream> {
+ public:
+  // `pool` and `registry` must outlive the stream.
+  FetchStream(grpc::CallbackServerContext* context, UnitReader reader, std::string request_id,
+              WorkerPool& pool, StreamRegistry& registry);
+
+  // To be called once, after the registry has taken the stream. From here on it owns itself, until gRPC
+  // is done with it.
+  void Start();
+
+  void Abort(const absl::Status& status) override;
+  void Cancel() override;
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  // What Decide found to do; done without the lock.
+  struct Actions {
+    bool prepare = false;
+    const v1::FetchResponse* write = nullptr;
+    std::optional<absl::Status> finish;
+  };
+
+  Actions Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Act(Actions actions);
+
+  // On the pool: one step of the reader, into slot `slot_to_prepare_`.
+  void Prepare();
+  absl::StatusOr<bool> FillSlot(v1::FetchResponse* message);  // false: there is nothing more
+  void Log(const absl::Status& status) const;
+
+  grpc::CallbackServerContext* const context_;
+  const std::string request_id_;
+  WorkerPool& pool_;
+  StreamRegistry& registry_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::shared_ptr<FetchStream> self_;  // from Start to OnDone
+
+  // The preparing worker's alone; a slot's bytes also gRPC's while it is written.
+  UnitReader reader_;
+  std::array<v1::FetchResponse, 2> slots_;
+  std::string spare_;  // a buffer between messages, so that its pages are kept
+  uint64_t data_bytes_ = 0;
+
+  Mutex mutex_;
+  bool preparing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ready_ ABSL_GUARDED_BY(mutex_) = false;  // the slot prepared last waits to be written
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  size_t slot_to_prepare_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);    // nothing more will be prepared
+  std::optional<absl::Status> abort_ ABSL_GUARDED_BY(mutex_);  // end now, with this
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_RPC_FETCH_STREAM_H_

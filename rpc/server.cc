@@ -1,0 +1,113 @@
+#include "rpc/server.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "decoder/status_macros.h"
+#include "grpcpp/security/server_credentials.h"
+#include "grpcpp/server_builder.h"
+
+namespace ecf8 {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A request is names: 16384 of them, of 60 bytes.
+constexpr int kMaxRequestBytes = 1 << 20;
+// How long ended streams get to tell their clients why, and cut ones to unwind.
+constexpr std::chrono::seconds kGrace(1);
+constexpr std::chrono::milliseconds kHurryInterval(50);
+
+// Dead TCP peers hold a stream until a keepalive finds them.
+constexpr int kKeepaliveMs = 60'000;
+constexpr int kKeepaliveTimeoutMs = 20'000;
+
+std::chrono::system_clock::time_point SystemDeadline(Clock::duration from_now) {
+  return std::chrono::system_clock::now() +
+         std::chrono::duration_cast<std::chrono::system_clock::duration>(from_now);
+}
+
+absl::StatusOr<std::optional<SocketClaim>> ClaimSocket(const Address& address) {
+  std::optional<SocketClaim> claim;
+  if (!address.is_unix()) return claim;
+  if (IsDefaultAddress(address)) {
+    const std::string parent = std::filesystem::path(address.socket_path).parent_path().string();
+    ECF8_RETURN_IF_ERROR(CheckPrivateDirectory(parent, /*create=*/true));
+  }
+  ECF8_ASSIGN_OR_RETURN(SocketClaim taken, SocketClaim::Take(address.socket_path));
+  claim.emplace(std::move(taken));
+  return claim;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(ModelSet models,
+                                                      const ServerOptions& options) {
+  ECF8_ASSIGN_OR_RETURN(std::optional<SocketClaim> claim, ClaimSocket(options.address));
+  std::unique_ptr<Server> server(new Server(std::move(models), options, std::move(claim)));
+  ECF8_RETURN_IF_ERROR(server->Listen());
+  return server;
+}
+
+// A stream has at most one task in the pool, so the queue never fills up.
+Server::Server(ModelSet models, const ServerOptions& options, std::optional<SocketClaim> claim)
+    : address_(options.address),
+      claim_(std::move(claim)),
+      models_(std::move(models)),
+      registry_(options.max_streams),
+      pool_(options.threads, options.max_streams),
+      service_(models_, pool_, registry_) {}
+
+Server::~Server() {
+  if (server_ != nullptr) Drain(std::chrono::milliseconds(0), nullptr);
+}
+
+absl::Status Server::Listen() {
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // or two daemons could share a port
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.RegisterService(&service_);
+  int port = 0;
+  builder.AddListeningPort(address_.ToGrpcTarget(), grpc::InsecureServerCredentials(), &port);
+  {
+    const ScopedUmask owner_only(S_IXUSR | S_IRWXG | S_IRWXO);
+    server_ = builder.BuildAndStart();
+  }
+  if (server_ == nullptr || port == 0) {
+    return absl::FailedPreconditionError("could not listen on " + address_.ToString() +
+                                         ": it is in use, or not to be had");
+  }
+  if (!address_.is_unix()) address_.port = static_cast<uint16_t>(port);
+  return absl::OkStatus();
+}
+
+bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry) {
+  registry_.BeginDrain();
+  // Closes the listening socket at once, sends GOAWAY, and then waits for the calls.
+  std::thread shutdown([this, deadline = SystemDeadline(timeout + 3 * kGrace)] {
+    server_->Shutdown(deadline);
+  });
+  const Clock::time_point end = Clock::now() + timeout;
+  bool idle = false;
+  while (!idle && Clock::now() < end && !(hurry && hurry())) {
+    idle = registry_.WaitIdle(std::min(end, Clock::now() + kHurryInterval));
+  }
+  idle = idle || registry_.WaitIdle(Clock::now());
+  if (!idle) {
+    registry_.AbortAll(ShuttingDownError());
+    if (!registry_.WaitIdle(Clock::now() + kGrace)) registry_.CancelAll();
+  }
+  shutdown.join();
+  server_.reset();
+  claim_.reset();
+  return idle;
+}
+
+}  // namespace ecf8

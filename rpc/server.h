@@ -1,0 +1,66 @@
+// The daemon's server: a socket, its limits, and an orderly end.
+#ifndef ECF8_RPC_SERVER_H_
+#define ECF8_RPC_SERVER_H_
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "grpcpp/server.h"
+#include "loader/base/worker_pool.h"
+#include "loader/serve/model_set.h"
+#include "rpc/address.h"
+#include "rpc/stream_registry.h"
+#include "rpc/unix_socket.h"
+#include "rpc/weight_service.h"
+
+namespace ecf8 {
+
+struct ServerOptions {
+  Address address;
+  int threads = 0;          // that read and decode; 0: one a core
+  size_t max_streams = 64;  // Fetch and DescribeModel calls served at once
+};
+
+// Thread-compatible. Without a Drain the destructor ends every stream at once.
+class Server {
+ public:
+  // Listens when it returns. A Unix socket has mode 0600 from the start; the directory of the default
+  // one is made, and must be this user's own. ALREADY_EXISTS where the address is in use.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(ModelSet models,
+                                                       const ServerOptions& options);
+
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server();
+
+  // With the port that the system chose.
+  const Address& address() const { return address_; }
+  size_t stream_count() const { return registry_.size(); }
+
+  // Stops accepting and waits until the streams have ended, at most `timeout`, or until `hurry` (asked
+  // several times a second; may be empty) returns true. What is left then ends with UNAVAILABLE, and
+  // what cannot even be told that, because its client does not read, is cut. Removes the socket.
+  // Returns true where every stream ended by itself.
+  bool Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry);
+
+ private:
+  Server(ModelSet models, const ServerOptions& options, std::optional<SocketClaim> claim);
+
+  absl::Status Listen();
+
+  Address address_;
+  std::optional<SocketClaim> claim_;
+  const ModelSet models_;
+  StreamRegistry registry_;
+  WorkerPool pool_;  // after what its tasks use
+  WeightService service_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_RPC_SERVER_H_

@@ -1,0 +1,103 @@
+#include "rpc/weight_service.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "decoder/status_macros.h"
+#include "loader/base/strings.h"
+#include "loader/model/error_info.h"
+#include "loader/serve/selection.h"
+#include "loader/serve/unit_reader.h"
+#include "rpc/describe.h"
+#include "rpc/describe_stream.h"
+#include "rpc/error_status.h"
+#include "rpc/fetch_stream.h"
+#include "spdlog/spdlog.h"
+
+namespace ecf8 {
+namespace {
+
+constexpr size_t kMaxRequestIdBytes = 64;
+
+// A stream that has failed before it began.
+template <typename Response>
+class FailedStream final : public grpc::ServerWriteReactor<Response> {
+ public:
+  explicit FailedStream(const grpc::Status& status) { this->Finish(status); }
+  void OnDone() override { delete this; }
+};
+
+template <typename Response>
+grpc::ServerWriteReactor<Response>* Fail(const absl::Status& status, std::string_view request_id) {
+  spdlog::debug("refused a request: {}", status.ToString(absl::StatusToStringMode::kWithNoExtraData));
+  return new FailedStream<Response>(ToGrpcStatus(status, request_id));
+}
+
+absl::Status BadRequest(const std::string& message) {
+  return WithErrorInfo(absl::InvalidArgumentError(message), {.reason = ErrorReason::kBadRequest});
+}
+
+absl::StatusOr<std::shared_ptr<const CompressedModel>> FindModel(const ModelSet& models,
+                                                                 const std::string& name) {
+  if (auto model = models.Find(name)) return model;
+  return WithErrorInfo(absl::NotFoundError("no model " + Quoted(name)),
+                       {.reason = ErrorReason::kModelNotFound, .model = name});
+}
+
+absl::StatusOr<UnitReader> MakeReader(const ModelSet& models, const v1::FetchRequest& request) {
+  if (request.request_id().size() > kMaxRequestIdBytes) {
+    return BadRequest("a request_id has at most " + std::to_string(kMaxRequestIdBytes) + " bytes");
+  }
+  if (request.form() != v1::FORM_STORED && request.form() != v1::FORM_DECODED) {
+    return BadRequest("unknown form " + std::to_string(request.form()));
+  }
+  ECF8_ASSIGN_OR_RETURN(auto model, FindModel(models, request.model()));
+  const std::vector<std::string_view> units(request.units().begin(), request.units().end());
+  const std::vector<std::string_view> tensors(request.tensors().begin(), request.tensors().end());
+  ECF8_ASSIGN_OR_RETURN(Selection selection, Selection::Make(*model, units, tensors));
+  return UnitReader(std::move(model), std::move(selection),
+                    request.form() == v1::FORM_STORED ? UnitForm::kStored : UnitForm::kDecoded);
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* WeightService::ListModels(grpc::CallbackServerContext* context,
+                                                    const v1::ListModelsRequest* /*request*/,
+                                                    v1::ListModelsResponse* response) {
+  for (const auto& model : models_.models()) FillModel(*model, response->add_models());
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeModel(
+    grpc::CallbackServerContext* context, const v1::DescribeModelRequest* request) {
+  auto model = FindModel(models_, request->model());
+  if (!model.ok()) return Fail<v1::DescribeModelResponse>(model.status(), "");
+  const auto stream = std::make_shared<DescribeStream>(context, *std::move(model),
+                                                       request->with_chunks(), registry_);
+  if (absl::Status status = registry_.Add(stream); !status.ok()) {
+    return Fail<v1::DescribeModelResponse>(status, "");
+  }
+  stream->Start();
+  return stream.get();
+}
+
+grpc::ServerWriteReactor<v1::FetchResponse>* WeightService::Fetch(
+    grpc::CallbackServerContext* context, const v1::FetchRequest* request) {
+  auto reader = MakeReader(models_, *request);
+  if (!reader.ok()) return Fail<v1::FetchResponse>(reader.status(), request->request_id());
+  const auto stream = std::make_shared<FetchStream>(context, *std::move(reader),
+                                                    request->request_id(), pool_, registry_);
+  if (absl::Status status = registry_.Add(stream); !status.ok()) {
+    return Fail<v1::FetchResponse>(status, request->request_id());
+  }
+  stream->Start();
+  return stream.get();
+}
+
+}  // namespace ecf8

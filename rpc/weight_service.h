@@ -1,0 +1,36 @@
+// ecf8.v1.WeightService over a set of models. Handlers validate, start a stream, and return.
+#ifndef ECF8_RPC_WEIGHT_SERVICE_H_
+#define ECF8_RPC_WEIGHT_SERVICE_H_
+
+#include "ecf8/v1/weights.grpc.pb.h"
+#include "loader/base/worker_pool.h"
+#include "loader/serve/model_set.h"
+#include "rpc/stream_registry.h"
+
+namespace ecf8 {
+
+class WeightService final : public v1::WeightService::CallbackService {
+ public:
+  // All of them must outlive the service and its streams.
+  WeightService(const ModelSet& models, WorkerPool& pool, StreamRegistry& registry)
+      : models_(models), pool_(pool), registry_(registry) {}
+
+  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
+                                       const v1::ListModelsRequest* request,
+                                       v1::ListModelsResponse* response) override;
+
+  grpc::ServerWriteReactor<v1::DescribeModelResponse>* DescribeModel(
+      grpc::CallbackServerContext* context, const v1::DescribeModelRequest* request) override;
+
+  grpc::ServerWriteReactor<v1::FetchResponse>* Fetch(grpc::CallbackServerContext* context,
+                                                     const v1::FetchRequest* request) override;
+
+ private:
+  const ModelSet& models_;
+  WorkerPool& pool_;
+  StreamRegistry& registry_;
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_RPC_WEIGHT_SERVICE_H_

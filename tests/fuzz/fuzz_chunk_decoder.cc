@@ -1,0 +1,77 @@
+// Every decoder against the oracle on arbitrary chunks.
+//
+// Input: codec and shape (1 byte), seed of the tables (1), weights (3, little-endian), chunk bytes.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "decoder/chunk_decoder.h"
+#include "decoder/chunk_layout.h"
+#include "decoder/decoders.h"
+#include "decoder/endian.h"
+#include "decoder/huffman.h"
+#include "tests/decoder/weight_samples.h"
+#include "tests/support/oracle.h"
+
+namespace ecf8 {
+namespace {
+
+constexpr size_t kHeader = 5;
+constexpr size_t kMostWeights = 3 * kTileWeights;  // the oracle is slow
+
+TableSet MakeTables(Codec codec, uint8_t seed) {
+  TestRandom random(seed);
+  std::vector<CodeTable> tables;
+  for (size_t i = 0; i <= seed % kMaxTables; ++i) {
+    std::vector<uint64_t> counts(SymbolCount(codec), 0);
+    const size_t present = random.Below(3) == 0 ? 1 + random.Below(3) : counts.size();
+    for (size_t s = 0; s < present; ++s) counts[s] = 1 + (random.Next() >> (8 + random.Below(56)));
+    tables.push_back(
+        CodeTable::FromLengths(codec, LimitedCodeLengths(counts, kMaxCodeLength)).value());
+  }
+  return TableSet(codec, std::move(tables));
+}
+
+// Random bytes seldom have a chunk's size: gives them one, and valid offsets if `offsets`.
+void MakePlausible(Codec codec, size_t weights, bool offsets, std::vector<uint8_t>* stored) {
+  const ChunkLayout layout(codec, weights);
+  const size_t words = AlignToSection(std::max(stored->size(), layout.words_begin));
+  stored->resize(words + layout.raw_size, 0x5A);
+  for (size_t tile = 0; offsets && tile < TileCount(weights); ++tile) {
+    uint8_t* offset = stored->data() + 4 * tile;
+    const size_t range = words - layout.words_begin;
+    StoreLe32(offset,
+              static_cast<uint32_t>(layout.words_begin + LoadLe32(offset) % (range / 2 + 1) * 2));
+  }
+}
+
+}  // namespace
+}  // namespace ecf8
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace ecf8;  // NOLINT(google-build-using-namespace)
+  if (size < kHeader) return 0;
+  const Codec codec = (data[0] & 1) != 0 ? Codec::kE4M3 : Codec::kE5M2;
+  const TableSet tables = MakeTables(codec, data[1]);
+  const size_t weights = (LoadLe32(data + 1) >> 8) % (kMostWeights + 1);
+  std::vector<uint8_t> stored(data + kHeader, data + size);
+  if ((data[0] & 2) != 0) MakePlausible(codec, weights, (data[0] & 4) != 0, &stored);
+  const auto format = static_cast<oracle::Format>(codec);
+  const auto oracle_tables = oracle::ParseTables(format, tables.Serialize());
+  if (!oracle_tables.has_value()) std::abort();
+  const auto expected = oracle::DecodeChunk(format, *oracle_tables, stored, weights);
+  for (const DecoderImplementation& decoder : AllDecoders()) {
+    if (!decoder.supported()) continue;
+    std::vector<uint8_t> out(weights);
+    const bool ok = DecodeTilesWith(decoder, {codec, stored, weights}, &tables, 0,
+                                    TileCount(weights), absl::MakeSpan(out))
+                        .ok();
+    if (ok != expected.has_value() || (ok && out != *expected)) std::abort();
+  }
+  return 0;
+}

@@ -1,0 +1,121 @@
+// A server in this process, with one small model "small", on a socket of its own.
+#ifndef ECF8_TESTS_RPC_TEST_SERVER_H_
+#define ECF8_TESTS_RPC_TEST_SERVER_H_
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "ecf8/v1/weights.grpc.pb.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "rpc/client.h"
+#include "rpc/server.h"
+#include "tests/support/small_model.h"
+#include "tests/support/temp_dir.h"
+
+namespace ecf8::testing {
+
+class TestServer {
+ public:
+  explicit TestServer(const SmallModelOptions& model = {}, size_t max_streams = 64) {
+    tensors_ = MakeCompressedModel(directory_.path(), "small", model);
+    model_ = OpenModel(directory_ / "small");
+    auto models = ModelSet::FromModels({model_});
+    EXPECT_TRUE(models.ok()) << models.status();
+    ServerOptions options;
+    options.address.socket_path = directory_ / "s.sock";
+    options.threads = 2;
+    options.max_streams = max_streams;
+    auto server = Server::Start(*std::move(models), options);
+    EXPECT_TRUE(server.ok()) << server.status();
+    if (server.ok()) server_ = *std::move(server);
+  }
+
+  Server& server() { return *server_; }
+  const CompressedModel& model() const { return *model_; }
+  const TensorBytes& tensors() const { return tensors_; }
+  const TempDir& directory() const { return directory_; }
+  Address address() const { return Address{.socket_path = directory_ / "s.sock"}; }
+
+  std::unique_ptr<WeightClient> Connect() const {
+    auto client = WeightClient::Connect(address(), std::chrono::seconds(20));
+    EXPECT_TRUE(client.ok()) << client.status();
+    return client.ok() ? *std::move(client) : nullptr;
+  }
+
+  // Without our client's checks, and with a connection of its own.
+  std::unique_ptr<v1::WeightService::Stub> Stub() const {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // a window of 64 KiB that does not grow
+    return v1::WeightService::NewStub(grpc::CreateCustomChannel(
+        address().ToGrpcTarget(), grpc::InsecureChannelCredentials(), arguments));
+  }
+
+  // Waits until the server has so many streams; false after 20 s.
+  bool WaitForStreams(size_t count) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (server_->stream_count() != count) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+  }
+
+ private:
+  TempDir directory_;
+  TensorBytes tensors_;
+  std::shared_ptr<const CompressedModel> model_;
+  std::unique_ptr<Server> server_;
+};
+
+inline v1::FetchRequest Request(v1::Form form, const std::vector<std::string>& units = {},
+                                const std::vector<std::string>& tensors = {}) {
+  v1::FetchRequest request;
+  request.set_model("small");
+  request.set_form(form);
+  request.mutable_units()->Add(units.begin(), units.end());
+  request.mutable_tensors()->Add(tensors.begin(), tensors.end());
+  return request;
+}
+
+// Keeps what comes: of decoded units, the bytes of every tensor.
+class CollectingSink final : public FetchSink {
+ public:
+  absl::Status UnitBegin(const v1::Unit& unit) override {
+    unit_ = unit;
+    units.push_back(unit.id());
+    for (const v1::Tensor& tensor : unit.tensors()) tensors[tensor.name()];
+    return absl::OkStatus();
+  }
+  absl::Status UnitData(uint64_t offset_bytes, std::string_view data) override {
+    received_bytes += data.size();
+    for (const v1::Tensor& tensor : unit_.tensors()) {
+      const uint64_t begin = tensor.decoded_offset_bytes();
+      if (offset_bytes >= begin && offset_bytes < begin + tensor.size_bytes()) {
+        tensors[tensor.name()] += data;
+      }
+    }
+    return absl::OkStatus();
+  }
+  absl::Status UnitEnd() override { return absl::OkStatus(); }
+
+  std::vector<std::string> units;
+  TensorBytes tensors;
+  uint64_t received_bytes = 0;
+
+ private:
+  v1::Unit unit_;
+};
+
+}  // namespace ecf8::testing
+
+#endif  // ECF8_TESTS_RPC_TEST_SERVER_H_

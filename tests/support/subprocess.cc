@@ -1,0 +1,98 @@
+#include "tests/support/subprocess.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <thread>
+
+namespace ecf8::testing {
+namespace {
+
+std::string Contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+}  // namespace
+
+Subprocess::Subprocess(std::vector<std::string> arguments)
+    : output_directory_(::testing::TempDir() + "/ecf8-process-XXXXXX") {
+  if (mkdtemp(output_directory_.data()) == nullptr) ADD_FAILURE() << "no " << output_directory_;
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  const int flags = O_WRONLY | O_CREAT | O_TRUNC;
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 1, (output_directory_ + "/out").c_str(), flags, 0600);
+  posix_spawn_file_actions_addopen(&actions, 2, (output_directory_ + "/err").c_str(), flags, 0600);
+  const int error = posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) {
+    ADD_FAILURE() << "cannot start " << arguments[0];
+    pid_ = -1;
+  }
+}
+
+Subprocess::~Subprocess() {
+  if (running()) {
+    Signal(SIGKILL);
+    Reap(0);
+  }
+  std::error_code ignored;
+  std::filesystem::remove_all(output_directory_, ignored);
+}
+
+void Subprocess::Signal(int signal_number) const {
+  if (pid_ > 0) kill(pid_, signal_number);
+}
+
+// Whether it has ended; notes how.
+bool Subprocess::Reap(int options) {
+  if (pid_ < 0) return true;
+  int status = 0;
+  if (waitpid(pid_, &status, options) != pid_) return false;
+  exit_status_ = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  pid_ = -1;
+  return true;
+}
+
+bool Subprocess::running() { return !Reap(WNOHANG); }
+
+int Subprocess::Wait(std::chrono::seconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (running()) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      ADD_FAILURE() << "still running; its stderr: " << Stderr();
+      Signal(SIGKILL);
+      Reap(0);
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return exit_status_;
+}
+
+std::string Subprocess::Stdout() const { return Contents(output_directory_ + "/out"); }
+std::string Subprocess::Stderr() const { return Contents(output_directory_ + "/err"); }
+
+RunResult Run(const std::vector<std::string>& arguments) {
+  Subprocess process(arguments);
+  RunResult result;
+  result.exit_status = process.Wait();
+  result.out = process.Stdout();
+  result.err = process.Stderr();
+  return result;
+}
+
+}  // namespace ecf8::testing

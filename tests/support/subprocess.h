@@ -1,0 +1,52 @@
+// Programs as a user starts them: arguments in; exit status, stdout and stderr out.
+#ifndef ECF8_TESTS_SUPPORT_SUBPROCESS_H_
+#define ECF8_TESTS_SUPPORT_SUBPROCESS_H_
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace ecf8::testing {
+
+// Started by the constructor; killed by the destructor where it still runs.
+class Subprocess {
+ public:
+  // `arguments[0]` is the program's path.
+  explicit Subprocess(std::vector<std::string> arguments);
+  Subprocess(const Subprocess&) = delete;
+  Subprocess& operator=(const Subprocess&) = delete;
+  ~Subprocess();
+
+  void Signal(int signal_number) const;
+  bool running();
+
+  // The exit status, or minus the number of the signal that ended it. Kills it, and fails the test,
+  // where it does not end within `timeout`.
+  int Wait(std::chrono::seconds timeout = std::chrono::seconds(60));
+
+  // What it has written so far.
+  std::string Stdout() const;
+  std::string Stderr() const;
+
+ private:
+  bool Reap(int options);
+
+  pid_t pid_ = -1;
+  int exit_status_ = 0;
+  std::string output_directory_;
+};
+
+struct RunResult {
+  int exit_status = 0;
+  std::string out;
+  std::string err;
+};
+
+// Starts a program and waits for its end.
+RunResult Run(const std::vector<std::string>& arguments);
+
+}  // namespace ecf8::testing
+
+#endif  // ECF8_TESTS_SUPPORT_SUBPROCESS_H_

@@ -1,0 +1,115 @@
+#include "tools/ecf8d/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+#include "tools/ecf8d/flags.h"
+
+namespace ecf8 {
+namespace {
+
+using ::ecf8::testing::IsOk;
+using ::ecf8::testing::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class ConfigTest : public ::testing::Test {
+ protected:
+  absl::Status Read(const std::string& text) {
+    testing::WriteFile(path_, text);
+    return ReadConfigFile(path_, &config_);
+  }
+
+  std::optional<int> Parse(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "ecf8d");
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    flags_ = ParsedFlags();
+    return ParseFlags(static_cast<int>(argv.size()), argv.data(), &flags_);
+  }
+
+  testing::TempDir directory_;
+  const std::string path_ = directory_ / "ecf8d.toml";
+  DaemonConfig config_;
+  ParsedFlags flags_;
+};
+
+TEST_F(ConfigTest, ReadsEverySetting) {
+  ASSERT_THAT(Read("model-dir = ['/a', '/b']\n"
+                   "listen = 'unix:/s'\n"
+                   "insecure = true\n"
+                   "log-level = 'debug'\n"
+                   "log-format = 'json'\n"
+                   "threads = 3\n"
+                   "max-streams = 5\n"
+                   "drain-timeout-ms = 0\n"),
+              IsOk());
+  EXPECT_THAT(config_.model_dirs, ElementsAre("/a", "/b"));
+  EXPECT_EQ(config_.listen, "unix:/s");
+  EXPECT_TRUE(config_.insecure);
+  EXPECT_EQ(config_.log_level, "debug");
+  EXPECT_EQ(config_.log_format, "json");
+  EXPECT_EQ(config_.threads, 3);
+  EXPECT_EQ(config_.max_streams, 5);
+  EXPECT_EQ(config_.drain_timeout_ms, 0);
+  EXPECT_EQ(AllSettings().size(), 8u);  // all of which stand above
+}
+
+TEST_F(ConfigTest, NamesFileLineAndKeyOfAnError) {
+  const auto bad = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(Read("threads = 1\n\nmax_streams = 3\n"),
+              StatusIs(bad, HasSubstr(path_ + ":3: unknown key \"max_streams\"")));
+  EXPECT_THAT(Read("[threads]\nx = 1\n"), StatusIs(bad, HasSubstr(":1: threads wants a whole number")));
+  EXPECT_THAT(Read("\nthreads = '1'\n"), StatusIs(bad, HasSubstr(":2: threads wants a whole number")));
+  EXPECT_THAT(Read("threads = 1.5\n"), StatusIs(bad, HasSubstr("whole number")));
+  EXPECT_THAT(Read("threads = -1\n"), StatusIs(bad, HasSubstr(":1: threads: -1 is not from 0 to")));
+  EXPECT_THAT(Read("insecure = 1\n"), StatusIs(bad, HasSubstr("true or false")));
+  EXPECT_THAT(Read("log-level = 'loud'\n"), StatusIs(bad, HasSubstr("\"loud\" is none of trace")));
+  EXPECT_THAT(Read("model-dir = ['a', 1]\n"), StatusIs(bad, HasSubstr("array of strings")));
+  EXPECT_THAT(Read("threads = 1\nthreads = 2\n"), StatusIs(bad, HasSubstr(path_ + ":2: ")));
+  EXPECT_THAT(Read("threads = = 1"), StatusIs(bad, HasSubstr(path_ + ":1: ")));
+  EXPECT_THAT(Read(std::string(2 << 20, '#')), StatusIs(bad, HasSubstr("larger")));
+  EXPECT_THAT(Read("a = " + std::string(100'000, '[')), StatusIs(bad, HasSubstr(path_)));
+  EXPECT_THAT(ReadConfigFile(directory_ / "none", &config_),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
+}
+
+TEST_F(ConfigTest, FlagsWinOverTheFile) {
+  testing::WriteFile(path_, "model-dir = 'from-file'\nthreads = 3\nmax-streams = 9\n");
+  ASSERT_EQ(Parse({"--config", path_, "--threads", "4", "--model-dir", "x", "--model-dir", "y"}),
+            std::nullopt);
+  EXPECT_THAT(flags_.config.model_dirs, ElementsAre("x", "y"));
+  EXPECT_EQ(flags_.config.threads, 4);
+  EXPECT_EQ(flags_.config.max_streams, 9);
+  EXPECT_EQ(flags_.config.drain_timeout_ms, 30'000);
+  ASSERT_EQ(Parse({"--config", path_}), std::nullopt);
+  EXPECT_THAT(flags_.config.model_dirs, ElementsAre("from-file"));
+}
+
+TEST_F(ConfigTest, WrongUsageIsTwoAndABadFileIsOne) {
+  EXPECT_EQ(Parse({}), 2);  // no model
+  EXPECT_EQ(Parse({"--model-dir", "m", "--what"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "extra"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--threads", "x"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--threads", "-1"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--log-level", "loud"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "nonsense"}), 2);
+  testing::WriteFile(path_, "nonsense");
+  EXPECT_EQ(Parse({"--model-dir", "m", "--config", path_}), 1);
+  EXPECT_EQ(Parse({"--version"}), 0);
+  EXPECT_EQ(Parse({"--help"}), 0);
+}
+
+TEST_F(ConfigTest, TcpNeedsInsecure) {
+  EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "127.0.0.1:50051"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "127.0.0.1:50051", "--insecure"}), std::nullopt);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "unix:/x"}), std::nullopt);
+}
+
+}  // namespace
+}  // namespace ecf8

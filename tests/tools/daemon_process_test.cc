@@ -1,0 +1,238 @@
+// The two programs as they are started: the daemon serves, the command line asks, signals end them.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "loader/base/file.h"
+#include "loader/checkpoint/safetensors.h"
+#include "nlohmann/json.hpp"
+#include "tests/support/small_model.h"
+#include "tests/support/subprocess.h"
+#include "tests/support/temp_dir.h"
+
+namespace ecf8 {
+namespace {
+
+using ::ecf8::testing::Run;
+using ::ecf8::testing::RunResult;
+using ::ecf8::testing::Subprocess;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::string kDaemon = ECF8_BINARY_DIR "/bin/ecf8d";
+const std::string kCli = ECF8_BINARY_DIR "/bin/ecf8";
+
+class DaemonProcessTest : public ::testing::Test {
+ protected:
+  DaemonProcessTest() { tensors_ = testing::MakeCompressedModel(directory_.path(), "small"); }
+
+  std::unique_ptr<Subprocess> Start(std::vector<std::string> more = {}) {
+    more.insert(more.begin(),
+                {kDaemon, "--model-dir", directory_ / "small", "--listen", "unix:" + socket_});
+    return std::make_unique<Subprocess>(more);
+  }
+
+  // Waits until the daemon says that it listens.
+  static bool IsUp(Subprocess& daemon) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (daemon.Stderr().find("listening on") == std::string::npos) {
+      if (!daemon.running() || std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+  }
+
+  RunResult Ask(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), kCli);
+    arguments.insert(arguments.end(), {"--daemon", "unix:" + socket_});
+    return Run(arguments);
+  }
+
+  testing::TempDir directory_;
+  const std::string socket_ = directory_ / "s.sock";
+  testing::TensorBytes tensors_;
+};
+
+TEST_F(DaemonProcessTest, ServesAndEndsOnSigterm) {
+  const auto daemon = Start();
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  struct stat status = {};
+  ASSERT_EQ(lstat(socket_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0600u);
+
+  const RunResult models = Ask({"models", "--json"});
+  EXPECT_EQ(models.exit_status, 0) << models.err;
+  const auto json = nlohmann::json::parse(models.out, nullptr, false);
+  ASSERT_TRUE(json.is_object()) << models.out;
+  EXPECT_EQ(json["models"][0]["name"], "small");
+  EXPECT_THAT(Ask({"models"}).out, HasSubstr("small"));
+  EXPECT_THAT(Ask({"units", "small"}).out, HasSubstr("layers.1"));
+
+  daemon->Signal(SIGTERM);
+  EXPECT_EQ(daemon->Wait(), 0) << daemon->Stderr();
+  EXPECT_FALSE(std::filesystem::exists(socket_));
+  EXPECT_FALSE(std::filesystem::exists(socket_ + ".lock"));
+  const RunResult gone = Ask({"models"});
+  EXPECT_EQ(gone.exit_status, 1);
+  EXPECT_THAT(gone.err, HasSubstr("no daemon answers at unix:" + socket_));
+  EXPECT_EQ(gone.out, "");
+}
+
+TEST_F(DaemonProcessTest, EndsOnSigintToo) {
+  const auto daemon = Start();
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  daemon->Signal(SIGINT);
+  EXPECT_EQ(daemon->Wait(), 0) << daemon->Stderr();
+}
+
+TEST_F(DaemonProcessTest, FetchWritesWhatWasCompressed) {
+  const auto daemon = Start();
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  const RunResult decoded = Ask({"fetch", "small", "--out", directory_ / "decoded", "--json"});
+  ASSERT_EQ(decoded.exit_status, 0) << decoded.err;
+  const auto summary = nlohmann::json::parse(decoded.out, nullptr, false);
+  ASSERT_TRUE(summary.is_object()) << decoded.out;
+  EXPECT_EQ(summary["units"], 4);
+  testing::TensorBytes fetched;
+  for (const std::string unit : {"embed", "layers.0", "layers.1", "head"}) {
+    const std::string path = directory_ / ("decoded/" + unit + ".safetensors");
+    const auto file = File::OpenForRead(path);
+    ASSERT_TRUE(file.ok()) << file.status();
+    const auto header = ReadSafetensorsHeader(*file);
+    ASSERT_TRUE(header.ok()) << header.status();
+    const std::string bytes = testing::ReadFile(path);
+    for (const SafetensorsTensor& tensor : header->tensors) {
+      fetched[tensor.name] = bytes.substr(header->data_offset() + tensor.begin, tensor.size_bytes());
+    }
+  }
+  EXPECT_EQ(fetched, tensors_);
+
+  const RunResult stored = Ask({"fetch", "small", "layers.1", "--form", "compressed", "--verify",
+                                "--out", directory_ / "stored"});
+  ASSERT_EQ(stored.exit_status, 0) << stored.err;
+  EXPECT_THAT(stored.out, HasSubstr("1 units"));
+  const auto model = testing::OpenModel(directory_ / "small");
+  const uint32_t index = *model->FindUnit("layers.1");
+  const std::string shard =
+      testing::ReadFile(directory_ / ("small/" + model->shard_of(index).file_name));
+  const std::string unit_bytes = testing::ReadFile(directory_ / "stored/layers.1.ecf8unit");
+  EXPECT_EQ(unit_bytes.size(), model->unit(index).stored_size_bytes);
+  EXPECT_EQ(shard.compare(model->unit(index).offset_bytes, unit_bytes.size(), unit_bytes), 0);
+}
+
+TEST_F(DaemonProcessTest, RefusedFetchesExitWithOneAndLeaveNothing) {
+  const auto daemon = Start();
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  const std::string out = directory_ / "out";
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"fetch", "other"}, {"fetch", "small", "layers.9"},
+        {"fetch", "small", "head", "head"}, {"fetch", "small", "--tensor", "no.such.tensor"},
+        {"fetch", "small", "../../etc/passwd"}, {"units", "other"}}) {
+    std::vector<std::string> with_out = arguments;
+    if (arguments[0] == "fetch") with_out.insert(with_out.end(), {"--out", out});
+    const RunResult result = Ask(with_out);
+    EXPECT_EQ(result.exit_status, 1);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, HasSubstr("ecf8 " + arguments[0] + ": "));
+    EXPECT_THAT(result.err, HasSubstr(arguments.back()));
+    EXPECT_THAT(result.err, Not(HasSubstr(directory_ / "small")));
+    EXPECT_FALSE(std::filesystem::exists(out));
+  }
+}
+
+TEST_F(DaemonProcessTest, WrongUsageExitsWithTwo) {
+  EXPECT_EQ(Run({kCli}).exit_status, 2);
+  EXPECT_EQ(Run({kCli, "nonsense"}).exit_status, 2);
+  EXPECT_EQ(Run({kCli, "fetch"}).exit_status, 2);
+  EXPECT_EQ(Run({kCli, "fetch", "m", "--form", "raw"}).exit_status, 2);
+  EXPECT_EQ(Run({kCli, "models", "--daemon", "nonsense"}).exit_status, 2);
+  EXPECT_EQ(Run({kDaemon}).exit_status, 2);
+  for (const std::string& program : {kCli, kDaemon}) {
+    const RunResult version = Run({program, "--version"});
+    EXPECT_EQ(version.exit_status, 0);
+    EXPECT_THAT(version.out, HasSubstr("ecf8"));
+    EXPECT_EQ(Run({program, "--help"}).exit_status, 0);
+  }
+}
+
+TEST_F(DaemonProcessTest, ASocketInUseIsRefusedAndAStaleOneReplaced) {
+  auto first = Start();
+  ASSERT_TRUE(IsUp(*first)) << first->Stderr();
+  const auto second = Start();
+  EXPECT_EQ(second->Wait(), 1);
+  EXPECT_THAT(second->Stderr(), HasSubstr("in use"));
+  EXPECT_EQ(Ask({"models"}).exit_status, 0);
+
+  first->Signal(SIGKILL);
+  EXPECT_EQ(first->Wait(), -SIGKILL);
+  EXPECT_TRUE(std::filesystem::exists(socket_));
+  const auto third = Start();
+  ASSERT_TRUE(IsUp(*third)) << third->Stderr();
+  EXPECT_EQ(Ask({"models"}).exit_status, 0);
+}
+
+TEST_F(DaemonProcessTest, BadModelsEndTheStart) {
+  const std::string listen = "unix:" + socket_;
+  const auto start = [&](const std::vector<std::string>& directories) {
+    std::vector<std::string> arguments = {kDaemon, "--listen", listen};
+    for (const std::string& directory : directories) {
+      arguments.insert(arguments.end(), {"--model-dir", directory});
+    }
+    return Run(arguments);
+  };
+  EXPECT_EQ(start({directory_ / "missing"}).exit_status, 1);
+  EXPECT_EQ(start({directory_ / "small.plain"}).exit_status, 1);
+  std::filesystem::create_directory(directory_ / "copy");
+  std::filesystem::copy(directory_ / "small", directory_ / "copy/small");
+  const RunResult twice = start({directory_ / "small", directory_ / "copy"});
+  EXPECT_EQ(twice.exit_status, 1);
+  EXPECT_THAT(twice.err, HasSubstr("two models"));
+  EXPECT_FALSE(std::filesystem::exists(socket_));
+}
+
+TEST_F(DaemonProcessTest, CheckConfigOpensModelsAndStops) {
+  const auto good = Start({"--check-config"});
+  EXPECT_EQ(good->Wait(), 0) << good->Stderr();
+  EXPECT_FALSE(std::filesystem::exists(socket_));
+  testing::WriteFile(directory_ / "c.toml", "drain_timeout_ms = 1\n");
+  const auto bad = Start({"--check-config", "--config", directory_ / "c.toml"});
+  EXPECT_EQ(bad->Wait(), 1);
+  EXPECT_THAT(bad->Stderr(), HasSubstr("c.toml:1: unknown key"));
+}
+
+TEST_F(DaemonProcessTest, LogsJson) {
+  const auto daemon = Start({"--log-format", "json", "--log-level", "debug"});
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  EXPECT_EQ(Ask({"fetch", "small", "nope"}).exit_status, 1);
+  daemon->Signal(SIGTERM);
+  EXPECT_EQ(daemon->Wait(), 0);
+  std::istringstream lines(daemon->Stderr());
+  std::string line;
+  while (std::getline(lines, line)) {
+    EXPECT_TRUE(nlohmann::json::parse(line, nullptr, false).is_object()) << line;
+  }
+}
+
+TEST_F(DaemonProcessTest, ServesTcpWhenAllowedTo) {
+  Subprocess daemon({kDaemon, "--model-dir", directory_.path(), "--listen", "127.0.0.1:0", "--insecure"});
+  ASSERT_TRUE(IsUp(daemon)) << daemon.Stderr();
+  const std::string log = daemon.Stderr();
+  const size_t at = log.find("listening on ") + 13;
+  const std::string address = log.substr(at, log.find('\n', at) - at);
+  const RunResult fetch = Run({kCli, "fetch", "small", "--daemon", address});
+  EXPECT_EQ(fetch.exit_status, 0) << fetch.err;
+  EXPECT_THAT(fetch.out, HasSubstr("4 units"));
+}
+
+}  // namespace
+}  // namespace ecf8

@@ -1,0 +1,18 @@
+#include "tools/ecf8/commands.h"
+
+namespace ecf8 {
+
+std::vector<std::unique_ptr<Command>> AllCommands() {
+  std::vector<std::unique_ptr<Command>> commands;
+  commands.push_back(MakeCompressCommand());
+  commands.push_back(MakeDecompressCommand());
+  commands.push_back(MakeVerifyCommand());
+  commands.push_back(MakeInspectCommand());
+  commands.push_back(MakeModelsCommand());
+  commands.push_back(MakeUnitsCommand());
+  commands.push_back(MakeFetchCommand());
+  commands.push_back(MakeBenchCommand());
+  return commands;
+}
+
+}  // namespace ecf8

@@ -1,0 +1,28 @@
+// `--daemon ADDRESS` and the connection behind it, for every command that asks the daemon.
+#ifndef ECF8_TOOLS_ECF8_DAEMON_OPTION_H_
+#define ECF8_TOOLS_ECF8_DAEMON_OPTION_H_
+
+#include <memory>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/statusor.h"
+#include "rpc/client.h"
+#include "tools/ecf8/command.h"
+
+namespace ecf8 {
+
+class DaemonOption {
+ public:
+  void AddTo(CLI::App& app);
+
+  // The address given, else $ECF8_DAEMON, else the default Unix socket. A malformed one is a UsageError.
+  absl::StatusOr<std::unique_ptr<WeightClient>> Connect(const CommandContext& context) const;
+
+ private:
+  std::string address_;
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_TOOLS_ECF8_DAEMON_OPTION_H_

@@ -1,0 +1,83 @@
+#include "tools/ecf8/wire_json.h"
+
+#include <cinttypes>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace ecf8 {
+namespace {
+
+std::string Hex(uint64_t checksum) {
+  char text[17];
+  std::snprintf(text, sizeof(text), "%016" PRIx64, checksum);
+  return text;
+}
+
+std::string CodecName(v1::Codec codec) {
+  switch (codec) {
+    case v1::CODEC_RAW:
+      return "raw";
+    case v1::CODEC_E4M3:
+      return "e4m3";
+    case v1::CODEC_E5M2:
+      return "e5m2";
+    default:
+      return std::to_string(static_cast<int>(codec));
+  }
+}
+
+nlohmann::ordered_json ToJson(const v1::Tensor& tensor) {
+  nlohmann::ordered_json json;
+  json["name"] = tensor.name();
+  json["dtype"] = tensor.dtype();
+  json["shape"] = std::vector<uint64_t>(tensor.shape().begin(), tensor.shape().end());
+  json["codec"] = CodecName(tensor.codec());
+  json["tensor_offset_bytes"] = tensor.tensor_offset_bytes();
+  json["size_bytes"] = tensor.size_bytes();
+  json["decoded_offset_bytes"] = tensor.decoded_offset_bytes();
+  json["stored_offset_bytes"] = tensor.stored_offset_bytes();
+  json["stored_size_bytes"] = tensor.stored_size_bytes();
+  json["decoded_xxh3"] = Hex(tensor.decoded_xxh3());
+  if (tensor.chunk_xxh3().empty()) return json;
+  auto& chunks = json["chunks"] = nlohmann::ordered_json::array();
+  for (int i = 0; i < tensor.chunk_xxh3_size() && i < tensor.chunk_stored_size_bytes_size(); ++i) {
+    chunks.push_back({{"stored_size_bytes", tensor.chunk_stored_size_bytes(i)},
+                      {"xxh3", Hex(tensor.chunk_xxh3(i))}});
+  }
+  return json;
+}
+
+}  // namespace
+
+nlohmann::ordered_json ToJson(const v1::Model& model) {
+  nlohmann::ordered_json json;
+  json["name"] = model.name();
+  json["digest"] = model.digest();
+  json["decoded_size_bytes"] = model.decoded_size_bytes();
+  json["stored_size_bytes"] = model.stored_size_bytes();
+  json["unit_count"] = model.unit_count();
+  json["tensor_count"] = model.tensor_count();
+  return json;
+}
+
+nlohmann::ordered_json ToJson(const v1::Unit& unit) {
+  nlohmann::ordered_json json;
+  json["index"] = unit.index();
+  json["id"] = unit.id();
+  json["stored_size_bytes"] = unit.stored_size_bytes();
+  json["decoded_size_bytes"] = unit.decoded_size_bytes();
+  json["stored_xxh3"] = Hex(unit.stored_xxh3());
+  if (!unit.table_sets().empty()) {
+    json["tables_xxh3"] = Hex(unit.tables_xxh3());
+    auto& sets = json["table_sets"] = nlohmann::ordered_json::array();
+    for (const v1::TableSet& set : unit.table_sets()) {
+      sets.push_back({{"codec", CodecName(set.codec())}, {"table_count", set.table_count()}});
+    }
+  }
+  auto& tensors = json["tensors"] = nlohmann::ordered_json::array();
+  for (const v1::Tensor& tensor : unit.tensors()) tensors.push_back(ToJson(tensor));
+  return json;
+}
+
+}  // namespace ecf8

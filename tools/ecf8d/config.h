@@ -1,0 +1,57 @@
+// The daemon's configuration: flags, a TOML file, and defaults, in this order of strength.
+#ifndef ECF8_TOOLS_ECF8D_CONFIG_H_
+#define ECF8_TOOLS_ECF8D_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+
+namespace ecf8 {
+
+struct DaemonConfig {
+  std::vector<std::string> model_dirs;
+  std::string listen;  // empty: DefaultAddress
+  bool insecure = false;
+  std::string log_level = "info";
+  std::string log_format = "text";
+  int64_t threads = 0;
+  int64_t max_streams = 64;
+  int64_t drain_timeout_ms = 30'000;
+};
+
+// One setting, known by one name to the command line ("--NAME") and to the file ("NAME = ...").
+struct Setting {
+  const char* name;
+  const char* help;
+  std::variant<std::vector<std::string> DaemonConfig::*, std::string DaemonConfig::*,
+               bool DaemonConfig::*, int64_t DaemonConfig::*>
+      member;
+  int64_t min = 0;  // of a number
+  int64_t max = 0;
+  std::vector<std::string> choices{};  // of a text; empty: any
+};
+
+// Every setting that both know.
+absl::Span<const Setting> AllSettings();
+
+// Copies one setting.
+void CopySetting(const Setting& setting, const DaemonConfig& from, DaemonConfig* to);
+
+// INVALID_ARGUMENT where a number is out of its range or a text no choice of its setting.
+absl::Status CheckSetting(const Setting& setting, const DaemonConfig& config);
+
+// Sets what the file at `path` says. INVALID_ARGUMENT names file, line and key: bad TOML, an unknown
+// key, a value of the wrong type or out of range.
+absl::Status ReadConfigFile(const std::string& path, DaemonConfig* config);
+
+// What no single setting shows: TCP without --insecure, an address that is none, no models.
+// INVALID_ARGUMENT.
+absl::Status CheckConfig(const DaemonConfig& config);
+
+}  // namespace ecf8
+
+#endif  // ECF8_TOOLS_ECF8D_CONFIG_H_

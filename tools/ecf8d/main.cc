@@ -1,0 +1,86 @@
+// ecf8d: opens models, serves them, and stops in order.
+
+#include <chrono>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "decoder/status_macros.h"
+#include "loader/base/strings.h"
+#include "loader/serve/model_set.h"
+#include "rpc/address.h"
+#include "rpc/grpc_log.h"
+#include "rpc/server.h"
+#include "rpc/status_table.h"
+#include "spdlog/spdlog.h"
+#include "tools/ecf8d/config.h"
+#include "tools/ecf8d/flags.h"
+#include "tools/ecf8d/logging.h"
+#include "tools/ecf8d/signals.h"
+#include "tools/version.h"
+
+namespace ecf8 {
+namespace {
+
+absl::StatusOr<ModelSet> OpenModels(const DaemonConfig& config) {
+  std::vector<ModelSet::Skipped> skipped;
+  ECF8_ASSIGN_OR_RETURN(ModelSet models, ModelSet::Open(config.model_dirs, &skipped));
+  for (const ModelSet::Skipped& skip : skipped) {
+    spdlog::warn("{} is not served: {}", skip.directory, std::string(skip.why.message()));
+  }
+  for (const auto& model : models.models()) {
+    spdlog::info("model {}: {} units, digest {}, from {}", Quoted(model->name()),
+                 model->unit_count(), model->digest(), model->directory());
+  }
+  return models;
+}
+
+absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, ModelSet models) {
+  ServerOptions options;
+  options.address = DefaultAddress();
+  if (!config.listen.empty()) {
+    ECF8_ASSIGN_OR_RETURN(options.address, ParseAddress(config.listen));
+  }
+  options.threads = static_cast<int>(config.threads);
+  options.max_streams = static_cast<size_t>(config.max_streams);
+  return Server::Start(std::move(models), options);
+}
+
+absl::Status Serve(const ParsedFlags& flags) {
+  ECF8_ASSIGN_OR_RETURN(ModelSet models, OpenModels(flags.config));
+  if (flags.check_config) {
+    spdlog::info("the configuration is good");
+    return absl::OkStatus();
+  }
+  ECF8_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
+                        StartServer(flags.config, std::move(models)));
+  spdlog::info("listening on {}", server->address().ToString());
+
+  const int signal_number = WaitForStopSignal();
+  spdlog::info("{}: draining {} streams, for at most {} ms", strsignal(signal_number),
+               server->stream_count(), flags.config.drain_timeout_ms);
+  const bool all_ended =
+      server->Drain(std::chrono::milliseconds(flags.config.drain_timeout_ms), TakeStopSignal);
+  spdlog::info(all_ended ? "stopped" : "stopped, with streams cut short");
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  ParsedFlags flags;
+  if (const std::optional<int> exit_status = ParseFlags(argc, argv, &flags)) return *exit_status;
+  BlockStopSignals();
+  InitLogging(flags.config.log_level, flags.config.log_format);
+  RouteGrpcLogToSpdlog();
+  spdlog::info("ecf8d {}", kVersion);
+  const absl::Status status = Serve(flags);
+  if (!status.ok()) spdlog::error("{}", std::string(status.message()));
+  return ExitStatusFor(status.code());
+}
+
+}  // namespace
+}  // namespace ecf8
+
+int main(int argc, char** argv) { return ecf8::Main(argc, argv); }
