@@ -1,5 +1,10 @@
 include(GoogleTest)
 
+# Compiles gtest's and gmock's headers once for all test programs.
+add_library(ecf8_test_headers STATIC "${CMAKE_SOURCE_DIR}/cmake/empty.cc")
+target_link_libraries(ecf8_test_headers PUBLIC ecf8_compile GTest::gmock)
+target_precompile_headers(ecf8_test_headers PRIVATE <gmock/gmock.h> <gtest/gtest.h>)
+
 # ecf8_test(NAME SOURCES... [LABEL unit|conformance|golden|e2e] [LINK LIBRARIES...])
 # One GoogleTest program. Its cases appear in ctest one by one, with the label.
 function(ecf8_test name)
@@ -9,6 +14,7 @@ function(ecf8_test name)
   endif()
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ecf8_compile ${arg_LINK} GTest::gmock GTest::gtest_main)
+  target_precompile_headers(${name} REUSE_FROM ecf8_test_headers)
   target_compile_definitions(${name} PRIVATE
     ECF8_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ECF8_BINARY_DIR="${CMAKE_BINARY_DIR}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${arg_LABEL} TIMEOUT 300)

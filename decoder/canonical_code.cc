@@ -52,4 +52,12 @@ CanonicalCode::CanonicalCode(Codec codec, const CodeTable& table) {
   }
 }
 
+void CanonicalCode::LookUpExponents(const uint16_t* ranks, uint16_t* to) const {
+  for (size_t lane = 0; lane < kLaneCount; ++lane) {
+    for (size_t j = 0; j < kLaneSymbols; ++j) {
+      to[lane * kLaneSymbols + j] = exponents[ranks[j * kLaneCount + lane]];
+    }
+  }
+}
+
 }  // namespace ecf8

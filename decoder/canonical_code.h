@@ -27,6 +27,10 @@ struct alignas(64) CanonicalCode {
 
   CanonicalCode(Codec codec, const CodeTable& table);
 
+  // E5M2: the exponents of a group. Rank j of lane l is ranks[j * kLaneCount + l]; its exponents go
+  // to exponents[l * kLaneSymbols + j].
+  void LookUpExponents(const uint16_t* ranks, uint16_t* to) const;
+
   // By the window's first kPrefixBits bits: 16 - length of its code, or of a longer code than that
   // 16 - (kPrefixBits + 1).
   std::array<uint8_t, size_t{1} << kPrefixBits> prefix_shifts{};

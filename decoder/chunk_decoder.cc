@@ -1,6 +1,7 @@
 #include "decoder/chunk_decoder.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -100,16 +101,19 @@ absl::Status DecodeTilesWith(const DecoderImplementation& decoder, const ChunkVi
       chunk.codec == Codec::kE4M3 ? decoder.decode_e4m3 : decoder.decode_e5m2;
   const uint8_t* stored = chunk.stored.data();
   const uint8_t* raw = stored + chunk.stored.size() - layout.raw_size;
-  for (size_t tile = first_tile; tile < first_tile + tile_count; ++tile) {
-    decode({.words = stored + LoadLe32(stored + tile * 4),
+  std::array<TileJob, kChunkTiles> jobs;
+  for (size_t i = 0; i < tile_count; ++i) {
+    const size_t tile = first_tile + i;
+    jobs[i] = {.words = stored + LoadLe32(stored + tile * 4),
             .readable_end = stored + chunk.stored.size(),
             .table_nibbles = stored + layout.tables_begin + tile * kTileGroups / 2,
             .raw = raw + tile * kTileGroups * GroupRawBytes(chunk.codec),
             .luts = tables->luts(),
             .codes = tables->codes(),
-            .out = out.data() + (tile - first_tile) * kTileWeights,
-            .weights = std::min(chunk.weights - tile * kTileWeights, kTileWeights)});
+            .out = out.data() + i * kTileWeights,
+            .weights = std::min(chunk.weights - tile * kTileWeights, kTileWeights)};
   }
+  decode(jobs.data(), tile_count);
   return absl::OkStatus();
 }
 

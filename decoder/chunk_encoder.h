@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "decoder/code_table.h"
 #include "decoder/format.h"
+#include "decoder/word_packer.h"
 
 namespace ecf8 {
 
@@ -18,6 +19,8 @@ class ChunkEncoder {
  public:
   // `tables` must outlive the encoder.
   explicit ChunkEncoder(const TableSet& tables);
+  // The same with a chosen packer (which must be supported): for tests and benchmarks.
+  ChunkEncoder(const TableSet& tables, const WordPacker& packer);
   ~ChunkEncoder();
   ChunkEncoder(const ChunkEncoder&) = delete;
   ChunkEncoder& operator=(const ChunkEncoder&) = delete;

@@ -51,12 +51,6 @@ struct Lanes {
   __m256i power;
 };
 
-// By vectors: g++ 12 copies structs in halves, which later loads of the whole must wait for.
-ECF8_AVX2_INLINE Lanes Copy(const Lanes& lanes) {
-  return {_mm256_load_si256(&lanes.first), _mm256_load_si256(&lanes.second),
-          _mm256_load_si256(&lanes.power)};
-}
-
 ECF8_AVX2_INLINE __m256i LoadPair(const uint8_t* low, const uint8_t* high) {
   return _mm256_inserti128_si256(
       _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
@@ -178,47 +172,52 @@ ECF8_AVX2_INLINE void MergeE4M3Lanes(const __m256i* pairs, const uint8_t* raw, u
   MergeE4M3(_mm256_permute2x128_si256(lanes45, lanes67, 0x31), raw + 160, out + 320);
 }
 
+// One symbol of every lane: ranks in the low bytes, anything in the high ones.
+ECF8_AVX2_INLINE void StepE4M3(GroupJob* job, Lanes* lanes, __m256i* ranks) {
+  __m256i need[kVectors];
+  for (size_t v = 0; v < kVectors; ++v) {
+    __m256i lengths;
+    const __m256i value = TakeCode(*job->code, &lanes[v], &lengths, &need[v]);
+    ranks[v] = _mm256_add_epi8(
+        value, _mm256_shuffle_epi8(LoadTwice(job->code->rank_offsets_low.data()), lengths));
+  }
+  job->words = TakeWords(need, job->words, lanes);
+}
+
+template <size_t kTileCount>
 class E4M3Kernel {
-  // One symbol of every lane: ranks in the low bytes, anything in the high ones.
-  ECF8_AVX2_INLINE static const uint8_t* Step(const CanonicalCode& code, const uint8_t* words,
-                                              Lanes* lanes, __m256i* ranks) {
-    __m256i need[kVectors];
-    for (size_t v = 0; v < kVectors; ++v) {
-      __m256i lengths;
-      const __m256i value = TakeCode(code, &lanes[v], &lengths, &need[v]);
-      ranks[v] = _mm256_add_epi8(
-          value, _mm256_shuffle_epi8(LoadTwice(code.rank_offsets_low.data()), lengths));
-    }
-    return TakeWords(need, words, lanes);
+ public:
+  static constexpr size_t kTiles = kTileCount;
+
+  ECF8_AVX2 const uint8_t* Start(size_t tile, const uint8_t* words) {
+    return StartLanes(words, lanes_[tile]);
   }
 
- public:
-  ECF8_AVX2 const uint8_t* Start(const uint8_t* words) { return StartLanes(words, lanes_); }
-
-  ECF8_AVX2 const uint8_t* Decode(const GroupTables& tables, const uint8_t* words,
-                                  const uint8_t* raw, uint8_t* out) {
-    Lanes lanes[kVectors] = {Copy(lanes_[0]), Copy(lanes_[1])};
-    __m256i pairs[kVectors][kLaneSymbols / 2];
+  ECF8_AVX2 void Decode(GroupJob* jobs) {
+    __m256i pairs[kTiles][kVectors][kLaneSymbols / 2];
     for (size_t j = 0; j < kLaneSymbols / 2; ++j) {
-      __m256i even[kVectors];
-      __m256i odd[kVectors];
-      words = Step(*tables.code, words, lanes, even);
-      words = Step(*tables.code, words, lanes, odd);
-      for (size_t v = 0; v < kVectors; ++v) {
-        pairs[v][j] = _mm256_or_si256(_mm256_and_si256(even[v], _mm256_set1_epi16(255)),
-                                      _mm256_slli_epi16(odd[v], 8));
+      __m256i even[kTiles][kVectors];
+      __m256i odd[kTiles][kVectors];
+      for (size_t t = 0; t < kTiles; ++t) StepE4M3(&jobs[t], lanes_[t], even[t]);
+      for (size_t t = 0; t < kTiles; ++t) StepE4M3(&jobs[t], lanes_[t], odd[t]);
+      for (size_t t = 0; t < kTiles; ++t) {
+        for (size_t v = 0; v < kVectors; ++v) {
+          pairs[t][v][j] = _mm256_or_si256(_mm256_and_si256(even[t][v], _mm256_set1_epi16(255)),
+                                           _mm256_slli_epi16(odd[t][v], 8));
+        }
       }
     }
-    for (size_t v = 0; v < kVectors; ++v) {
-      lanes_[v] = Copy(lanes[v]);
-      for (__m256i& pair : pairs[v]) pair = LookUp(tables.code->symbols.data(), pair);
-      MergeE4M3Lanes(pairs[v], raw + 64 * v, out + 128 * v);
+    for (size_t t = 0; t < kTiles; ++t) {
+      const GroupJob& job = jobs[t];
+      for (size_t v = 0; v < kVectors; ++v) {
+        for (__m256i& pair : pairs[t][v]) pair = LookUp(job.code->symbols.data(), pair);
+        MergeE4M3Lanes(pairs[t][v], job.raw + 64 * v, job.out + 128 * v);
+      }
     }
-    return words;
   }
 
  private:
-  Lanes lanes_[kVectors];
+  Lanes lanes_[kTiles][kVectors];
 };
 
 // In every 64 bits, spreads eight fields of three bits over eight bytes: the upper bit of each to
@@ -248,62 +247,72 @@ ECF8_AVX2_INLINE void MergeE5M2(const uint16_t* exponents, const uint8_t* raw, u
       _mm256_or_si256(_mm256_shuffle_epi8(pairs, split), ScatterFields(fields)));
 }
 
+// One symbol of every lane: stores the ranks in order of the lanes.
+ECF8_AVX2_INLINE void StepE5M2(GroupJob* job, Lanes* lanes, uint16_t* ranks) {
+  __m256i need[kVectors];
+  for (size_t v = 0; v < kVectors; ++v) {
+    __m256i lengths;
+    const __m256i value = TakeCode(*job->code, &lanes[v], &lengths, &need[v]);
+    const __m256i offsets = _mm256_blendv_epi8(
+        _mm256_shuffle_epi8(LoadTwice(job->code->rank_offsets_high.data()), lengths),
+        _mm256_shuffle_epi8(LoadTwice(job->code->rank_offsets_low.data()), lengths),
+        _mm256_set1_epi16(255));
+    const __m256i sum = _mm256_add_epi16(value, offsets);
+    auto* to = reinterpret_cast<__m128i*>(ranks) + v;
+    _mm_storeu_si128(to, _mm256_castsi256_si128(sum));
+    _mm_storeu_si128(to + 2, _mm256_extracti128_si256(sum, 1));
+  }
+  job->words = TakeWords(need, job->words, lanes);
+}
+
+template <size_t kTileCount>
 class E5M2Kernel {
  public:
-  ECF8_AVX2 const uint8_t* Start(const uint8_t* words) { return StartLanes(words, lanes_); }
+  static constexpr size_t kTiles = kTileCount;
 
-  ECF8_AVX2 const uint8_t* Decode(const GroupTables& tables, const uint8_t* words,
-                                  const uint8_t* raw, uint8_t* out) {
-    Lanes lanes[kVectors] = {Copy(lanes_[0]), Copy(lanes_[1])};
-    std::array<uint16_t, kGroupSymbols> ranks;  // rank j of lane l at j * 32 + l
+  ECF8_AVX2 const uint8_t* Start(size_t tile, const uint8_t* words) {
+    return StartLanes(words, lanes_[tile]);
+  }
+
+  ECF8_AVX2 void Decode(GroupJob* jobs) {
+    // Rank j of lane l at j * kLaneCount + l.
+    std::array<std::array<uint16_t, kGroupSymbols>, kTiles> ranks;
     for (size_t j = 0; j < kLaneSymbols; ++j) {
-      __m256i need[kVectors];
-      for (size_t v = 0; v < kVectors; ++v) {
-        __m256i lengths;
-        const __m256i value = TakeCode(*tables.code, &lanes[v], &lengths, &need[v]);
-        const __m256i offsets = _mm256_blendv_epi8(
-            _mm256_shuffle_epi8(LoadTwice(tables.code->rank_offsets_high.data()), lengths),
-            _mm256_shuffle_epi8(LoadTwice(tables.code->rank_offsets_low.data()), lengths),
-            _mm256_set1_epi16(255));
-        const __m256i sum = _mm256_add_epi16(value, offsets);
-        auto* to = reinterpret_cast<__m128i*>(ranks.data() + j * kLaneCount) + v;
-        _mm_storeu_si128(to, _mm256_castsi256_si128(sum));
-        _mm_storeu_si128(to + 2, _mm256_extracti128_si256(sum, 1));
-      }
-      words = TakeWords(need, words, lanes);
-    }
-    for (size_t v = 0; v < kVectors; ++v) lanes_[v] = Copy(lanes[v]);
-    std::array<uint16_t, kGroupSymbols> exponents;
-    for (size_t lane = 0; lane < kLaneCount; ++lane) {
-      for (size_t j = 0; j < kLaneSymbols; ++j) {
-        exponents[lane * kLaneSymbols + j] = tables.code->exponents[ranks[j * kLaneCount + lane]];
+      for (size_t t = 0; t < kTiles; ++t) {
+        StepE5M2(&jobs[t], lanes_[t], ranks[t].data() + j * kLaneCount);
       }
     }
-    std::array<uint8_t, kRawBytes + 16> padded;
-    std::memcpy(padded.data(), raw, kRawBytes);
-    for (size_t lane = 0; lane < kLaneCount; lane += 2) {
-      MergeE5M2(&exponents[lane * kLaneSymbols], &padded[lane * 6], out + lane * kLaneWeights);
-    }
-    return words;
+    for (size_t t = 0; t < kTiles; ++t) Finish(jobs[t], ranks[t].data());
   }
 
  private:
   static constexpr size_t kRawBytes = Fp8Traits<Codec::kE5M2>::kGroupRawBytes;
-  Lanes lanes_[kVectors];
+  static constexpr size_t kLaneRawBytes = Fp8Traits<Codec::kE5M2>::kLaneRawBytes;
+
+  ECF8_AVX2_INLINE static void Finish(const GroupJob& job, const uint16_t* ranks) {
+    std::array<uint16_t, kGroupSymbols> exponents;
+    job.code->LookUpExponents(ranks, exponents.data());
+    std::array<uint8_t, kRawBytes + 16> padded;
+    std::memcpy(padded.data(), job.raw, kRawBytes);
+    for (size_t lane = 0; lane < kLaneCount; lane += 2) {
+      MergeE5M2(&exponents[lane * kLaneSymbols], &padded[lane * kLaneRawBytes],
+                job.out + lane * kLaneWeights);
+    }
+  }
+
+  Lanes lanes_[kTiles][kVectors];
 };
 
 }  // namespace
 
 bool SupportsAvx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt"); }
 
-void DecodeTileE4M3Avx2(const TileJob& job) {
-  E4M3Kernel kernel;
-  DecodeGroups<Codec::kE4M3>(job, kernel);
+void DecodeTilesE4M3Avx2(const TileJob* tiles, size_t count) {
+  DecodeInPairs<Codec::kE4M3, E4M3Kernel>(tiles, count);
 }
 
-void DecodeTileE5M2Avx2(const TileJob& job) {
-  E5M2Kernel kernel;
-  DecodeGroups<Codec::kE5M2>(job, kernel);
+void DecodeTilesE5M2Avx2(const TileJob* tiles, size_t count) {
+  DecodeInPairs<Codec::kE5M2, E5M2Kernel>(tiles, count);
 }
 
 }  // namespace ecf8

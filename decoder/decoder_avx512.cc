@@ -122,26 +122,30 @@ ECF8_AVX512_INLINE void Transpose(__m512i* vectors) {
 
 class E4M3Kernel {
  public:
-  ECF8_AVX512 const uint8_t* Start(const uint8_t* words) { return StartLanes(words, &lanes_); }
+  static constexpr size_t kTiles = 1;
 
-  ECF8_AVX512 const uint8_t* Decode(const GroupTables& tables, const uint8_t* words,
-                                    const uint8_t* raw, uint8_t* out) {
+  ECF8_AVX512 const uint8_t* Start(size_t /*tile*/, const uint8_t* words) {
+    return StartLanes(words, &lanes_);
+  }
+
+  ECF8_AVX512 void Decode(GroupJob* job) {
     Lanes lanes = lanes_;
-    const Code code = LoadCode(*tables.code);
+    const uint8_t* words = job->words;
+    const Code code = LoadCode(*job->code);
     __m512i pairs[kLaneSymbols / 2];
     for (__m512i& pair : pairs) {
       const __m512i even = Step(code, &lanes, &words);
       pair = _mm512_or_si512(even, _mm512_slli_epi16(Step(code, &lanes, &words), 8));
     }
     lanes_ = lanes;
+    job->words = words;
     __m512i symbols[4];
     for (size_t i = 0; i < 4; ++i) {
-      symbols[i] = _mm512_loadu_si512(tables.code->symbols.data() + 64 * i);
+      symbols[i] = _mm512_loadu_si512(job->code->symbols.data() + 64 * i);
     }
     for (__m512i& pair : pairs) pair = LookUp(symbols, pair);
     Transpose(pairs);
-    for (size_t i = 0; i < 4; ++i) MergeE4M3(pairs[i], raw + 64 * i, out + 128 * i);
-    return words;
+    for (size_t i = 0; i < 4; ++i) MergeE4M3(pairs[i], job->raw + 64 * i, job->out + 128 * i);
   }
 
  private:
@@ -170,27 +174,28 @@ ECF8_AVX512_INLINE void MergeE5M2(__m512i pairs, const uint8_t* raw, uint8_t* ou
 
 class E5M2Kernel {
  public:
-  ECF8_AVX512 const uint8_t* Start(const uint8_t* words) { return StartLanes(words, &lanes_); }
+  static constexpr size_t kTiles = 1;
 
-  ECF8_AVX512 const uint8_t* Decode(const GroupTables& tables, const uint8_t* words,
-                                    const uint8_t* raw, uint8_t* out) {
+  ECF8_AVX512 const uint8_t* Start(size_t /*tile*/, const uint8_t* words) {
+    return StartLanes(words, &lanes_);
+  }
+
+  ECF8_AVX512 void Decode(GroupJob* job) {
     Lanes lanes = lanes_;
-    const Code code = LoadCode(*tables.code);
-    alignas(64) std::array<uint16_t, kGroupSymbols> ranks;  // rank j of lane l at j * 32 + l
+    const uint8_t* words = job->words;
+    const Code code = LoadCode(*job->code);
+    // Rank j of lane l at j * kLaneCount + l.
+    alignas(64) std::array<uint16_t, kGroupSymbols> ranks;
     for (size_t j = 0; j < kLaneSymbols; ++j) {
       _mm512_store_si512(ranks.data() + j * kLaneCount, Step(code, &lanes, &words));
     }
     lanes_ = lanes;
+    job->words = words;
     alignas(64) std::array<uint16_t, kGroupSymbols> exponents;
-    for (size_t lane = 0; lane < kLaneCount; ++lane) {
-      for (size_t j = 0; j < kLaneSymbols; ++j) {
-        exponents[lane * kLaneSymbols + j] = tables.code->exponents[ranks[j * kLaneCount + lane]];
-      }
-    }
+    job->code->LookUpExponents(ranks.data(), exponents.data());
     for (size_t i = 0; i < 8; ++i) {
-      MergeE5M2(_mm512_load_si512(exponents.data() + 32 * i), raw + 24 * i, out + 64 * i);
+      MergeE5M2(_mm512_load_si512(exponents.data() + 32 * i), job->raw + 24 * i, job->out + 64 * i);
     }
-    return words;
   }
 
  private:
@@ -206,14 +211,12 @@ bool SupportsAvx512() {
          __builtin_cpu_supports("popcnt");
 }
 
-void DecodeTileE4M3Avx512(const TileJob& job) {
-  E4M3Kernel kernel;
-  DecodeGroups<Codec::kE4M3>(job, kernel);
+void DecodeTilesE4M3Avx512(const TileJob* tiles, size_t count) {
+  DecodeOneByOne<Codec::kE4M3, E4M3Kernel>(tiles, count);
 }
 
-void DecodeTileE5M2Avx512(const TileJob& job) {
-  E5M2Kernel kernel;
-  DecodeGroups<Codec::kE5M2>(job, kernel);
+void DecodeTilesE5M2Avx512(const TileJob* tiles, size_t count) {
+  DecodeOneByOne<Codec::kE5M2, E5M2Kernel>(tiles, count);
 }
 
 }  // namespace ecf8

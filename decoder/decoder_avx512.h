@@ -2,6 +2,8 @@
 #ifndef ECF8_DECODER_DECODER_AVX512_H_
 #define ECF8_DECODER_DECODER_AVX512_H_
 
+#include <cstddef>
+
 #include "decoder/decoders.h"
 
 namespace ecf8 {
@@ -9,8 +11,8 @@ namespace ecf8 {
 // Whether this build and this machine can run the two functions below.
 bool SupportsAvx512();
 
-void DecodeTileE4M3Avx512(const TileJob& job);
-void DecodeTileE5M2Avx512(const TileJob& job);
+void DecodeTilesE4M3Avx512(const TileJob* tiles, size_t count);
+void DecodeTilesE5M2Avx512(const TileJob* tiles, size_t count);
 
 }  // namespace ecf8
 

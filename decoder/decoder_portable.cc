@@ -9,6 +9,7 @@
 #include "decoder/endian.h"
 #include "decoder/format.h"
 #include "decoder/fp8.h"
+#include "decoder/lane_words.h"
 #include "decoder/tile_groups.h"
 
 namespace ecf8 {
@@ -28,28 +29,10 @@ LaneExponents ExponentsOf(const uint16_t* symbols) {
   return exponents;
 }
 
-using LaneWords = std::array<uint16_t, kLaneCount>;
-
-// The low and the high half of a product. Compilers know the pattern.
-constexpr uint16_t MulLow(uint16_t a, uint16_t b) {
-  return static_cast<uint16_t>(uint32_t{a} * b);
-}
-constexpr uint16_t MulHigh(uint16_t a, uint16_t b) {
-  return static_cast<uint16_t>((uint32_t{a} * b) >> 16);
-}
-
-// 2^n for n below 16.
-constexpr uint16_t PowerOfTwo(uint16_t n) {
-  const auto low = static_cast<uint16_t>((1 + (n & 1)) * (1 + 3 * ((n >> 1) & 1)));
-  const auto high = static_cast<uint16_t>((1 + 15 * ((n >> 2) & 1)) * (1 + 255 * ((n >> 3) & 1)));
-  return MulLow(low, high);
-}
-
 // All lanes, in loops of a few simple operations on 16-bit words that compilers vectorise, with
 // what only scalar code can do in loops of its own. Instead of shifting its window, a lane keeps the
-// two words that the window lies in and how many bits of the first (0 to 15) it has used; as a power
-// of two, since the simplest vector units shift different words by different counts only through
-// multiplication.
+// two words that the window lies in and how many bits of the first (0 to 15) it has used, as a power
+// of two.
 class Lanes {
  public:
   const uint8_t* Start(const uint8_t* words) {
@@ -94,35 +77,44 @@ class Lanes {
   LaneWords power_;
 };
 
+// Replaces indices by look-up entries and stores the symbols, kLaneSymbols apart. Not inlined:
+// compilers that know that the pointers point to different things build vectors out of single
+// look-ups, which takes twice as long.
+template <int kSymbolShift, typename Symbol>
+[[gnu::noinline]] void LookUp(const uint16_t* lut, uint16_t* entries, Symbol* symbols) {
+  for (size_t l = 0; l < kLaneCount; ++l) {
+    const uint16_t entry = lut[entries[l]];
+    entries[l] = entry;
+    symbols[l * kLaneSymbols] = static_cast<Symbol>(entry >> kSymbolShift);
+  }
+}
+
 // `Symbol` is the smallest integer that holds one.
 template <Codec kCodec, typename Symbol>
 class Kernel {
  public:
-  const uint8_t* Start(const uint8_t* words) { return lanes_.Start(words); }
+  static constexpr size_t kTiles = 1;
 
-  const uint8_t* Decode(const GroupTables& tables, const uint8_t* words, const uint8_t* raw,
-                        uint8_t* out) {
+  const uint8_t* Start(size_t /*tile*/, const uint8_t* words) { return lanes_.Start(words); }
+
+  void Decode(GroupJob* job) {
     Lanes lanes = lanes_;
     std::array<Symbol, kGroupSymbols> symbols;
     for (size_t j = 0; j < kLaneSymbols; ++j) {
       LaneWords entries;
       lanes.Indices(&entries);
-      for (size_t l = 0; l < kLaneCount; ++l) {
-        entries[l] = tables.lut[entries[l]];
-        symbols[l * kLaneSymbols + j] = static_cast<Symbol>(entries[l] >> Traits::kSymbolShift);
-      }
-      words = lanes.Take(entries, words);
+      LookUp<Traits::kSymbolShift>(job->lut, entries.data(), symbols.data() + j);
+      job->words = lanes.Take(entries, job->words);
     }
     lanes_ = lanes;
     for (size_t lane = 0; lane < kLaneCount; ++lane) {
       std::array<uint8_t, 8> bytes{};
-      std::memcpy(bytes.data(), raw + lane * Traits::kLaneRawBytes, Traits::kLaneRawBytes);
+      std::memcpy(bytes.data(), job->raw + lane * Traits::kLaneRawBytes, Traits::kLaneRawBytes);
       const LaneWeights weights =
           Traits::Merge(ExponentsOf(&symbols[lane * kLaneSymbols]), LoadLe64(bytes.data()));
-      StoreLe64(out + lane * kLaneWeights, weights.low);
-      StoreLe64(out + lane * kLaneWeights + 8, weights.high);
+      StoreLe64(job->out + lane * kLaneWeights, weights.low);
+      StoreLe64(job->out + lane * kLaneWeights + 8, weights.high);
     }
-    return words;
   }
 
  private:
@@ -132,14 +124,12 @@ class Kernel {
 
 }  // namespace
 
-void DecodeTileE4M3Portable(const TileJob& job) {
-  Kernel<Codec::kE4M3, uint8_t> kernel;
-  DecodeGroups<Codec::kE4M3>(job, kernel);
+void DecodeTilesE4M3Portable(const TileJob* tiles, size_t count) {
+  DecodeOneByOne<Codec::kE4M3, Kernel<Codec::kE4M3, uint8_t>>(tiles, count);
 }
 
-void DecodeTileE5M2Portable(const TileJob& job) {
-  Kernel<Codec::kE5M2, uint16_t> kernel;
-  DecodeGroups<Codec::kE5M2>(job, kernel);
+void DecodeTilesE5M2Portable(const TileJob* tiles, size_t count) {
+  DecodeOneByOne<Codec::kE5M2, Kernel<Codec::kE5M2, uint16_t>>(tiles, count);
 }
 
 }  // namespace ecf8

@@ -2,12 +2,14 @@
 #ifndef ECF8_DECODER_DECODER_PORTABLE_H_
 #define ECF8_DECODER_DECODER_PORTABLE_H_
 
+#include <cstddef>
+
 #include "decoder/decoders.h"
 
 namespace ecf8 {
 
-void DecodeTileE4M3Portable(const TileJob& job);
-void DecodeTileE5M2Portable(const TileJob& job);
+void DecodeTilesE4M3Portable(const TileJob* tiles, size_t count);
+void DecodeTilesE5M2Portable(const TileJob* tiles, size_t count);
 
 }  // namespace ecf8
 

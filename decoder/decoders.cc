@@ -19,10 +19,10 @@ bool Always() { return true; }
 
 constexpr std::array kDecoders = {
 #if defined(__x86_64__)
-    DecoderImplementation{"avx512", SupportsAvx512, DecodeTileE4M3Avx512, DecodeTileE5M2Avx512},
-    DecoderImplementation{"avx2", SupportsAvx2, DecodeTileE4M3Avx2, DecodeTileE5M2Avx2},
+    DecoderImplementation{"avx512", SupportsAvx512, DecodeTilesE4M3Avx512, DecodeTilesE5M2Avx512},
+    DecoderImplementation{"avx2", SupportsAvx2, DecodeTilesE4M3Avx2, DecodeTilesE5M2Avx2},
 #endif
-    DecoderImplementation{"portable", Always, DecodeTileE4M3Portable, DecodeTileE5M2Portable},
+    DecoderImplementation{"portable", Always, DecodeTilesE4M3Portable, DecodeTilesE5M2Portable},
 };
 
 const DecoderImplementation& Select() {

@@ -25,7 +25,8 @@ struct TileJob {
   size_t weights;                // 1 to kTileWeights
 };
 
-using TileDecoder = void (*)(const TileJob& job);
+// Decodes `count` tiles; all but the last have kTileWeights weights.
+using TileDecoder = void (*)(const TileJob* tiles, size_t count);
 
 struct DecoderImplementation {
   std::string_view name;  // as ECF8_CPU names it

@@ -17,12 +17,13 @@ namespace ecf8 {
 // Symbol j of lane l is at l * kLaneSymbols + j.
 using GroupSymbols = std::array<uint16_t, kGroupSymbols>;
 
-// Splits 1 to kGroupWeights weights. A short group is filled up with its last weight, which costs
-// little in any table that codes the rest. `raw` takes GroupRawBytes(codec) bytes; may be null.
-void SplitGroup(Codec codec, absl::Span<const uint8_t> weights, GroupSymbols* symbols,
-                uint8_t* raw);
+// Splits 1 to kGroupWeights weights into symbols, and sign and mantissa: GroupRawBytes(codec) bytes.
+// A short group is filled up with its last weight, which costs little in any table that codes the
+// rest.
+void SplitSymbols(Codec codec, absl::Span<const uint8_t> weights, GroupSymbols* symbols);
+void SplitRaw(Codec codec, absl::Span<const uint8_t> weights, uint8_t* raw);
 
-// Sums code lengths of a group for all tables of a set at once.
+// Sums what the symbols of a group cost, for all tables of a set at once.
 class GroupCosts {
  public:
   // The sum of a group in a table that lacks one of its symbols.
@@ -31,13 +32,13 @@ class GroupCosts {
   // Every table starts without any symbol.
   explicit GroupCosts(size_t symbol_count);
 
-  // Sets the bits that each symbol takes in table `table`. With `absent_bits` above 0, a symbol
-  // that the table lacks costs that many (at most kMaxAbsentBits); with 0 it makes the group
-  // impossible.
-  static constexpr uint16_t kMaxAbsentBits = UINT16_MAX / kGroupSymbols - 1;
-  void SetTable(size_t table, const CodeTable& code, uint16_t absent_bits = 0);
+  // Sets the cost of each symbol in table `table`: its bits, or `costs`, at most kMaxCost each. A
+  // symbol that `code` lacks makes a group impossible.
+  static constexpr uint16_t kMaxCost = UINT16_MAX / kGroupSymbols - 1;
+  void SetTable(size_t table, const CodeTable& code);
+  void SetTable(size_t table, absl::Span<const uint16_t> costs);
 
-  // Bits of the group in each table.
+  // Costs of the group in each table.
   using Sums = std::array<uint16_t, kMaxTables>;
   Sums Sum(absl::Span<const uint16_t> symbols) const;
 
@@ -45,12 +46,11 @@ class GroupCosts {
   static size_t Cheapest(const Sums& sums);
 
  private:
-  // The sums of four tables in one integer, 16 bits each: they never carry into one another.
-  struct Packed {
-    std::array<uint64_t, kMaxTables / 4> tables{};
-  };
-  std::vector<Packed> bits_;      // of each symbol
-  std::vector<uint8_t> lacking_;  // of each symbol: bit t is set if it is impossible in table t
+  // One symbol in all tables: one vector register of any machine that has them. Compilers do not
+  // see that by themselves.
+  using Row = uint16_t __attribute__((vector_size(sizeof(Sums))));
+  static constexpr uint16_t kAbsent = 0x8000;
+  std::vector<Row> rows_;
 };
 
 }  // namespace ecf8

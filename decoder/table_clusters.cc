@@ -1,158 +1,177 @@
 #include "decoder/table_clusters.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
 #include <utility>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "decoder/code_table.h"
+#include "decoder/fixed_log2.h"
 #include "decoder/format.h"
-#include "decoder/group.h"
-#include "decoder/huffman.h"
 
 namespace ecf8 {
 namespace {
 
-constexpr int kMaxRounds = 6;
+#ifndef RN
+#define RN 12
+#endif
+constexpr int kMaxRounds = RN;
 // Another round is worth its time while more than one group in this many has moved.
-constexpr size_t kMovedShare = 50;
-// What a symbol costs in a cluster that has not seen it, while clusters still move: a little more
-// than the longest code, as it would lengthen others.
-constexpr uint16_t kUnseenBits = kMaxCodeLength + 3;
+#ifndef KS
+#define KS 50
+#endif
+constexpr size_t kMovedShare = KS;
+#ifndef RG
+#define RG 512
+#endif
+// So many groups are enough to find out where the clusters lie.
+constexpr size_t kRefinedGroups = RG;
+// What an exponent costs in a cluster that has not seen it.
+constexpr uint32_t kUnseenCost = 12 << kLog2FractionBits;
 
-// A single symbol gets an empty code, but counts as if its code had one bit in Cluster::bits; the
-// difference decides nothing.
-uint64_t CodedBits(const std::vector<uint64_t>& counts, const std::vector<uint8_t>& lengths) {
+template <typename Counts>
+uint64_t Total(const Counts& counts) {
+  return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+}
+
+// The cost of each exponent in an ideal code, in bits times 2^kLog2FractionBits.
+template <typename Counts>
+ExponentCounts IdealCosts(const Counts& counts) {
+  ExponentCounts costs;
+  const uint64_t total = Total(counts);
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const uint32_t cost = counts[i] == 0
+                              ? kUnseenCost
+                              : FixedLog2(total) - FixedLog2(static_cast<uint64_t>(counts[i]));
+    costs[i] = static_cast<int16_t>(std::min(cost, kUnseenCost));
+  }
+  return costs;
+}
+
+// At most 512 exponents of 12 bits each: fits.
+int32_t Cost(const ExponentCounts& group, const ExponentCounts& costs) {
+  int32_t sum = 0;
+  for (size_t i = 0; i < group.size(); ++i) sum += int32_t{group[i]} * costs[i];
+  return sum;
+}
+
+// Bits of all exponents in an ideal code, times 2^kLog2FractionBits.
+template <typename Counts>
+uint64_t IdealBits(const Counts& counts) {
   uint64_t bits = 0;
-  for (size_t symbol = 0; symbol < counts.size(); ++symbol) {
-    bits += counts[symbol] * lengths[symbol];
+  const uint64_t total = Total(counts);
+  for (const int32_t count : counts) {
+    if (count == 0) continue;
+    const auto times = static_cast<uint64_t>(count);
+    bits += times * (FixedLog2(total) - FixedLog2(times));
   }
   return bits;
 }
 
-CodeTable TableOf(Codec codec, const std::vector<uint8_t>& lengths) {
-  absl::StatusOr<CodeTable> table = CodeTable::FromLengths(codec, lengths);
-  return *std::move(table);  // LimitedCodeLengths' codes are complete
+template <typename Counts>
+Counts Sum(const Counts& a, const Counts& b) {
+  Counts sum;
+  std::transform(a.begin(), a.end(), b.begin(), sum.begin(), std::plus<>());
+  return sum;
 }
 
 }  // namespace
 
-TableClusters::TableClusters(Codec codec, absl::Span<const uint16_t> samples)
-    : codec_(codec), samples_(samples), cluster_of_(group_count(), 0) {
-  if (group_count() == 0) return;
-  clusters_.emplace_back(SymbolCount(codec_));
-  for (size_t group = 0; group < group_count(); ++group) Count(group, 0, 1);
-  Recode();
+TableClusters::TableClusters(absl::Span<const ExponentCounts> groups, uint64_t table_bits)
+    : groups_(groups),
+      stride_((groups.size() + kRefinedGroups - 1) / kRefinedGroups),
+      cluster_of_(groups.size(), kNone) {
+  if (groups_.empty()) return;
   StartByCost();
+  Refine();
+  if (Merge(table_bits / stride_)) Refine();
+  Reassign(1);
 }
 
-void TableClusters::Cluster::Recode() {
-  lengths = LimitedCodeLengths(counts, kMaxCodeLength);
-  bits = CodedBits(counts, lengths);
-}
-
-absl::Span<const uint16_t> TableClusters::Group(size_t group) const {
-  return samples_.subspan(group * kGroupSymbols, kGroupSymbols);
-}
-
-// Adds the group's symbols to the cluster's counts, or takes them out if `change` is -1.
-void TableClusters::Count(size_t group, size_t cluster, int change) {
-  std::vector<uint64_t>& counts = clusters_[cluster].counts;
-  for (uint16_t symbol : Group(group)) counts[symbol] += static_cast<uint64_t>(change);
+void TableClusters::Add(const ExponentCounts& group, int32_t times, Counts* counts) {
+  for (size_t i = 0; i < group.size(); ++i) (*counts)[i] += times * group[i];
 }
 
 void TableClusters::Move(size_t group, size_t cluster) {
   if (cluster == cluster_of_[group]) return;
-  Count(group, cluster_of_[group], -1);
-  Count(group, cluster, 1);
+  if (cluster_of_[group] != kNone) Add(groups_[group], -1, &clusters_[cluster_of_[group]]);
+  Add(groups_[group], 1, &clusters_[cluster]);
   cluster_of_[group] = static_cast<uint8_t>(cluster);
 }
 
-// Equal shares of the groups in order of their bits in one common code: wide distributions and
+// Equal shares of the groups in order of their cost in one common code: wide distributions and
 // narrow ones are what differs most between groups.
 void TableClusters::StartByCost() {
-  GroupCosts costs(SymbolCount(codec_));
-  costs.SetTable(0, TableOf(codec_, clusters_[0].lengths));
-  std::vector<std::pair<uint16_t, uint32_t>> order(group_count());
-  for (size_t group = 0; group < group_count(); ++group) {
-    order[group] = {costs.Sum(Group(group))[0], static_cast<uint32_t>(group)};
+  Counts all{};
+  for (size_t i = 0; i < groups_.size(); i += stride_) Add(groups_[i], 1, &all);
+  const ExponentCounts costs = IdealCosts(all);
+  std::vector<std::pair<int32_t, uint32_t>> order;
+  for (size_t i = 0; i < groups_.size(); i += stride_) {
+    order.emplace_back(Cost(groups_[i], costs), static_cast<uint32_t>(i));
   }
   std::sort(order.begin(), order.end());
-  while (clusters_.size() < kMaxTables) clusters_.emplace_back(SymbolCount(codec_));
-  for (size_t i = 0; i < order.size(); ++i) Move(order[i].second, i * kMaxTables / order.size());
-  Recode();
-}
-
-// Gives every cluster the best code for its groups, and drops empty ones.
-void TableClusters::Recode() {
-  for (size_t i = clusters_.size(); i-- > 0;) {
-    clusters_[i].Recode();
-    const std::vector<uint8_t>& lengths = clusters_[i].lengths;
-    const bool empty =
-        std::all_of(lengths.begin(), lengths.end(), [](uint8_t l) { return l == 0; });
-    if (empty) Erase(i);
+  clusters_.assign(std::min(kMaxTables, order.size()), Counts{});
+  for (size_t i = 0; i < order.size(); ++i) {
+    Move(order[i].second, i * clusters_.size() / order.size());
   }
 }
 
-// Forgets a cluster that has no groups any more.
+// Forgets a cluster; groups of later ones follow.
 void TableClusters::Erase(size_t cluster) {
   clusters_.erase(clusters_.begin() + static_cast<ptrdiff_t>(cluster));
-  for (uint8_t& other : cluster_of_)
-    other = static_cast<uint8_t>(other - (other > cluster ? 1 : 0));
+  for (uint8_t& other : cluster_of_) {
+    if (other != kNone && other > cluster) --other;
+  }
 }
 
-// Returns whether enough groups moved to go on.
-bool TableClusters::Reassign() {
-  GroupCosts costs(SymbolCount(codec_));
-  for (size_t i = 0; i < clusters_.size(); ++i) {
-    costs.SetTable(i, TableOf(codec_, clusters_[i].lengths), kUnseenBits);
-  }
+// Assigns every stride-th group to the cheapest cluster; returns how many moved.
+size_t TableClusters::Reassign(size_t stride) {
+  std::vector<ExponentCounts> costs;
+  for (const Counts& cluster : clusters_) costs.push_back(IdealCosts(cluster));
   size_t moved = 0;
-  for (size_t group = 0; group < group_count(); ++group) {
-    const size_t best = GroupCosts::Cheapest(costs.Sum(Group(group)));
+  for (size_t group = 0; group < groups_.size(); group += stride) {
+    std::array<int32_t, kMaxTables> sums;
+    sums.fill(INT32_MAX);
+    for (size_t i = 0; i < costs.size(); ++i) sums[i] = Cost(groups_[group], costs[i]);
+    const auto best =
+        static_cast<size_t>(std::min_element(sums.begin(), sums.end()) - sums.begin());
     moved += best != cluster_of_[group] ? 1 : 0;
     Move(group, best);
   }
-  return moved * kMovedShare > group_count();
+  for (size_t i = clusters_.size(); i-- > 0;) {
+    if (Total(clusters_[i]) == 0) Erase(i);
+  }
+  return moved;
 }
 
 void TableClusters::Refine() {
-  if (clusters_.size() < 2) return;
   for (int round = 0; round < kMaxRounds; ++round) {
-    const bool go_on = Reassign();
-    Recode();
-    if (!go_on) return;
+    if (Reassign(stride_) * stride_ * kMovedShare <= groups_.size()) return;
   }
 }
 
-bool TableClusters::Merge() {
-  const uint64_t table_bits = TableSet::SerializedSize(codec_, 1) * 8;
+bool TableClusters::Merge(uint64_t table_bits) {
   bool merged_any = false;
   while (clusters_.size() > 1) {
-    Cluster best(0);
     size_t best_a = 0;
     size_t best_b = 0;
-    uint64_t best_loss = table_bits;
+    uint64_t best_loss = UINT64_MAX;
     for (size_t a = 0; a < clusters_.size(); ++a) {
       for (size_t b = a + 1; b < clusters_.size(); ++b) {
-        Cluster merged = clusters_[a];
-        for (size_t i = 0; i < merged.counts.size(); ++i)
-          merged.counts[i] += clusters_[b].counts[i];
-        merged.Recode();
-        const uint64_t loss = merged.bits - clusters_[a].bits - clusters_[b].bits;
+        const uint64_t apart = IdealBits(clusters_[a]) + IdealBits(clusters_[b]);
+        // Rounded logarithms may make it a little less.
+        const uint64_t loss = std::max(IdealBits(Sum(clusters_[a], clusters_[b])), apart) - apart;
         if (loss >= best_loss) continue;
         best_loss = loss;
-        best = std::move(merged);
         best_a = a;
         best_b = b;
       }
     }
-    if (best_loss == table_bits) break;
-    clusters_[best_a] = std::move(best);
+    if (best_loss >= table_bits << kLog2FractionBits) break;
+    clusters_[best_a] = Sum(clusters_[best_a], clusters_[best_b]);
     for (uint8_t& cluster : cluster_of_) {
       if (cluster == best_b) cluster = static_cast<uint8_t>(best_a);
     }
@@ -160,38 +179,6 @@ bool TableClusters::Merge() {
     merged_any = true;
   }
   return merged_any;
-}
-
-// Of all clusters, lets the one that loses the fewest bits by it have a code for every symbol of
-// `present`.
-void TableClusters::CompleteOne(absl::Span<const uint8_t> present) {
-  Cluster best(0);
-  size_t best_index = 0;
-  uint64_t best_loss = UINT64_MAX;
-  for (size_t i = 0; i < clusters_.size(); ++i) {
-    Cluster complete = clusters_[i];
-    for (size_t s = 0; s < present.size(); ++s) {
-      if (complete.counts[s] == 0) complete.counts[s] = present[s];
-    }
-    complete.Recode();
-    const uint64_t loss = complete.bits - clusters_[i].bits;
-    if (loss >= best_loss) continue;
-    best_loss = loss;
-    best = std::move(complete);
-    best_index = i;
-  }
-  clusters_[best_index] = std::move(best);
-}
-
-std::vector<CodeTable> TableClusters::Tables() const {
-  std::vector<CodeTable> tables;
-  for (const Cluster& cluster : clusters_) tables.push_back(TableOf(codec_, cluster.lengths));
-  if (tables.empty()) {
-    std::vector<uint8_t> lengths(SymbolCount(codec_), 0);
-    lengths[0] = 1;
-    tables.push_back(TableOf(codec_, lengths));
-  }
-  return tables;
 }
 
 }  // namespace ecf8

@@ -36,11 +36,9 @@ class TableSearch {
   void AddSample(const GroupSymbols& symbols);
 
   Codec codec_;
-  size_t symbol_count_;
   uint64_t groups_seen_ = 0;
   uint64_t sample_stride_ = 1;     // every sample_stride_-th group is in the sample
   std::vector<uint16_t> samples_;  // kGroupSymbols symbols a sampled group
-  std::vector<uint8_t> present_;   // a symbol that occurred in any group: 1
 };
 
 }  // namespace ecf8

@@ -1,97 +1,118 @@
 #include "decoder/tile_encoder.h"
 
-#include <algorithm>
-#include <array>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
-#include "absl/types/span.h"
 #include "decoder/code_table.h"
-#include "decoder/endian.h"
 #include "decoder/format.h"
 #include "decoder/group.h"
+#include "decoder/word_packer.h"
 
 namespace ecf8 {
 namespace {
 
-constexpr uint32_t kWordBytes = 2;
-// Two words a lane, and at most one a symbol.
-constexpr size_t kMaxWordBytes = kWordBytes * (2 * kLaneCount + kTileWeights / 2);
+// Asked about the words of a tile from the last to the first, says which hold no bit of a code: of
+// each lane the last word, and the one before if the lane's bits fill whole words.
+class EmptyWords {
+ public:
+  explicit EmptyWords(const LaneWords& used) {
+    for (size_t l = 0; l < kLaneCount; ++l) full_ |= uint32_t{used[l] == 0 ? 1u : 0u} << l;
+  }
+
+  bool IsEmpty(size_t lane) {
+    const uint32_t bit = uint32_t{1} << lane;
+    const bool is_last = (seen_once_ & bit) == 0;
+    const bool is_next_to_last = !is_last && (seen_twice_ & bit) == 0;
+    (is_last ? seen_once_ : seen_twice_) |= bit;
+    return is_last || (is_next_to_last && (full_ & bit) != 0);
+  }
+
+ private:
+  uint32_t full_ = 0;
+  uint32_t seen_once_ = 0;
+  uint32_t seen_twice_ = 0;
+};
 
 }  // namespace
 
-TileEncoder::TileEncoder(const TableSet& tables)
-    : symbol_count_(SymbolCount(tables.codec())), lanes_(kLaneCount), words_(kMaxWordBytes) {
-  codes_.resize(tables.size() * symbol_count_);
+TileEncoder::TileEncoder(const TableSet& tables, const WordPacker& packer)
+    : packer_(packer),
+      symbol_count_(SymbolCount(tables.codec())),
+      table_codes_(tables.size() * symbol_count_, 0),
+      codes_(kTileSteps),
+      words_(kMaxPackedWords),
+      taken_(kTileSteps),
+      starts_(kTileSteps) {
   for (size_t table = 0; table < tables.size(); ++table) {
+    const CodeTable& code = tables.table(table);
     for (size_t symbol = 0; symbol < symbol_count_; ++symbol) {
-      const CodeTable& code = tables.table(table);
-      const auto count = static_cast<uint32_t>(code.contains(symbol) ? code.bits(symbol) : 0);
-      const uint32_t bits = count == 0 ? 0 : uint32_t{code.code(symbol)} << (32 - count);
-      codes_[table * symbol_count_ + symbol] = {bits, count};
+      if (!code.contains(symbol) || code.bits(symbol) == 0) continue;
+      const int bits = code.bits(symbol);
+      table_codes_[table * symbol_count_ + symbol] =
+          static_cast<uint16_t>(code.code(symbol) << (16 - bits) | bits);
     }
   }
 }
 
-// A decoding lane takes its word r + 2 when it has used up word r; that is when the encoding lane
-// completes word r. So a lane reserves the stream's next word whenever it completes one.
-uint32_t TileEncoder::EncodeGroup(const GroupSymbols& symbols, const Code* codes, uint32_t end) {
-  std::array<Lane, kLaneCount> lanes;
-  std::copy(lanes_.begin(), lanes_.end(), lanes.begin());
-  uint8_t* words = words_.data();
-  for (size_t j = 0; j < kLaneSymbols; ++j) {
-    for (size_t i = 0; i < kLaneCount; ++i) {
-      Lane lane = lanes[i];
-      const Code code = codes[symbols[i * kLaneSymbols + j]];
-      lane.bits |= code.bits >> lane.count;
-      lane.count += code.count;
-      // Stored at every symbol, right as soon as the word is complete: cheaper than a branch.
-      StoreLe16(words + lane.current, static_cast<uint16_t>(lane.bits >> 16));
-      const uint32_t complete = lane.count >> 4;
-      const uint32_t mask = 0 - complete;
-      lane.bits <<= complete << 4;
-      lane.count &= 15;
-      lane.current ^= (lane.current ^ lane.next) & mask;
-      lane.next ^= (lane.next ^ end) & mask;
-      end += complete * kWordBytes;
-      lanes[i] = lane;
+void TileEncoder::Add(const GroupSymbols& symbols, size_t table) {
+  assert(steps_ + kLaneSymbols <= kTileSteps);
+  const uint16_t* codes = table_codes_.data() + table * symbol_count_;
+  LaneWords* to = codes_.data() + steps_;
+  for (size_t lane = 0; lane < kLaneCount; ++lane) {
+    for (size_t j = 0; j < kLaneSymbols; ++j) {
+      to[j][lane] = codes[symbols[lane * kLaneSymbols + j]];
     }
   }
-  std::copy(lanes.begin(), lanes.end(), lanes_.begin());
-  return end;
+  steps_ += kLaneSymbols;
 }
 
-void TileEncoder::Encode(absl::Span<const GroupSymbols> groups, absl::Span<const uint8_t> tables) {
-  assert(!groups.empty() && groups.size() <= kTileGroups && groups.size() == tables.size());
-  uint32_t end = 2 * kLaneCount * kWordBytes;
-  for (uint32_t i = 0; i < kLaneCount; ++i) {
-    lanes_[i] = {0, 0, i * kWordBytes, static_cast<uint32_t>(i + kLaneCount) * kWordBytes};
+void TileEncoder::AppendWords(std::vector<uint8_t>* stored) {
+  LaneWords used{};
+  for (size_t step = 0; step < steps_; ++step) {
+    for (size_t l = 0; l < kLaneCount; ++l) used[l] += codes_[step][l] & 15;
   }
-  for (size_t group = 0; group < groups.size(); ++group) {
-    end = EncodeGroup(groups[group], codes_.data() + tables[group] * symbol_count_, end);
+  for (uint16_t& bits : used) bits &= 15;
+  job_.codes = codes_.data();
+  job_.steps = steps_;
+  job_.used = used;
+  job_.words = words_.data();
+  job_.taken = taken_.data();
+  job_.starts = starts_.data();
+  packer_.pack(&job_);
+
+  // Whole vectors, of which each overwrites what the one before had too much.
+  constexpr size_t kVector = sizeof(LaneWords);
+  const size_t begin = stored->size();
+  stored->resize(begin + 2 * kVector + job_.packed * sizeof(uint16_t) + kVector);
+  uint8_t* to = stored->data() + begin;
+  std::memcpy(to, job_.first.data(), kVector);
+  std::memcpy(to + kVector, job_.second.data(), kVector);
+  to += 2 * kVector;
+  size_t end = job_.packed;
+  for (size_t step = 0; step < steps_; ++step) {
+    const size_t start = starts_[step];
+    std::memcpy(to, words_.data() + start, kVector);
+    to += (end - start) * sizeof(uint16_t);
+    end = start;
   }
-  Finish(end);
+  stored->resize(begin + CountNeededWords(2 * kLaneCount + job_.packed) * sizeof(uint16_t));
 }
 
-// Stores what lanes still hold. Words that were reserved and need no bits are zeros in mid-stream,
-// and cut at the end.
-void TileEncoder::Finish(uint32_t end) {
-  std::array<uint32_t, 2 * kLaneCount> empty;
-  size_t empty_count = 0;
-  for (const Lane& lane : lanes_) {
-    StoreLe16(words_.data() + lane.current, static_cast<uint16_t>(lane.bits >> 16));
-    StoreLe16(words_.data() + lane.next, 0);
-    if (lane.count == 0) empty[empty_count++] = lane.current;
-    empty[empty_count++] = lane.next;
+// Of `all` words of the tile, all but the last ones that are empty.
+size_t TileEncoder::CountNeededWords(size_t all) const {
+  EmptyWords words(job_.used);
+  for (size_t step = steps_; step-- > 0;) {
+    for (size_t lane = kLaneCount; lane-- > 0;) {
+      if ((taken_[step] >> lane & 1) == 0) continue;
+      if (!words.IsEmpty(lane)) return all;
+      --all;
+    }
   }
-  std::sort(empty.begin(), empty.begin() + empty_count);
-  while (empty_count > 0 && empty[empty_count - 1] + kWordBytes == end) {
-    end -= kWordBytes;
-    --empty_count;
-  }
-  size_ = end;
+  while (all > 0 && words.IsEmpty((all - 1) % kLaneCount)) --all;
+  return all;
 }
 
 }  // namespace ecf8

@@ -10,41 +10,37 @@
 #include "decoder/code_table.h"
 #include "decoder/format.h"
 #include "decoder/group.h"
+#include "decoder/word_packer.h"
 
 namespace ecf8 {
 
 // Thread-compatible.
 class TileEncoder {
  public:
-  explicit TileEncoder(const TableSet& tables);
+  // `packer` must be supported.
+  TileEncoder(const TableSet& tables, const WordPacker& packer);
 
-  // Encodes 1 to kTileGroups groups; group i by table tables[i], which must have all its symbols.
-  void Encode(absl::Span<const GroupSymbols> groups, absl::Span<const uint8_t> tables);
+  // Starts a tile.
+  void Clear() { steps_ = 0; }
+  // Appends a group, at most kTileGroups, coded by `table`, which must have all its symbols.
+  void Add(const GroupSymbols& symbols, size_t table);
 
-  // The words of the last Encode, without the last ones that no lane needs. Valid until the next.
-  absl::Span<const uint8_t> words() const { return {words_.data(), size_}; }
+  // Appends the words of all groups (one or more) to `stored`, without the last ones that no lane
+  // needs.
+  void AppendWords(std::vector<uint8_t>* stored);
 
  private:
-  struct Lane {
-    uint32_t bits = 0;     // unwritten bits of the current word, MSB first, zeros below
-    uint32_t count = 0;    // how many, below 16 between symbols
-    uint32_t current = 0;  // where the current word goes
-    uint32_t next = 0;     // where the word after it goes
-  };
-  struct Code {
-    uint32_t bits;  // the code at the top of 32 bits
-    uint32_t count;
-  };
+  size_t CountNeededWords(size_t all) const;
 
-  uint32_t EncodeGroup(const GroupSymbols& symbols, const Code* codes, uint32_t end);
-
-  void Finish(uint32_t end);
-
+  const WordPacker& packer_;
   size_t symbol_count_;
-  std::vector<Code> codes_;  // of every symbol of every table
-  std::vector<Lane> lanes_;
-  std::vector<uint8_t> words_;
-  size_t size_ = 0;
+  std::vector<uint16_t> table_codes_;  // of every symbol of every table, as in PackJob::codes
+  size_t steps_ = 0;
+  std::vector<LaneWords> codes_;  // of each step
+  std::vector<uint16_t> words_;
+  std::vector<uint32_t> taken_;
+  std::vector<uint32_t> starts_;
+  PackJob job_ = {};
 };
 
 }  // namespace ecf8

@@ -18,10 +18,14 @@ class WordReader {
   // (one a symbol), or the 64 of a tile's start, and one 64-byte vector more.
   static constexpr size_t kReadable = kGroupSymbols * 2 + 64;
 
-  WordReader(const uint8_t* words, const uint8_t* end) : position_(words), end_(end) {}
+  WordReader() = default;
   WordReader(const WordReader&) = delete;
   WordReader& operator=(const WordReader&) = delete;
 
+  void Start(const uint8_t* words, const uint8_t* end) {
+    position_ = words;
+    end_ = end;
+  }
   // Call before the tile's first words are read and before every group.
   void Prepare() {
     if (static_cast<size_t>(end_ - position_) < kReadable) MoveToTail();
@@ -40,8 +44,8 @@ class WordReader {
     end_ = tail_.data() + tail_.size();
   }
 
-  const uint8_t* position_;
-  const uint8_t* end_;
+  const uint8_t* position_ = nullptr;
+  const uint8_t* end_ = nullptr;
   std::array<uint8_t, 2 * kReadable> tail_;
 };
 

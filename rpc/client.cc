@@ -20,8 +20,8 @@ constexpr int kMaxMessageBytes = 64 << 20;
 constexpr std::chrono::milliseconds kCancelInterval(50);
 constexpr uint32_t kMaxUnits = 1 << 22;
 
-// Cancels `context` soon after `flag` is set, while it exists. gRPC's calls block, and a signal handler
-// may only set a flag.
+// Cancels `context` soon after `flag` is set, while it exists. gRPC's calls block, and a signal
+// handler may only set a flag.
 class CancelWatcher {
  public:
   CancelWatcher(const std::atomic<bool>* flag, grpc::ClientContext* context) {

@@ -18,12 +18,13 @@
 
 namespace ecf8 {
 
-// Thread-safe. Every error is the daemon's Status with its ErrorInfo, or UNAVAILABLE naming the address
-// where there is no daemon, or DATA_LOSS where what came is wrong, or CANCELLED.
+// Thread-safe. Every error is the daemon's Status with its ErrorInfo, or UNAVAILABLE naming the
+// address where there is no daemon, or DATA_LOSS where what came is wrong, or CANCELLED.
 class WeightClient {
  public:
-  // Connects within `timeout`. FAILED_PRECONDITION where `address` is the default one and its directory
-  // is not this user's own. `cancel`, if not null, is watched during calls and must outlive the client.
+  // Connects within `timeout`. FAILED_PRECONDITION where `address` is the default one and its
+  // directory is not this user's own. `cancel`, if not null, is watched during calls and must
+  // outlive the client.
   static absl::StatusOr<std::unique_ptr<WeightClient>> Connect(
       const Address& address, std::chrono::milliseconds timeout,
       const std::atomic<bool>* cancel = nullptr);
@@ -31,8 +32,9 @@ class WeightClient {
   absl::StatusOr<std::vector<v1::Model>> ListModels();
 
   // The model and its units, these one by one; an error of `on_unit` ends the call.
-  absl::StatusOr<v1::Model> DescribeModel(const std::string& model, bool with_chunks,
-                                          const std::function<absl::Status(const v1::Unit&)>& on_unit);
+  absl::StatusOr<v1::Model> DescribeModel(
+      const std::string& model, bool with_chunks,
+      const std::function<absl::Status(const v1::Unit&)>& on_unit);
 
   // `verify`: decode stored bytes and check the result. Decoded ones are checked always.
   absl::Status Fetch(const v1::FetchRequest& request, bool verify, FetchSink& sink);

@@ -12,7 +12,8 @@ namespace ecf8 {
 
 void FillModel(const CompressedModel& model, v1::Model* out);
 
-// The unit with `pieces` of it only, ascending. `with_chunks`: also what decoding stored bytes needs.
+// The unit with `pieces` of it only, ascending. `with_chunks`: also what decoding stored bytes
+// needs.
 void FillUnit(const CompressedModel& model, uint32_t unit_index,
               const std::vector<uint32_t>& pieces, bool with_chunks, v1::Unit* out);
 

@@ -9,8 +9,8 @@
 namespace ecf8 {
 namespace {
 
-// A message ends with the unit that reaches this. A unit of very many tensors is larger, but a unit is
-// not cut.
+// A message ends with the unit that reaches this. A unit of very many tensors is larger, but a unit
+// is not cut.
 constexpr size_t kMessageBytes = 256 << 10;
 
 }  // namespace
@@ -18,10 +18,7 @@ constexpr size_t kMessageBytes = 256 << 10;
 DescribeStream::DescribeStream(grpc::CallbackServerContext* context,
                                std::shared_ptr<const CompressedModel> model, bool with_chunks,
                                StreamRegistry& registry)
-    : context_(context),
-      model_(std::move(model)),
-      with_chunks_(with_chunks),
-      registry_(registry) {}
+    : context_(context), model_(std::move(model)), with_chunks_(with_chunks), registry_(registry) {}
 
 void DescribeStream::Start() {
   self_ = shared_from_this();

@@ -21,9 +21,8 @@ class DescribeStream final : public grpc::ServerWriteReactor<v1::DescribeModelRe
                              public std::enable_shared_from_this<DescribeStream> {
  public:
   // `registry` must outlive the stream.
-  DescribeStream(grpc::CallbackServerContext* context,
-                 std::shared_ptr<const CompressedModel> model, bool with_chunks,
-                 StreamRegistry& registry);
+  DescribeStream(grpc::CallbackServerContext* context, std::shared_ptr<const CompressedModel> model,
+                 bool with_chunks, StreamRegistry& registry);
 
   // To be called once, after the registry has taken the stream, which then owns itself.
   void Start();

@@ -13,8 +13,8 @@
 namespace ecf8 {
 namespace {
 
-// The message travels twice (in grpc-message, where a byte may take three, and in the details) and the
-// fields once, in base64: together less than gRPC's limit.
+// The message travels twice (in grpc-message, where a byte may take three, and in the details) and
+// the fields once, in base64: together less than gRPC's limit.
 constexpr size_t kMaxMessageBytes = 800;
 constexpr size_t kMaxFieldBytes = 256;
 
@@ -51,10 +51,12 @@ std::string MessageFrom(const ErrorInfo& info) {
   if (!info.unit.empty()) message += "unit " + Quoted(info.unit) + ": ";
   if (!info.tensor.empty()) message += "tensor " + Quoted(info.tensor) + ": ";
   message += info.reason == ErrorReason::kCorruptData ? "the stored data is damaged"
-             : info.reason == ErrorReason::kReadFailed ? "the stored data could not be read"
-                                                       : "internal error; the daemon's log says more";
+             : info.reason == ErrorReason::kReadFailed
+                 ? "the stored data could not be read"
+                 : "internal error; the daemon's log says more";
   if (!info.shard.empty()) {
-    message += " (shard " + Quoted(info.shard) + ", offset " + std::to_string(info.offset_bytes) + ")";
+    message +=
+        " (shard " + Quoted(info.shard) + ", offset " + std::to_string(info.offset_bytes) + ")";
   }
   return message;
 }
@@ -77,10 +79,9 @@ std::string WithoutControls(std::string_view text) {
 
 grpc::Status ToGrpcStatus(const absl::Status& status, std::string_view request_id) {
   if (status.ok()) return grpc::Status::OK;
-  ErrorInfo info =
-      GetErrorInfo(status).value_or(ErrorInfo{.reason = ErrorReason::kInternal});
-  const std::string message =
-      Cut(IsAboutRequest(info.reason) ? ToStd(status.message()) : MessageFrom(info), kMaxMessageBytes);
+  ErrorInfo info = GetErrorInfo(status).value_or(ErrorInfo{.reason = ErrorReason::kInternal});
+  const std::string message = Cut(
+      IsAboutRequest(info.reason) ? ToStd(status.message()) : MessageFrom(info), kMaxMessageBytes);
 
   v1::ErrorDetail detail;
   detail.set_reason(static_cast<v1::ErrorDetail::Reason>(info.reason));

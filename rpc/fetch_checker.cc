@@ -52,7 +52,11 @@ absl::Status FetchChecker::Begin(const v1::UnitBegin& begin) {
   ECF8_RETURN_IF_ERROR(CheckIsWanted(begin.unit()));
   ++unit_count_;
   unit_ = begin.unit();
-  payload_ = MakePayloadCheck(*unit_, request_.form(), decode_);
+  payload_ = MakePayloadCheck(
+      *unit_, request_.form(), decode_,
+      [this](const v1::Tensor& tensor, uint64_t offset_bytes, absl::Span<const uint8_t> bytes) {
+        return sink_.TensorBytes(tensor, offset_bytes, bytes);
+      });
   data_bytes_ = 0;
   return sink_.UnitBegin(*unit_);
 }

@@ -25,6 +25,15 @@ class FetchSink {
   virtual absl::Status UnitBegin(const v1::Unit& unit) = 0;
   // In order of offset. The message's checksum holds; the tensor's is known at UnitEnd.
   virtual absl::Status UnitData(uint64_t offset_bytes, std::string_view data) = 0;
+  // Decoded bytes of a tensor of the unit, in order: where decoded ones were fetched, or stored
+  // ones are decoded here. `offset_bytes` is in the whole tensor.
+  virtual absl::Status TensorBytes(const v1::Tensor& tensor, uint64_t offset_bytes,
+                                   absl::Span<const uint8_t> bytes) {
+    static_cast<void>(tensor);
+    static_cast<void>(offset_bytes);
+    static_cast<void>(bytes);
+    return absl::OkStatus();
+  }
   // Everything of the unit has arrived and been checked.
   virtual absl::Status UnitEnd() = 0;
 };
@@ -32,8 +41,8 @@ class FetchSink {
 // Thread-compatible.
 class FetchChecker {
  public:
-  // `request` and `sink` must outlive the checker. `model_unit_count` is looked at when the request is
-  // for the whole model. `decode`: also decode stored bytes, and check the result.
+  // `request` and `sink` must outlive the checker. `model_unit_count` is looked at when the request
+  // is for the whole model. `decode`: also decode stored bytes, and check the result.
   FetchChecker(const v1::FetchRequest& request, uint32_t model_unit_count, bool decode,
                FetchSink& sink);
 

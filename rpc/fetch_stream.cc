@@ -67,8 +67,9 @@ void FetchStream::Act(Actions actions) {
       {
         MutexLock lock(mutex_);
         preparing_ = false;
-        end_ = WithErrorInfo(absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
-                             {.reason = ErrorReason::kOverloaded});
+        end_ = WithErrorInfo(
+            absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
+            {.reason = ErrorReason::kOverloaded});
         next = Decide();
       }
       Act(std::move(next));

@@ -1,8 +1,9 @@
 // One Fetch: reads and decodes on the worker pool while gRPC writes.
 //
-// Two messages exist: one is being written, the other is being prepared or waits. A client that does not
-// read holds both, and nothing more is prepared. All work happens in steps of one message, so that a
-// cancelled stream stops after the step at hand and many streams share the workers in turn.
+// Two messages exist: one is being written, the other is being prepared or waits. A client that
+// does not read holds both, and nothing more is prepared. All work happens in steps of one message,
+// so that a cancelled stream stops after the step at hand and many streams share the workers in
+// turn.
 #ifndef ECF8_RPC_FETCH_STREAM_H_
 #define ECF8_RPC_FETCH_STREAM_H_
 
@@ -32,8 +33,8 @@ class FetchStream final : public grpc::ServerWriteReactor<v1::FetchResponse>,
   FetchStream(grpc::CallbackServerContext* context, UnitReader reader, std::string request_id,
               WorkerPool& pool, StreamRegistry& registry);
 
-  // To be called once, after the registry has taken the stream. From here on it owns itself, until gRPC
-  // is done with it.
+  // To be called once, after the registry has taken the stream. From here on it owns itself, until
+  // gRPC is done with it.
   void Start();
 
   void Abort(const absl::Status& status) override;

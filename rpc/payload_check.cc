@@ -49,13 +49,17 @@ absl::Status Incomplete(const v1::Unit& unit) {
 
 class DecodedCheck final : public PayloadCheck {
  public:
-  explicit DecodedCheck(const v1::Unit& unit) : unit_(unit), cursor_(DecodedExtents(unit)) {}
+  DecodedCheck(const v1::Unit& unit, TensorBytesFunction on_tensor_bytes)
+      : unit_(unit), cursor_(DecodedExtents(unit)), on_tensor_bytes_(std::move(on_tensor_bytes)) {}
 
   absl::Status Data(uint64_t offset_bytes, std::string_view data) override {
     ECF8_ASSIGN_OR_RETURN(const size_t tensor, cursor_.Take(offset_bytes, data.size()));
     hash_.Update(AsBytes(data));
-    if (!cursor_.Passed(tensor)) return absl::OkStatus();
     const v1::Tensor& whole = unit_.tensors(static_cast<int>(tensor));
+    const uint64_t offset_in_part = offset_bytes - whole.decoded_offset_bytes();
+    ECF8_RETURN_IF_ERROR(
+        on_tensor_bytes_(whole, whole.tensor_offset_bytes() + offset_in_part, AsBytes(data)));
+    if (!cursor_.Passed(tensor)) return absl::OkStatus();
     if (hash_.Digest() != whole.decoded_xxh3()) return WrongTensor(unit_, whole);
     hash_ = Xxh3Stream();
     return absl::OkStatus();
@@ -66,6 +70,7 @@ class DecodedCheck final : public PayloadCheck {
  private:
   const v1::Unit& unit_;
   ExtentCursor cursor_;
+  const TensorBytesFunction on_tensor_bytes_;
   Xxh3Stream hash_;  // of the current tensor's bytes so far
 };
 
@@ -87,7 +92,8 @@ class StoredCheck final : public PayloadCheck {
 // Collects tables and chunks, however the messages cut them, and decodes each when it is whole.
 class DecodingCheck final : public PayloadCheck {
  public:
-  explicit DecodingCheck(const v1::Unit& unit) : unit_(unit), cursor_(StoredExtents(unit)) {}
+  DecodingCheck(const v1::Unit& unit, TensorBytesFunction on_tensor_bytes)
+      : unit_(unit), cursor_(StoredExtents(unit)), on_tensor_bytes_(std::move(on_tensor_bytes)) {}
 
   absl::Status Data(uint64_t offset_bytes, std::string_view data) override {
     ECF8_ASSIGN_OR_RETURN(const size_t extent, cursor_.Take(offset_bytes, data.size()));
@@ -139,12 +145,14 @@ class DecodingCheck final : public PayloadCheck {
     ECF8_RETURN_IF_ERROR(DecodeChunk(view, tables_.For(codec), absl::MakeSpan(decoded_)));
     hash_.Update(decoded_);
     collected_.clear();
+    const uint64_t offset_in_part = static_cast<uint64_t>(chunk_) * kChunkWeights;
     ++chunk_;
-    return absl::OkStatus();
+    return on_tensor_bytes_(tensor, tensor.tensor_offset_bytes() + offset_in_part, decoded_);
   }
 
   const v1::Unit& unit_;
   ExtentCursor cursor_;
+  const TensorBytesFunction on_tensor_bytes_;
   UnitTables tables_;
   std::string collected_;  // of the current chunk, or the tables
   int chunk_ = 0;          // of the current tensor
@@ -179,9 +187,12 @@ void ExtentCursor::PassComplete() {
   }
 }
 
-std::unique_ptr<PayloadCheck> MakePayloadCheck(const v1::Unit& unit, v1::Form form, bool decode) {
-  if (form == v1::FORM_DECODED) return std::make_unique<DecodedCheck>(unit);
-  if (decode) return std::make_unique<DecodingCheck>(unit);
+std::unique_ptr<PayloadCheck> MakePayloadCheck(const v1::Unit& unit, v1::Form form, bool decode,
+                                               TensorBytesFunction on_tensor_bytes) {
+  if (form == v1::FORM_DECODED) {
+    return std::make_unique<DecodedCheck>(unit, std::move(on_tensor_bytes));
+  }
+  if (decode) return std::make_unique<DecodingCheck>(unit, std::move(on_tensor_bytes));
   return std::make_unique<StoredCheck>(unit);
 }
 

@@ -4,12 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "ecf8/v1/weights.pb.h"
 
 namespace ecf8 {
@@ -25,8 +27,8 @@ class ExtentCursor {
  public:
   explicit ExtentCursor(std::vector<Extent> extents);
 
-  // The number of the extent that [offset, offset + size) continues; DATA_LOSS where these are not the
-  // bytes whose turn it is, or reach beyond the extent.
+  // The number of the extent that [offset, offset + size) continues; DATA_LOSS where these are not
+  // the bytes whose turn it is, or reach beyond the extent.
   absl::StatusOr<size_t> Take(uint64_t offset_bytes, uint64_t size_bytes);
 
   // Whether extent `i` has arrived whole.
@@ -50,9 +52,14 @@ class PayloadCheck {
   virtual absl::Status End() = 0;
 };
 
-// `unit` has passed CheckUnit and must outlive the check. Of DECODED bytes every tensor's checksum is
-// checked. Of STORED ones the order and the sizes; with `decode`, they are decoded too, in the memory of
-// one chunk, and the decoded bytes checked.
+// Takes decoded bytes of a tensor, in order; `offset_bytes` is in the whole tensor. An error ends
+// the check with it.
+using TensorBytesFunction = std::function<absl::Status(
+    const v1::Tensor& tensor, uint64_t offset_bytes, absl::Span<const uint8_t> bytes)>;
+
+// `unit` has passed CheckUnit and must outlive the check. Of DECODED bytes every tensor's checksum
+// is checked. Of STORED ones the order and the sizes; with `decode`, they are decoded too, in the
+// memory of one chunk, and the decoded bytes checked.
 std::unique_ptr<PayloadCheck> MakePayloadCheck(const v1::Unit& unit, v1::Form form, bool decode);
 
 }  // namespace ecf8

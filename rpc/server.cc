@@ -91,9 +91,8 @@ absl::Status Server::Listen() {
 bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry) {
   registry_.BeginDrain();
   // Closes the listening socket at once, sends GOAWAY, and then waits for the calls.
-  std::thread shutdown([this, deadline = SystemDeadline(timeout + 3 * kGrace)] {
-    server_->Shutdown(deadline);
-  });
+  std::thread shutdown(
+      [this, deadline = SystemDeadline(timeout + 3 * kGrace)] { server_->Shutdown(deadline); });
   const Clock::time_point end = Clock::now() + timeout;
   bool idle = false;
   while (!idle && Clock::now() < end && !(hurry && hurry())) {

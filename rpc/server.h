@@ -28,8 +28,8 @@ struct ServerOptions {
 // Thread-compatible. Without a Drain the destructor ends every stream at once.
 class Server {
  public:
-  // Listens when it returns. A Unix socket has mode 0600 from the start; the directory of the default
-  // one is made, and must be this user's own. ALREADY_EXISTS where the address is in use.
+  // Listens when it returns. A Unix socket has mode 0600 from the start; the directory of the
+  // default one is made, and must be this user's own. ALREADY_EXISTS where the address is in use.
   static absl::StatusOr<std::unique_ptr<Server>> Start(ModelSet models,
                                                        const ServerOptions& options);
 
@@ -41,10 +41,10 @@ class Server {
   const Address& address() const { return address_; }
   size_t stream_count() const { return registry_.size(); }
 
-  // Stops accepting and waits until the streams have ended, at most `timeout`, or until `hurry` (asked
-  // several times a second; may be empty) returns true. What is left then ends with UNAVAILABLE, and
-  // what cannot even be told that, because its client does not read, is cut. Removes the socket.
-  // Returns true where every stream ended by itself.
+  // Stops accepting and waits until the streams have ended, at most `timeout`, or until `hurry`
+  // (asked several times a second; may be empty) returns true. What is left then ends with
+  // UNAVAILABLE, and what cannot even be told that, because its client does not read, is cut.
+  // Removes the socket. Returns true where every stream ended by itself.
   bool Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry);
 
  private:

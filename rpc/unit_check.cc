@@ -58,7 +58,8 @@ absl::Status CheckChunks(const v1::Tensor& tensor) {
     if (size == 0 || size > kChunkWeights) return BadTensor(tensor, "the size of a chunk");
     sum += size;
   }
-  if (sum != tensor.stored_size_bytes()) return BadTensor(tensor, "its chunks' sizes do not add up");
+  if (sum != tensor.stored_size_bytes())
+    return BadTensor(tensor, "its chunks' sizes do not add up");
   return absl::OkStatus();
 }
 
@@ -80,12 +81,13 @@ absl::Status CheckTables(const v1::Unit& unit) {
 absl::Status CheckUnit(const v1::Unit& unit, v1::Form form) {
   const bool stored = form == v1::FORM_STORED;
   if (!IsValidUnitId(unit.id())) return Bad("its id " + Quoted(unit.id()) + " is none");
-  const uint64_t gaps = uint64_t{kDecodedAlignmentBytes} * static_cast<uint64_t>(unit.tensors_size());
+  const uint64_t gaps =
+      uint64_t{kDecodedAlignmentBytes} * static_cast<uint64_t>(unit.tensors_size());
   const uint64_t most = kMaxUnitDecodedBytes + gaps + (1 << 20);
   if (stored && unit.stored_size_bytes() > most) return Bad("its stored size");
   if (stored) ECF8_RETURN_IF_ERROR(CheckTables(unit));
-  // The decoded layout of the whole unit may have more gaps than the selected tensors show; its size
-  // only bounds the offsets, and nothing is allocated by it.
+  // The decoded layout of the whole unit may have more gaps than the selected tensors show; its
+  // size only bounds the offsets, and nothing is allocated by it.
   std::unordered_set<std::string_view> names;
   uint64_t decoded_end = 0;
   uint64_t stored_end = stored ? TablesSizeBytes(unit) : 0;

@@ -9,9 +9,10 @@
 
 namespace ecf8 {
 
-// DATA_LOSS where the unit is not one that a daemon can send: an id or dtype that is none, sizes that
-// contradict shapes, tensors that overlap or reach outside the unit, and, for FORM_STORED, tables or
-// chunks that do not add up. Afterwards sizes may be added, and memory of a chunk's size allocated.
+// DATA_LOSS where the unit is not one that a daemon can send: an id or dtype that is none, sizes
+// that contradict shapes, tensors that overlap or reach outside the unit, and, for FORM_STORED,
+// tables or chunks that do not add up. Afterwards sizes may be added, and memory of a chunk's size
+// allocated.
 absl::Status CheckUnit(const v1::Unit& unit, v1::Form form);
 
 // Of the tables at the start of a stored unit that CheckUnit has passed.

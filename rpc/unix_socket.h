@@ -11,12 +11,12 @@
 
 namespace ecf8 {
 
-// A directory that only this user can enter: made with mode 0700 where it is missing and `create` is
-// set. FAILED_PRECONDITION where it is another's, open to others, or no directory.
+// A directory that only this user can enter: made with mode 0700 where it is missing and `create`
+// is set. FAILED_PRECONDITION where it is another's, open to others, or no directory.
 absl::Status CheckPrivateDirectory(const std::string& directory, bool create);
 
-// From Take to the destructor no other daemon gets the same path: a lock on `<path>.lock`, which the
-// kernel drops with its owner, decides between daemons that start at once.
+// From Take to the destructor no other daemon gets the same path: a lock on `<path>.lock`, which
+// the kernel drops with its owner, decides between daemons that start at once.
 class SocketClaim {
  public:
   // Removes a stale socket: one to which a connect finds nobody listening. ALREADY_EXISTS where

@@ -33,7 +33,8 @@ class FailedStream final : public grpc::ServerWriteReactor<Response> {
 
 template <typename Response>
 grpc::ServerWriteReactor<Response>* Fail(const absl::Status& status, std::string_view request_id) {
-  spdlog::debug("refused a request: {}", status.ToString(absl::StatusToStringMode::kWithNoExtraData));
+  spdlog::debug("refused a request: {}",
+                status.ToString(absl::StatusToStringMode::kWithNoExtraData));
   return new FailedStream<Response>(ToGrpcStatus(status, request_id));
 }
 

@@ -18,6 +18,12 @@ namespace {
 
 using Role = TensorAnalysis::Role;
 
+// Weights that are encoded to estimate sizes: of a model, where units are shared in by their size,
+// and of a unit at least. So small models are estimated exactly, and large ones from what one
+// unit's tables are searched in.
+constexpr double kModelSample = 64 << 20;
+constexpr uint64_t kUnitSample = 4 << 20;
+
 Codec CodecOf(DType dtype) {
   if (dtype == DType::kF8E4M3) return Codec::kE4M3;
   return dtype == DType::kF8E5M2 ? Codec::kE5M2 : Codec::kRaw;
@@ -142,6 +148,8 @@ absl::StatusOr<ModelAnalysis> AnalyzeModel(const std::string& path, const JobOpt
 
   uint64_t total_bytes = 0;
   for (const SourceTensor& tensor : source->tensors()) total_bytes += tensor.size_bytes;
+  const double sampled_share =
+      kModelSample / static_cast<double>(std::max<uint64_t>(total_bytes, 1));
   ProgressMeter meter(options.progress, total_bytes);
   Collector collector(*source, model);
   OrderedJob job;
@@ -151,8 +159,12 @@ absl::StatusOr<ModelAnalysis> AnalyzeModel(const std::string& path, const JobOpt
   job.cancel = options.cancel;
   std::vector<UnitAnalysis> slots(job.max_in_flight);
   job.work = [&](size_t unit, int) -> absl::Status {
-    ECF8_ASSIGN_OR_RETURN(slots[unit % slots.size()],
-                          AnalyzeUnit(*source, unit, model.tensors, options.cancel));
+    uint64_t unit_bytes = 0;
+    for (const SourcePiece& piece : source->units()[unit].pieces) unit_bytes += piece.size_bytes;
+    const auto share = static_cast<uint64_t>(sampled_share * static_cast<double>(unit_bytes));
+    ECF8_ASSIGN_OR_RETURN(
+        slots[unit % slots.size()],
+        AnalyzeUnit(*source, unit, model.tensors, std::max(share, kUnitSample), options.cancel));
     return absl::OkStatus();
   };
   job.consume = [&](size_t unit) {

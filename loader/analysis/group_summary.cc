@@ -84,9 +84,10 @@ GroupSummary SummarizeAll(const ModelAnalysis& model) {
 std::vector<GroupSummary> SummarizeKinds(const ModelAnalysis& model) {
   std::map<std::string, Summer> kinds;
   for (const TensorAnalysis& tensor : model.tensors) {
-    if (tensor.role != Role::kRaw) kinds[tensor.kind].Add(tensor);
+    if (tensor.statistics.weights > 0) kinds[tensor.kind].Add(tensor);
   }
   std::vector<GroupSummary> groups;
+  groups.reserve(kinds.size());
   for (const auto& [kind, sum] : kinds) groups.push_back(sum.Finish(kind, -1));
   std::stable_sort(groups.begin(), groups.end(), [](const GroupSummary& a, const GroupSummary& b) {
     return a.weights > b.weights;
@@ -101,6 +102,7 @@ std::vector<GroupSummary> SummarizeLayers(const ModelAnalysis& model) {
     layers[{tensor.kind, tensor.layer}].Add(tensor);
   }
   std::vector<GroupSummary> groups;
+  groups.reserve(layers.size());
   for (const auto& [key, sum] : layers) groups.push_back(sum.Finish(key.first, key.second));
   return groups;
 }

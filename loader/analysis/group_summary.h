@@ -45,7 +45,7 @@ GroupSummary SummarizeTensor(const TensorAnalysis& tensor);
 // All analysed tensors.
 GroupSummary SummarizeAll(const ModelAnalysis& model);
 
-// By decreasing number of weights.
+// By decreasing number of weights; without kinds that have none.
 std::vector<GroupSummary> SummarizeKinds(const ModelAnalysis& model);
 
 // One group a kind and layer of the main stack, sorted by kind, then layer.

@@ -23,19 +23,34 @@ uint64_t CodedSize(ChunkEncoder& encoder, absl::Span<const uint8_t> weights) {
   return bytes;
 }
 
+// Adds the sample of a piece so often as to make up its size: the search weighs what a table costs
+// against the size of the unit, and looks at evenly spaced groups of it. Each time, the sample
+// begins one group later, so that it looks at other groups.
+void AddRepeatedly(absl::Span<const uint8_t> sample, uint64_t piece_weights, TableSearch* search) {
+  if (sample.empty()) return;
+  const size_t groups = GroupCount(sample.size());
+  const uint64_t times = std::max<uint64_t>(1, piece_weights / sample.size());
+  for (uint64_t i = 0; i < times; ++i) {
+    const size_t begin = i % groups * kGroupWeights;
+    search->Add(sample.subspan(begin));
+    search->Add(sample.first(begin));
+  }
+}
+
 }  // namespace
 
-SizeEstimator::SizeEstimator(Codec codec, uint64_t unit_weights)
+SizeEstimator::SizeEstimator(Codec codec, uint64_t unit_weights, uint64_t sample_weights)
     : codec_(codec),
       unit_weights_(unit_weights),
-      stride_(std::max<uint64_t>(1, (unit_weights + kSampleBytes - 1) / kSampleBytes)) {}
+      stride_(std::max<uint64_t>(1, (unit_weights + sample_weights - 1) / sample_weights)) {}
 
 void SizeEstimator::BeginPiece(uint64_t weights) { pieces_.push_back({weights, samples_.size()}); }
 
 bool SizeEstimator::Wants(uint64_t tile) const {
-  // From the middle of each stride; a piece shorter than that gives its last tile.
-  const uint64_t first = std::min<uint64_t>(stride_ / 2, TileCount(pieces_.back().weights) - 1);
-  return tile % stride_ == first;
+  // From the middle of each stride. A piece shorter than that gives its last tile, but not a part
+  // of one, which may be too short to shrink.
+  const uint64_t whole_tiles = std::max<uint64_t>(1, pieces_.back().weights / kTileWeights);
+  return tile % stride_ == std::min(stride_ / 2, whole_tiles - 1);
 }
 
 void SizeEstimator::AddTile(absl::Span<const uint8_t> weights) {
@@ -56,7 +71,7 @@ SizeEstimator::Estimate SizeEstimator::Finish() const {
     return estimate;
   }
   TableSearch search(codec_);
-  for (size_t i = 0; i < pieces_.size(); ++i) search.Add(Sample(i));
+  for (size_t i = 0; i < pieces_.size(); ++i) AddRepeatedly(Sample(i), pieces_[i].weights, &search);
   const TableSet tables = search.Build();
   ChunkEncoder encoder(tables);
   estimate.tables_bytes = TableSet::SerializedSize(codec_, tables.size());

@@ -1,8 +1,8 @@
 // What the weights of one codec in one unit will take when they are encoded, from a sample of them.
 //
-// The sample goes through the real thing: the search for tables, then the encoder. A unit of up to
-// kSampleBytes is its own sample; of a larger one, every n-th tile is taken (from each piece at
-// least one), so that the result depends on nothing but the weights.
+// The sample goes through the real thing: the search for tables, then the encoder. A unit that is
+// no larger than the sample gives its exact size; of a larger one, every n-th tile is taken (from
+// each piece at least one), so that the result depends on nothing but the weights.
 #ifndef ECF8_LOADER_ANALYSIS_SIZE_ESTIMATOR_H_
 #define ECF8_LOADER_ANALYSIS_SIZE_ESTIMATOR_H_
 
@@ -18,10 +18,10 @@ namespace ecf8 {
 // Thread-compatible.
 class SizeEstimator {
  public:
-  static constexpr uint64_t kSampleBytes = uint64_t{4} << 20;
-
-  // For a unit that holds `unit_weights` weights of `codec` (not kRaw).
-  SizeEstimator(Codec codec, uint64_t unit_weights);
+  // For a unit that holds `unit_weights` weights of `codec` (not kRaw), of which about
+  // `sample_weights` are encoded. The search for tables looks at a few thousand groups of a unit; a
+  // sample that has not several times as many makes the tables fit it too well.
+  SizeEstimator(Codec codec, uint64_t unit_weights, uint64_t sample_weights);
 
   // Begins the next piece, of `weights` weights.
   void BeginPiece(uint64_t weights);

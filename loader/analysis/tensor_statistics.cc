@@ -10,6 +10,9 @@
 namespace ecf8 {
 namespace {
 
+// Below it, quantiles are noise.
+constexpr uint64_t kMinFittedWeights = 1000;
+
 // How many finite weights have each magnitude, by its code.
 std::vector<uint64_t> MagnitudeCounts(const Fp8Grid& grid, const ByteCounts& counts) {
   std::vector<uint64_t> magnitudes(grid.max_code + size_t{1});
@@ -44,10 +47,10 @@ double MagnitudeQuantile(const Fp8Grid& grid, const std::vector<uint64_t>& magni
 std::optional<StableFit> FitWeights(Codec codec, const ByteCounts& counts) {
   const Fp8Grid& grid = GridOf(codec);
   const std::vector<uint64_t> magnitudes = MagnitudeCounts(grid, counts);
-  // McCulloch's method needs a quantile that rounding has not swallowed.
   uint64_t total = 0;
   for (const uint64_t count : magnitudes) total += count;
-  if (total == 0 || magnitudes[0] > total / 2) return std::nullopt;
+  // The median must be one that rounding has not swallowed.
+  if (total < kMinFittedWeights || magnitudes[0] > total / 2) return std::nullopt;
   return FitStable(MagnitudeQuantile(grid, magnitudes, 0.5),
                    MagnitudeQuantile(grid, magnitudes, 0.9));
 }

@@ -20,7 +20,7 @@ struct TensorStatistics {
   double limit_bits = 0;  // a weight: sign, mantissa and H(exponent); 4 + H for E4M3. What coding
                           // single exponents with a table a tensor can reach.
 
-  // Absent where the data show no law: half of the weights are 0, or so.
+  // Absent where the data show no law: fewer than 1000 weights, or more than half of them 0.
   std::optional<StableFit> fit;
   // If the weights followed `fit`: the share of each value of the exponent field, and its entropy.
   std::vector<double> predicted_exponents;

@@ -23,12 +23,12 @@ const WideFloats& WideFloatsOf(DType dtype) {
 class CodecPass {
  public:
   CodecPass(const SourceUnit& unit, const std::vector<TensorAnalysis>& tensors, Codec codec,
-            const std::atomic<bool>* cancel)
+            uint64_t sample_weights, const std::atomic<bool>* cancel)
       : unit_(unit),
         tensors_(tensors),
         codec_(codec),
         cancel_(cancel),
-        estimator_(codec, CountWeights()) {}
+        estimator_(codec, CountWeights(), sample_weights) {}
 
   absl::Status Run(PieceReader& reader, UnitAnalysis& result) {
     const size_t first = result.pieces.size();
@@ -111,7 +111,7 @@ class CodecPass {
 
 absl::StatusOr<UnitAnalysis> AnalyzeUnit(const WeightSource& source, size_t unit,
                                          const std::vector<TensorAnalysis>& tensors,
-                                         const std::atomic<bool>* cancel) {
+                                         uint64_t sample_weights, const std::atomic<bool>* cancel) {
   UnitAnalysis result;
   const SourceUnit& pieces = source.units()[unit];
   const bool any = std::any_of(
@@ -120,7 +120,8 @@ absl::StatusOr<UnitAnalysis> AnalyzeUnit(const WeightSource& source, size_t unit
   if (!any) return result;
   ECF8_ASSIGN_OR_RETURN(const std::unique_ptr<PieceReader> reader, source.OpenUnit(unit));
   for (const Codec codec : {Codec::kE4M3, Codec::kE5M2}) {
-    ECF8_RETURN_IF_ERROR(CodecPass(pieces, tensors, codec, cancel).Run(*reader, result));
+    ECF8_RETURN_IF_ERROR(
+        CodecPass(pieces, tensors, codec, sample_weights, cancel).Run(*reader, result));
   }
   return result;
 }

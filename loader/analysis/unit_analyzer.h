@@ -26,11 +26,11 @@ struct UnitAnalysis {
   std::vector<PieceAnalysis> analyses;  // of those
 };
 
-// Roles and codecs come from `tensors`, by SourcePiece::tensor. CANCELLED once `cancel` (which may
-// be null) is set.
+// Roles and codecs come from `tensors`, by SourcePiece::tensor. Sizes are estimated from about
+// `sample_weights` of the unit. CANCELLED once `cancel` (which may be null) is set.
 absl::StatusOr<UnitAnalysis> AnalyzeUnit(const WeightSource& source, size_t unit,
                                          const std::vector<TensorAnalysis>& tensors,
-                                         const std::atomic<bool>* cancel);
+                                         uint64_t sample_weights, const std::atomic<bool>* cancel);
 
 }  // namespace ecf8
 

@@ -1,4 +1,4 @@
-// Decodes chunks of a model in order, on many threads, and checks the pieces that they make up.
+// The chunks of units, in order, and the pieces that they make up.
 #ifndef ECF8_LOADER_MODEL_CHUNK_WALK_H_
 #define ECF8_LOADER_MODEL_CHUNK_WALK_H_
 

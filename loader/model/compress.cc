@@ -46,7 +46,11 @@ class FilesWriter {
  public:
   FilesWriter(const CompressPlan& plan, const std::string& to, const std::atomic<bool>* cancel,
               Directory* record, Sizes* sizes)
-      : plan_(plan), source_(*plan.source), to_(to), cancel_(cancel), record_(record),
+      : plan_(plan),
+        source_(*plan.source),
+        to_(to),
+        cancel_(cancel),
+        record_(record),
         sizes_(sizes) {}
 
   absl::Status Run() {
@@ -142,12 +146,10 @@ class FilesWriter {
 
 absl::StatusOr<Sizes> WriteModel(const SourceModel& source, const std::string& to,
                                  const JobOptions& options) {
-  ECF8_ASSIGN_OR_RETURN(const CompressPlan plan,
-                        PlanCompression(source, options.shard_size_bytes));
+  ECF8_ASSIGN_OR_RETURN(const CompressPlan plan, PlanCompression(source, options.shard_size_bytes));
   const SafetensorsMetadata metadata = MetadataOf(source);
-  ECF8_ASSIGN_OR_RETURN(
-      WrittenWeights weights,
-      WriteWeights(plan, to, metadata, ThreadCount(options.threads), options));
+  ECF8_ASSIGN_OR_RETURN(WrittenWeights weights,
+                        WriteWeights(plan, to, metadata, ThreadCount(options.threads), options));
   Sizes sizes = {plan.tensor_bytes, 0};
   Directory record;
   ECF8_RETURN_IF_ERROR(FilesWriter(plan, to, options.cancel, &record, &sizes).Run());

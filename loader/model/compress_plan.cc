@@ -57,7 +57,8 @@ absl::Status CheckNames(const SourceModel& source, const CompressPlan& plan) {
   for (const std::string& name : plan.shard_names) {
     if (is_taken(name)) {
       return absl::FailedPreconditionError(
-          absl::StrCat("the file ", Quoted(name), " of the source, which its index does not list, "
+          absl::StrCat("the file ", Quoted(name),
+                       " of the source, which its index does not list, "
                        "has the name of a shard to write"));
     }
   }
@@ -80,8 +81,7 @@ absl::Status CompressPlan::ReadPiece(const PlannedPiece& piece, uint64_t offset_
   return AddContext(status, absl::StrCat("tensor ", Quoted(tensor.name)));
 }
 
-absl::StatusOr<CompressPlan> PlanCompression(const SourceModel& source,
-                                             uint64_t shard_size_bytes) {
+absl::StatusOr<CompressPlan> PlanCompression(const SourceModel& source, uint64_t shard_size_bytes) {
   CompressPlan plan;
   plan.source = &source;
   for (uint32_t s = 0; s < source.shards.size(); ++s) {

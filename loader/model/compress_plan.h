@@ -16,11 +16,11 @@ namespace ecf8 {
 // Borrows the source that it was made for.
 struct CompressPlan {
   const SourceModel* source = nullptr;
-  std::vector<TensorRef> refs;        // of every tensor of the source, by shard, then by data order
-  std::vector<PlanTensor> tensors;    // the same; PlannedPiece::tensor counts here
-  std::vector<PlannedShard> shards;   // at least one
+  std::vector<TensorRef> refs;       // of every tensor of the source, by shard, then by data order
+  std::vector<PlanTensor> tensors;   // the same; PlannedPiece::tensor counts here
+  std::vector<PlannedShard> shards;  // at least one
   std::vector<std::string> shard_names;
-  std::string index_name;             // empty: none is written
+  std::string index_name;  // empty: none is written
   uint64_t tensor_bytes = 0;
 
   // Reads bytes of a piece from the source. Thread-safe.

@@ -106,7 +106,8 @@ absl::Status CompressedModel::IndexUnits() {
       }
       for (uint32_t p = 0; p < units[u].pieces.size(); ++p) {
         std::vector<PieceRef>& pieces = pieces_by_tensor_[units[u].pieces[p].tensor];
-        // Within a shard, the manifest's checks have seen to it that the pieces are parts that meet.
+        // Within a shard, the manifest's checks have seen to it that the pieces are parts that
+        // meet.
         if (!pieces.empty() && units_[pieces[0].unit_index].shard != s) {
           return twice(absl::StrCat("tensor ", Quoted(units[u].pieces[p].tensor)), units[u]);
         }
@@ -155,8 +156,7 @@ absl::Status CompressedModel::WithInfo(absl::Status status, PieceRef ref, uint32
 }
 
 absl::StatusOr<UnitTables> CompressedModel::ReadTables(uint32_t unit_index) const {
-  absl::StatusOr<UnitTables> tables =
-      ecf8::ReadTables(shard_of(unit_index), unit(unit_index));
+  absl::StatusOr<UnitTables> tables = ecf8::ReadTables(shard_of(unit_index), unit(unit_index));
   if (!tables.ok()) return WithInfo(tables.status(), unit_index);
   return tables;
 }
@@ -181,10 +181,10 @@ absl::Status CompressedModel::ReadDecodedChunk(PieceRef piece, uint32_t chunk,
                                                absl::Span<uint8_t> decoded) const {
   ECF8_RETURN_IF_ERROR(ReadStoredChunk(piece, chunk, scratch));
   const Unit& piece_unit = unit(piece.unit_index);
-  return WithInfo(DecodeStoredChunk(shard_of(piece.unit_index), piece_unit,
-                                    piece_unit.pieces[piece.piece], chunk, tables, *scratch,
-                                    decoded),
-                  piece, chunk);
+  return WithInfo(
+      DecodeStoredChunk(shard_of(piece.unit_index), piece_unit, piece_unit.pieces[piece.piece],
+                        chunk, tables, *scratch, decoded),
+      piece, chunk);
 }
 
 }  // namespace ecf8

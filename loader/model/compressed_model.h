@@ -1,8 +1,8 @@
 // A compressed model, open for reading.
 //
-// Open checks the structure: headers, manifests, that they belong together, that every unit lies inside
-// its shard. The weights are checked as they are read. (That the safetensors header describes the units
-// as the format wants it is for `verify`: nothing here is read by it.)
+// Open checks the structure: headers, manifests, that they belong together, that every unit lies
+// inside its shard. The weights are checked as they are read. (That the safetensors header
+// describes the units as the format wants it is for `verify`: nothing here is read by it.)
 #ifndef ECF8_LOADER_MODEL_COMPRESSED_MODEL_H_
 #define ECF8_LOADER_MODEL_COMPRESSED_MODEL_H_
 
@@ -37,13 +37,15 @@ struct PieceRef {
 // Immutable after Open, so safe to share between threads.
 class CompressedModel {
  public:
-  // NOT_FOUND (no such directory, or no ecf8 model in it), UNIMPLEMENTED (another version or codec),
-  // DATA_LOSS (damaged); every error names the file, and the unit and tensor where there are any.
-  // Errors of damage, here and below, carry an ErrorInfo.
+  // NOT_FOUND (no such directory, or no ecf8 model in it), UNIMPLEMENTED (another version or
+  // codec), DATA_LOSS (damaged); every error names the file, and the unit and tensor where there
+  // are any. Errors of damage, here and below, carry an ErrorInfo.
   static absl::StatusOr<std::shared_ptr<const CompressedModel>> Open(const std::string& directory);
 
-  const std::string& directory() const { return directory_; }  // absolute, for logs, never for clients
-  const std::string& name() const { return name_; }            // the last component of it
+  const std::string& directory() const {
+    return directory_;
+  }                                                  // absolute, for logs, never for clients
+  const std::string& name() const { return name_; }  // the last component of it
   const std::vector<Shard>& shards() const { return shards_; }
   const Directory& directory_record() const { return *shards_[0].manifest.directory; }
 

@@ -62,7 +62,9 @@ class WeightsRestorer {
     job.threads = threads_;
     job.max_in_flight = decoded_.size();
     job.cancel = cancel_;
-    job.work = [this](size_t i, int worker) { return Restore(i, workers_[static_cast<size_t>(worker)]); };
+    job.work = [this](size_t i, int worker) {
+      return Restore(i, workers_[static_cast<size_t>(worker)]);
+    };
     job.consume = [this](size_t i) { return Check(i); };
     ECF8_RETURN_IF_ERROR(RunOrdered(job));
     for (File& file : files_) ECF8_RETURN_IF_ERROR(file.Sync());
@@ -97,9 +99,8 @@ class WeightsRestorer {
     }
     std::vector<uint8_t>& decoded = decoded_[index % decoded_.size()];
     decoded.resize(DecodedChunkSizeBytes(piece, item.chunk));
-    ECF8_RETURN_IF_ERROR(model_.ReadDecodedChunk({item.unit, item.piece}, item.chunk,
-                                                 worker.tables, &worker.stored,
-                                                 absl::MakeSpan(decoded)));
+    ECF8_RETURN_IF_ERROR(model_.ReadDecodedChunk({item.unit, item.piece}, item.chunk, worker.tables,
+                                                 &worker.stored, absl::MakeSpan(decoded)));
     const OriginalPlace& place = layout_.places.at(piece.tensor);
     return files_[place.file].WriteAt(
         place.offset_bytes + piece.tensor_offset_bytes + uint64_t{item.chunk} * kChunkWeights,
@@ -112,10 +113,10 @@ class WeightsRestorer {
     const std::vector<uint8_t>& decoded = decoded_[index % decoded_.size()];
     meter_.Add(decoded.size());
     if (hasher_.Add(piece, item.chunk, decoded) && hasher_.digest() != piece.decoded_xxh3) {
-      return absl::DataLossError(
-          absl::StrCat(Quoted(model_.shard_of(item.unit).file_name), ", unit ",
-                       Quoted(model_.unit(item.unit).id), ", tensor ", Quoted(piece.tensor),
-                       ": the decoded bytes do not match their checksum"));
+      return absl::DataLossError(absl::StrCat(Quoted(model_.shard_of(item.unit).file_name),
+                                              ", unit ", Quoted(model_.unit(item.unit).id),
+                                              ", tensor ", Quoted(piece.tensor),
+                                              ": the decoded bytes do not match their checksum"));
     }
     return absl::OkStatus();
   }

@@ -70,8 +70,12 @@ std::optional<ErrorInfo> GetErrorInfo(const absl::Status& status) {
   const auto offset = TakeNumber<uint64_t>(&text);
   if (!reason || !model || !unit || !tensor || !shard || !offset) return std::nullopt;
   if (*reason > static_cast<uint8_t>(ErrorReason::kInternal)) return std::nullopt;
-  return ErrorInfo{static_cast<ErrorReason>(*reason), *std::move(model), *std::move(unit),
-                   *std::move(tensor), *std::move(shard), *offset};
+  return ErrorInfo{static_cast<ErrorReason>(*reason),
+                   *std::move(model),
+                   *std::move(unit),
+                   *std::move(tensor),
+                   *std::move(shard),
+                   *offset};
 }
 
 }  // namespace ecf8

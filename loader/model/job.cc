@@ -25,13 +25,13 @@ absl::Status CheckDisjoint(const std::string& source, const std::string& destina
   const std::filesystem::path from = std::filesystem::canonical(source, error);
   if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot open ", Quoted(source)));
   // A trailing slash would leave an empty last component, which is inside of nothing.
-  std::filesystem::path to = std::filesystem::weakly_canonical(
-      std::filesystem::absolute(destination, error) / ".", error);
+  std::filesystem::path to =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(destination, error) / ".", error);
   if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot open ", Quoted(destination)));
   if (!to.has_filename()) to = to.parent_path();
   if (IsInside(to, from) || IsInside(from, to)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        Quoted(source), " and ", Quoted(destination), " must not be the same or inside one another"));
+    return absl::InvalidArgumentError(absl::StrCat(Quoted(source), " and ", Quoted(destination),
+                                                   " must not be the same or inside one another"));
   }
   return absl::OkStatus();
 }

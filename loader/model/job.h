@@ -8,8 +8,9 @@
 
 namespace ecf8 {
 
-// INVALID_ARGUMENT where source and destination are the same, or one lies inside the other, symbolic
-// links resolved. (A source that is a single file may lie beside the destination, not in it.)
+// INVALID_ARGUMENT where source and destination are the same, or one lies inside the other,
+// symbolic links resolved. (A source that is a single file may lie beside the destination, not in
+// it.)
 absl::Status CheckDisjoint(const std::string& source, const std::string& destination);
 
 // `threads`, or one a core where it is not positive.

@@ -122,13 +122,13 @@ absl::StatusOr<Piece> FromProto(pb::Piece& proto) {
   }
   piece.chunks.reserve(static_cast<size_t>(proto.chunk_xxh3_size()));
   for (int i = 0; i < proto.chunk_xxh3_size(); ++i) {
-    // A raw piece with too many chunks is refused by CheckPiece; until then the sizes may be anything.
+    // A raw piece with too many chunks is refused by CheckPiece; until then the sizes may be
+    // anything.
     const uint64_t begin = static_cast<uint64_t>(i) * kChunkWeights;
-    const uint32_t raw_size =
-        begin < piece.decoded_size_bytes
-            ? static_cast<uint32_t>(
-                  ChunkWeightsAt(piece.decoded_size_bytes, static_cast<size_t>(i)))
-            : 0;
+    const uint32_t raw_size = begin < piece.decoded_size_bytes
+                                  ? static_cast<uint32_t>(ChunkWeightsAt(piece.decoded_size_bytes,
+                                                                         static_cast<size_t>(i)))
+                                  : 0;
     piece.chunks.push_back({is_raw ? raw_size : sizes[i], proto.chunk_xxh3(i)});
   }
   ECF8_RETURN_IF_ERROR(CheckPiece(piece));
@@ -168,14 +168,14 @@ absl::StatusOr<Directory> FromProto(pb::Directory& proto) {
   for (pb::Original& original : *proto.mutable_originals()) {
     if (original.kind() != pb::Original::KIND_FILE &&
         original.kind() != pb::Original::KIND_SAFETENSORS_HEADER) {
-      return absl::UnimplementedError(
-          absl::StrCat("original ", Quoted(original.path()), " is of the unknown kind ",
-                       static_cast<int>(original.kind())));
+      return absl::UnimplementedError(absl::StrCat("original ", Quoted(original.path()),
+                                                   " is of the unknown kind ",
+                                                   static_cast<int>(original.kind())));
     }
-    directory.originals.push_back(
-        {static_cast<Original::Kind>(original.kind()), std::move(*original.mutable_path()),
-         original.size_bytes(), std::move(*original.mutable_zlib()), original.xxh3(),
-         original.data_size_bytes()});
+    directory.originals.push_back({static_cast<Original::Kind>(original.kind()),
+                                   std::move(*original.mutable_path()), original.size_bytes(),
+                                   std::move(*original.mutable_zlib()), original.xxh3(),
+                                   original.data_size_bytes()});
   }
   return directory;
 }

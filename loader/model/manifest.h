@@ -1,8 +1,8 @@
 // What a shard says about itself, in memory. docs/FORMAT.md, "Manifest".
 //
-// The protobuf behind it is known to manifest.cc alone. A Manifest that ParseManifest returned has been
-// checked: every size, count and offset in it is consistent and bounded, so that later code may
-// multiply, allocate and index by them.
+// The protobuf behind it is known to manifest.cc alone. A Manifest that ParseManifest returned has
+// been checked: every size, count and offset in it is consistent and bounded, so that later code
+// may multiply, allocate and index by them.
 #ifndef ECF8_LOADER_MODEL_MANIFEST_H_
 #define ECF8_LOADER_MODEL_MANIFEST_H_
 
@@ -23,11 +23,11 @@
 namespace ecf8 {
 
 inline constexpr uint32_t kFormatVersion = 1;
-inline constexpr uint64_t kUnitAlignmentBytes = 4096;             // of a unit in its shard
-inline constexpr uint64_t kDecodedAlignmentBytes = 256;           // of a tensor in its decoded unit
-inline constexpr uint64_t kStoredAlignmentBytes = 16;              // of a piece in its stored unit
+inline constexpr uint64_t kUnitAlignmentBytes = 4096;    // of a unit in its shard
+inline constexpr uint64_t kDecodedAlignmentBytes = 256;  // of a tensor in its decoded unit
+inline constexpr uint64_t kStoredAlignmentBytes = 16;    // of a piece in its stored unit
 inline constexpr uint64_t kMaxManifestBytes = 256ull << 20;
-inline constexpr uint64_t kMaxOriginalBytes = 100'000'008;         // of a kept file, uncompressed
+inline constexpr uint64_t kMaxOriginalBytes = 100'000'008;  // of a kept file, uncompressed
 inline constexpr std::string_view kManifestTensor = "__ecf8__.manifest";
 
 struct Chunk {
@@ -68,7 +68,7 @@ struct Unit {
   uint64_t tables_size_bytes = 0;   // the stored unit begins with them
   uint64_t stored_size_bytes = 0;   // tables, pieces and the zero bytes between them
   uint64_t decoded_size_bytes = 0;  // of the decoded layout, gaps included
-  uint64_t stored_xxh3 = 0;         // of tables_xxh3 (where there are tables) and every chunk's xxh3, LE
+  uint64_t stored_xxh3 = 0;  // of tables_xxh3 (where there are tables) and every chunk's xxh3, LE
 };
 
 struct ShardInfo {
@@ -119,16 +119,17 @@ constexpr bool IsFp8(DType dtype) { return dtype == DType::kF8E4M3 || dtype == D
 // Fills the derived members of a unit from the others. For writers; ParseManifest has done it.
 void DeriveUnitLayout(Unit& unit);
 
-// The bytes of the manifest tensor: magic, version, protobuf, checksum. Their size does not depend on
-// the value of `header_xxh3`. RESOURCE_EXHAUSTED beyond kMaxManifestBytes.
+// The bytes of the manifest tensor: magic, version, protobuf, checksum. Their size does not depend
+// on the value of `header_xxh3`. RESOURCE_EXHAUSTED beyond kMaxManifestBytes.
 absl::StatusOr<std::string> SerializeManifest(const Manifest& manifest);
 
-// The bytes that the entry of a unit (its pieces included), and that of a piece, take in a manifest:
-// for the accounting of `inspect`.
+// The bytes that the entry of a unit (its pieces included), and that of a piece, take in a
+// manifest: for the accounting of `inspect`.
 uint64_t SerializedSizeBytes(const Unit& unit);
 uint64_t SerializedSizeBytes(const Piece& piece);
 
-// UNIMPLEMENTED for another format version or codec; DATA_LOSS for bad bytes, naming unit and tensor.
+// UNIMPLEMENTED for another format version or codec; DATA_LOSS for bad bytes, naming unit and
+// tensor.
 absl::StatusOr<Manifest> ParseManifest(absl::Span<const uint8_t> bytes);
 
 }  // namespace ecf8

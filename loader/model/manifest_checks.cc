@@ -53,8 +53,8 @@ bool IsPart(const Piece& piece) {
   return piece.decoded_size_bytes != TensorSizeBytes(piece.dtype, piece.shape);
 }
 
-// Follows the tensors of a shard through its units: each occurs once, or as parts that lie in order,
-// without gaps, in neighbouring units that hold nothing else.
+// Follows the tensors of a shard through its units: each occurs once, or as parts that lie in
+// order, without gaps, in neighbouring units that hold nothing else.
 class TensorCheck {
  public:
   absl::Status AddUnit(const Unit& unit) {
@@ -76,7 +76,8 @@ class TensorCheck {
 
  private:
   absl::Status AddWhole(const Piece& piece) {
-    return seen_.insert(piece.tensor).second ? absl::OkStatus() : Damaged("the tensor occurs twice");
+    return seen_.insert(piece.tensor).second ? absl::OkStatus()
+                                             : Damaged("the tensor occurs twice");
   }
 
   absl::Status AddPart(const Piece& piece) {

@@ -14,7 +14,8 @@ namespace ecf8 {
 absl::Status CheckPiece(const Piece& piece);
 absl::Status CheckTableSets(const Unit& unit);
 
-// Everything else, of a manifest whose pieces and table sets have passed and whose units are derived.
+// Everything else, of a manifest whose pieces and table sets have passed and whose units are
+// derived.
 absl::Status CheckManifest(const Manifest& manifest);
 
 // Whether `path` is relative, stays below its directory, and has no empty component.

@@ -34,9 +34,9 @@ absl::StatusOr<Original> DeflateOriginal(Original::Kind kind, std::string path,
   original.xxh3 = HashOf(bytes);
   uLongf size = compressBound(bytes.size());
   original.zlib.resize(size);
-  const int result = compress2(reinterpret_cast<Bytef*>(original.zlib.data()), &size,
-                               reinterpret_cast<const Bytef*>(bytes.data()), bytes.size(),
-                               Z_BEST_COMPRESSION);
+  const int result =
+      compress2(reinterpret_cast<Bytef*>(original.zlib.data()), &size,
+                reinterpret_cast<const Bytef*>(bytes.data()), bytes.size(), Z_BEST_COMPRESSION);
   if (result != Z_OK) {
     return absl::ResourceExhaustedError(absl::StrCat(Quoted(path), ": zlib failed: ", result));
   }
@@ -56,9 +56,8 @@ absl::StatusOr<std::string> InflateOriginal(const Original& original) {
   std::string bytes(original.size_bytes + 1, '\0');
   uLongf size = bytes.size();
   uLong consumed = original.zlib.size();
-  const int result =
-      uncompress2(reinterpret_cast<Bytef*>(bytes.data()), &size,
-                  reinterpret_cast<const Bytef*>(original.zlib.data()), &consumed);
+  const int result = uncompress2(reinterpret_cast<Bytef*>(bytes.data()), &size,
+                                 reinterpret_cast<const Bytef*>(original.zlib.data()), &consumed);
   if (result != Z_OK || consumed != original.zlib.size()) return damaged("is no valid zlib stream");
   if (size != original.size_bytes) return damaged("has another size than recorded");
   bytes.resize(size);

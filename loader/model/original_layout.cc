@@ -65,8 +65,8 @@ absl::StatusOr<OriginalLayout> ReadOriginalLayout(const CompressedModel& model) 
   for (uint32_t u = 0; u < model.unit_count(); ++u) {
     for (const Piece& piece : model.unit(u).pieces) {
       if (!layout.places.contains(piece.tensor)) {
-        return absl::DataLossError(absl::StrCat("tensor ", Quoted(piece.tensor),
-                                                " is in none of the original files"));
+        return absl::DataLossError(
+            absl::StrCat("tensor ", Quoted(piece.tensor), " is in none of the original files"));
       }
     }
   }

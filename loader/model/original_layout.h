@@ -29,8 +29,8 @@ struct OriginalLayout {
   std::unordered_map<std::string_view, OriginalPlace> places;  // by the names in the model
 };
 
-// From the headers that `model` keeps. DATA_LOSS where they are not what was kept, or do not name just
-// the tensors of the model with their dtypes and shapes. Borrows the model.
+// From the headers that `model` keeps. DATA_LOSS where they are not what was kept, or do not name
+// just the tensors of the model with their dtypes and shapes. Borrows the model.
 absl::StatusOr<OriginalLayout> ReadOriginalLayout(const CompressedModel& model);
 
 }  // namespace ecf8

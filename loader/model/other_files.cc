@@ -57,8 +57,8 @@ absl::Status CopyMode(const std::string& from, const std::string& to) {
   const std::filesystem::file_status status = std::filesystem::status(from, error);
   if (!error) {
     // Never the set-user-ID bits, and always readable by the owner: the copy was made to be read.
-    const auto mode = (status.permissions() & std::filesystem::perms(0777)) |
-                      std::filesystem::perms::owner_read;
+    const auto mode =
+        (status.permissions() & std::filesystem::perms(0777)) | std::filesystem::perms::owner_read;
     std::filesystem::permissions(to, mode, error);
   }
   if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot set the mode of ", Quoted(to)));

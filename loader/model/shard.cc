@@ -81,9 +81,9 @@ std::string UnitName(const Shard& shard, const Unit& unit) {
 
 absl::Status ChunkDamage(const Shard& shard, const Unit& unit, const Piece& piece, uint32_t chunk,
                          std::string_view what) {
-  return absl::DataLossError(absl::StrCat(
-      UnitName(shard, unit), ", tensor ", Quoted(piece.tensor), ": chunk ", chunk, " at byte ",
-      ChunkOffsetBytes(unit, piece, chunk), " ", ToAbsl(what)));
+  return absl::DataLossError(absl::StrCat(UnitName(shard, unit), ", tensor ", Quoted(piece.tensor),
+                                          ": chunk ", chunk, " at byte ",
+                                          ChunkOffsetBytes(unit, piece, chunk), " ", ToAbsl(what)));
 }
 
 }  // namespace
@@ -139,8 +139,7 @@ absl::Status CheckBelongs(const Shard& shard, uint32_t index, const Directory& r
     return absl::DataLossError(absl::StrCat(Quoted(shard.file_name), ": ", ToAbsl(what)));
   };
   if (shard.file_name != info.file_name) return damaged("the directory record names another file");
-  if (shard.manifest.shard_index != index ||
-      shard.manifest.shard_count != record.shards.size()) {
+  if (shard.manifest.shard_index != index || shard.manifest.shard_count != record.shards.size()) {
     return damaged("the shard is another one than the directory record says");
   }
   if (index == 0) return absl::OkStatus();
@@ -177,8 +176,7 @@ absl::Status ReadStoredChunk(const Shard& shard, const Unit& unit, const Piece& 
   const absl::Status read =
       shard.file.ReadAt(ChunkOffsetBytes(unit, piece, chunk), absl::MakeSpan(*stored));
   if (!read.ok()) {
-    return AddContext(read,
-                      absl::StrCat(UnitName(shard, unit), ", tensor ", Quoted(piece.tensor)));
+    return AddContext(read, absl::StrCat(UnitName(shard, unit), ", tensor ", Quoted(piece.tensor)));
   }
   if (Xxh3(*stored) == piece.chunks[chunk].xxh3) return absl::OkStatus();
   return ChunkDamage(shard, unit, piece, chunk, "does not match its checksum");

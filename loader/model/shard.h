@@ -1,5 +1,5 @@
-// One shard of a compressed model, open for reading: the structure is checked when it is opened, the
-// weights as they are read. Errors name the file and, where there are any, unit and tensor.
+// One shard of a compressed model, open for reading: the structure is checked when it is opened,
+// the weights as they are read. Errors name the file and, where there are any, unit and tensor.
 #ifndef ECF8_LOADER_MODEL_SHARD_H_
 #define ECF8_LOADER_MODEL_SHARD_H_
 
@@ -25,18 +25,18 @@ struct Shard {
   uint64_t size_bytes = 0;             // of the file
   uint64_t manifest_offset_bytes = 0;  // of the manifest tensor in the file
   uint64_t manifest_size_bytes = 0;
-  uint64_t manifest_xxh3 = 0;          // its last 8 bytes
+  uint64_t manifest_xxh3 = 0;  // its last 8 bytes
 };
 
 // The manifest's entry in the header of a shard, or null.
 const SafetensorsTensor* FindManifest(const SafetensorsHeader& header);
 
-// NOT_FOUND (no such file, or a safetensors file without a manifest), UNIMPLEMENTED (another version),
-// DATA_LOSS (damaged).
+// NOT_FOUND (no such file, or a safetensors file without a manifest), UNIMPLEMENTED (another
+// version), DATA_LOSS (damaged).
 absl::StatusOr<Shard> OpenShard(const std::string& directory, const std::string& file_name);
 
-// The shard with the directory record. NOT_FOUND where no .safetensors file of `directory` is one of
-// ours; the first error met where one is damaged and none has the record.
+// The shard with the directory record. NOT_FOUND where no .safetensors file of `directory` is one
+// of ours; the first error met where one is damaged and none has the record.
 absl::StatusOr<Shard> OpenFirstShard(const std::string& directory);
 
 // The .safetensors files of `directory` itself, sorted.

@@ -29,8 +29,8 @@ class CoverBuilder {
     if (begin > end_) {
       AddBytes(absl::StrCat(std::string(kReservedPrefix), ".padding.", paddings_++), begin - end_);
     }
-    tensors_.push_back({std::move(name), dtype, std::move(shape), end_ - data_offset_,
-                        end - data_offset_});
+    tensors_.push_back(
+        {std::move(name), dtype, std::move(shape), end_ - data_offset_, end - data_offset_});
     end_ = end;
   }
 
@@ -139,8 +139,11 @@ class LongestCover {
 
   // Whichever of a tensor's two possible entries is the longer one.
   void AddTensor(const PlanTensor& tensor) {
-    SafetensorsTensor plain = {std::string(tensor.name), tensor.dtype,
-                               {tensor.shape.begin(), tensor.shape.end()}, max_, max_};
+    SafetensorsTensor plain = {std::string(tensor.name),
+                               tensor.dtype,
+                               {tensor.shape.begin(), tensor.shape.end()},
+                               max_,
+                               max_};
     SafetensorsTensor coded = {plain.name, DType::kU8, {max_}, max_, max_};
     const bool plain_is_longer = WriteSafetensorsJson({plain}, nullptr).size() >
                                  WriteSafetensorsJson({coded}, nullptr).size();
@@ -166,9 +169,9 @@ uint64_t OffsetBound(const std::vector<PlannedUnit>& units) {
 }
 
 absl::Status HeaderTooLarge(uint64_t size) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("the names of a shard's tensors need a header of ", size,
-                   " bytes, and safetensors allows ", kMaxSafetensorsHeaderBytes));
+  return absl::InvalidArgumentError(absl::StrCat("the names of a shard's tensors need a header of ",
+                                                 size, " bytes, and safetensors allows ",
+                                                 kMaxSafetensorsHeaderBytes));
 }
 
 }  // namespace
@@ -234,8 +237,8 @@ absl::StatusOr<std::string> BuildShardHeader(const std::vector<SafetensorsTensor
                                              uint64_t header_size_bytes) {
   const std::string json = WriteSafetensorsJson(cover, &metadata);
   if (8 + json.size() > header_size_bytes) {
-    return absl::InternalError(absl::StrCat("the header takes ", 8 + json.size(), " bytes, more than ",
-                                            header_size_bytes, " reserved"));
+    return absl::InternalError(absl::StrCat("the header takes ", 8 + json.size(),
+                                            " bytes, more than ", header_size_bytes, " reserved"));
   }
   std::string header(header_size_bytes, ' ');
   StoreLe64(reinterpret_cast<uint8_t*>(header.data()), header_size_bytes - 8);

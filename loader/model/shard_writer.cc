@@ -79,7 +79,8 @@ absl::StatusOr<ShardInfo> ShardWriter::Finish(Manifest manifest,
                                               const SafetensorsMetadata& metadata) {
   manifest.units = std::move(units_);
   const uint64_t offset = RoundUp(end_, kStoredAlignmentBytes);
-  // The header holds the manifest's size and the manifest the header's checksum, so it is made twice.
+  // The header holds the manifest's size and the manifest the header's checksum, so it is made
+  // twice.
   ECF8_ASSIGN_OR_RETURN(std::string bytes, SerializeManifest(manifest));
   ECF8_ASSIGN_OR_RETURN(
       const std::string header,

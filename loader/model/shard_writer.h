@@ -16,8 +16,8 @@
 
 namespace ecf8 {
 
-// Thread-compatible. In order: Create, for each unit (BeginUnit, for each piece (BeginPiece, AddChunk...,
-// EndPiece), EndUnit), Finish.
+// Thread-compatible. In order: Create, for each unit (BeginUnit, for each piece (BeginPiece,
+// AddChunk..., EndPiece), EndUnit), Finish.
 class ShardWriter {
  public:
   static absl::StatusOr<ShardWriter> Create(const std::string& directory,
@@ -33,8 +33,8 @@ class ShardWriter {
 
   void EndUnit();
 
-  // Writes manifest and header, and syncs. `manifest` is complete but for its units and the header's
-  // checksum, which are filled in.
+  // Writes manifest and header, and syncs. `manifest` is complete but for its units and the
+  // header's checksum, which are filled in.
   absl::StatusOr<ShardInfo> Finish(Manifest manifest, const SafetensorsMetadata& metadata);
 
  private:

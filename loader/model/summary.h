@@ -14,12 +14,12 @@ struct ModelSummary {
 
   uint64_t fp8_weights = 0;    // of all tensors of FP8
   uint64_t coded_weights = 0;  // of those that are stored coded
-  // What the tensors of FP8 take, over their weights: their chunks, the tables of their units, their and
-  // their units' entries in the manifest, and all padding in and after their units.
+  // What the tensors of FP8 take, over their weights: their chunks, the tables of their units,
+  // their and their units' entries in the manifest, and all padding in and after their units.
   double bits_per_fp8_weight = 0;
 
-  uint64_t header_bytes = 0;    // of the shards' safetensors headers
-  uint64_t manifest_bytes = 0;  // of the manifests, kept originals included
+  uint64_t header_bytes = 0;     // of the shards' safetensors headers
+  uint64_t manifest_bytes = 0;   // of the manifests, kept originals included
   uint64_t originals_bytes = 0;  // of the kept originals, as kept
   uint64_t tables_bytes = 0;
   uint64_t chunk_bytes = 0;

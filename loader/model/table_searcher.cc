@@ -19,8 +19,8 @@
 namespace ecf8 {
 namespace {
 
-// What a unit must hold of a codec for tables to be worth their bytes: coding saves a sixth, and the
-// smallest table set of E5M2 takes 512 bytes.
+// What a unit must hold of a codec for tables to be worth their bytes: coding saves a sixth, and
+// the smallest table set of E5M2 takes 512 bytes.
 constexpr uint64_t kMinCodedBytes = 4096;
 
 // How often a wait looks for ^C, of which nothing tells it.
@@ -58,9 +58,8 @@ absl::StatusOr<std::unique_ptr<TableSet>> SearchTables(const CompressPlan& plan,
 
 }  // namespace
 
-TableSearcher::TableSearcher(const CompressPlan& plan,
-                             const std::vector<const PlannedUnit*>& units, int threads,
-                             const std::atomic<bool>* cancel)
+TableSearcher::TableSearcher(const CompressPlan& plan, const std::vector<const PlannedUnit*>& units,
+                             int threads, const std::atomic<bool>* cancel)
     : plan_(plan), units_(units), threads_(threads), cancel_(cancel), tables_(units.size()) {
   for (size_t i = 0; i < units.size(); ++i) {
     if (IsWorthTables(*units[i], Codec::kE4M3) || IsWorthTables(*units[i], Codec::kE5M2)) {
@@ -105,12 +104,10 @@ absl::Status TableSearcher::Start() {
 absl::Status TableSearcher::Search(size_t unit) {
   auto tables = std::make_shared<UnitTables>();
   if (IsWorthTables(*units_[unit], Codec::kE4M3)) {
-    ECF8_ASSIGN_OR_RETURN(tables->e4m3,
-                          SearchTables(plan_, *units_[unit], Codec::kE4M3, cancel_));
+    ECF8_ASSIGN_OR_RETURN(tables->e4m3, SearchTables(plan_, *units_[unit], Codec::kE4M3, cancel_));
   }
   if (IsWorthTables(*units_[unit], Codec::kE5M2)) {
-    ECF8_ASSIGN_OR_RETURN(tables->e5m2,
-                          SearchTables(plan_, *units_[unit], Codec::kE5M2, cancel_));
+    ECF8_ASSIGN_OR_RETURN(tables->e5m2, SearchTables(plan_, *units_[unit], Codec::kE5M2, cancel_));
   }
   MutexLock lock(mutex_);
   if (!stopped_.ok()) return stopped_;

@@ -1,7 +1,9 @@
-// Finds the code tables of the units of a plan on its own threads, a few units ahead of the encoder.
+// Finds the code tables of the units of a plan on its own threads, a few units ahead of the
+// encoder.
 //
-// The encoder needs a unit's tables before its first chunk, and they depend on all of its weights. So
-// the source is read twice; staying only a few units ahead, the second read is served from memory.
+// The encoder needs a unit's tables before its first chunk, and they depend on all of its weights.
+// So the source is read twice; staying only a few units ahead, the second read is served from
+// memory.
 #ifndef ECF8_LOADER_MODEL_TABLE_SEARCHER_H_
 #define ECF8_LOADER_MODEL_TABLE_SEARCHER_H_
 
@@ -34,12 +36,12 @@ class TableSearcher {
   // Once, before anything else. RESOURCE_EXHAUSTED where the system has no thread to give.
   absl::Status Start();
 
-  // Waits for the tables of units_[unit]; without tables for a codec of which the unit has too little
-  // to gain anything. Returns the error that ended the search, or that Stop was called with.
+  // Waits for the tables of units_[unit]; without tables for a codec of which the unit has too
+  // little to gain anything. Returns the error that ended the search, or that Stop was called with.
   absl::StatusOr<std::shared_ptr<const UnitTables>> WaitFor(size_t unit);
 
-  // The encoder has finished with all units before `unit`. Each unit is released in the end, or Stop is
-  // called.
+  // The encoder has finished with all units before `unit`. Each unit is released in the end, or
+  // Stop is called.
   void ReleaseBefore(size_t unit);
 
   // Ends the search: every WaitFor returns `reason` (an error) or what it already has.
@@ -61,7 +63,7 @@ class TableSearcher {
   CondVar changed_;
   // By unit; null before the search has ended and after the release.
   std::vector<std::shared_ptr<const UnitTables>> tables_ ABSL_GUARDED_BY(mutex_);
-  size_t released_ ABSL_GUARDED_BY(mutex_) = 0;  // units before it are
+  size_t released_ ABSL_GUARDED_BY(mutex_) = 0;   // units before it are
   absl::Status stopped_ ABSL_GUARDED_BY(mutex_);  // not OK: the reason
 };
 

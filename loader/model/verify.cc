@@ -29,11 +29,10 @@ struct Found {
   std::shared_ptr<const CompressedModel> model;  // null: it could not be opened as one
   std::vector<Shard> loose;                      // then these are the shards
   std::vector<const Shard*> shards;
-  const Directory* record = nullptr;             // null: shard 0 was not found
+  const Directory* record = nullptr;  // null: shard 0 was not found
 };
 
-void CheckRecord(const Directory& record, const std::vector<Shard>& shards,
-                 ProblemList* problems) {
+void CheckRecord(const Directory& record, const std::vector<Shard>& shards, ProblemList* problems) {
   for (uint32_t i = 0; i < record.shards.size(); ++i) {
     bool found = false;
     for (const Shard& shard : shards) {

@@ -89,8 +89,8 @@ class FilesAgainst {
       const absl::StatusOr<std::string> kept = InflateOriginal(original);
       if (!kept.ok()) return problems_->AddStatus(kept.status());
       if (*kept != SafetensorsHead(shard.header.json)) {
-        problems_->Add(absl::StrCat("the header of ", Quoted(shard.path),
-                                    " is not that of the original"));
+        problems_->Add(
+            absl::StrCat("the header of ", Quoted(shard.path), " is not that of the original"));
       }
       return;
     }
@@ -104,8 +104,8 @@ class FilesAgainst {
         ReadFile(Join(source_.directory, original.path), kMaxOriginalBytes);
     if (!content.ok()) return problems_->AddStatus(content.status());
     if (*kept != *content) {
-      problems_->Add(absl::StrCat("the kept ", Quoted(original.path),
-                                  " is not the file of the original"));
+      problems_->Add(
+          absl::StrCat("the kept ", Quoted(original.path), " is not the file of the original"));
     }
   }
 

@@ -88,8 +88,8 @@ class ShardVerifier {
                    shard_.manifest_size_bytes);
     const std::vector<SafetensorsTensor>& actual = shard_.header.tensors;
     if (!std::equal(cover.begin(), cover.end(), actual.begin(), actual.end(), SameEntry)) {
-      context_.problems->Add(absl::StrCat(
-          Quoted(shard_.file_name), ": the header and the manifest disagree on the tensors"));
+      context_.problems->Add(absl::StrCat(Quoted(shard_.file_name),
+                                          ": the header and the manifest disagree on the tensors"));
     }
   }
 
@@ -130,9 +130,9 @@ class ShardVerifier {
     if (!worker.tables && piece.codec != Codec::kRaw) return;
     static const UnitTables kNoTables;
     slot.decoded.resize(DecodedChunkSizeBytes(piece, item.chunk));
-    slot.status =
-        DecodeStoredChunk(shard_, unit, piece, item.chunk, worker.tables ? *worker.tables : kNoTables,
-                          worker.bytes, absl::MakeSpan(slot.decoded));
+    slot.status = DecodeStoredChunk(shard_, unit, piece, item.chunk,
+                                    worker.tables ? *worker.tables : kNoTables, worker.bytes,
+                                    absl::MakeSpan(slot.decoded));
     slot.has_bytes = slot.status.ok();
     if (slot.has_bytes && context_.against != nullptr) {
       slot.against = Compare(piece, item.chunk, slot.decoded, worker.bytes);

@@ -21,7 +21,8 @@ struct VerifyContext {
 };
 
 // Tables, chunks, decoded bytes (with `against`, each of them), zero bytes between, and that the
-// header describes them. What is wrong goes to the problems; the Status is for CANCELLED and the like.
+// header describes them. What is wrong goes to the problems; the Status is for CANCELLED and the
+// like.
 absl::Status VerifyShard(const Shard& shard, const VerifyContext& context);
 
 }  // namespace ecf8

@@ -105,8 +105,8 @@ class WeightsWriter {
     const PlannedPiece& piece = units_[item.unit]->pieces[item.piece];
     Slot& slot = slots_[index % slots_.size()];
     slot.weights.resize(ChunkWeightsAt(piece.size_bytes, item.chunk));
-    ECF8_RETURN_IF_ERROR(plan_.ReadPiece(piece, uint64_t{item.chunk} * kChunkWeights,
-                                         absl::MakeSpan(slot.weights)));
+    ECF8_RETURN_IF_ERROR(
+        plan_.ReadPiece(piece, uint64_t{item.chunk} * kChunkWeights, absl::MakeSpan(slot.weights)));
     slot.is_coded = false;
     if (piece.codec_hint != Codec::kRaw) {
       ECF8_ASSIGN_OR_RETURN(auto tables, searcher_->WaitFor(item.unit));
@@ -141,8 +141,8 @@ class WeightsWriter {
     return absl::OkStatus();
   }
 
-  // Ends units and begins the next until `unit` is open, or all are written. Units without bytes have
-  // no items, and are written on the way.
+  // Ends units and begins the next until `unit` is open, or all are written. Units without bytes
+  // have no items, and are written on the way.
   absl::Status AdvanceTo(size_t unit) {
     while (unit_ != unit) {
       if (unit_.has_value()) EndUnit();
@@ -190,9 +190,8 @@ class WeightsWriter {
   }
 
   absl::Status BeginShard(uint32_t index) {
-    ECF8_ASSIGN_OR_RETURN(
-        const uint64_t header_size,
-        ReserveHeaderBytes(plan_.shards[index].units, plan_.tensors, metadata_));
+    ECF8_ASSIGN_OR_RETURN(const uint64_t header_size,
+                          ReserveHeaderBytes(plan_.shards[index].units, plan_.tensors, metadata_));
     ECF8_ASSIGN_OR_RETURN(shard_,
                           ShardWriter::Create(directory_, plan_.shard_names[index], header_size));
     infos_.push_back({plan_.shard_names[index]});

@@ -19,8 +19,8 @@ struct WrittenWeights {
   std::vector<ShardInfo> shards;  // all; the first has only its name
 };
 
-// Writes the shards of `plan` into `directory`. The bytes depend on the plan alone, not on the number of
-// threads. Memory: a few MiB a thread.
+// Writes the shards of `plan` into `directory`. The bytes depend on the plan alone, not on the
+// number of threads. Memory: a few MiB a thread.
 absl::StatusOr<WrittenWeights> WriteWeights(const CompressPlan& plan, const std::string& directory,
                                             const SafetensorsMetadata& metadata, int threads,
                                             const JobOptions& options);

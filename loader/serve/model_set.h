@@ -22,11 +22,11 @@ class ModelSet {
   };
 
   // Each directory is a compressed model, or the parent of some: a directory that itself holds a
-  // `.safetensors` file or a config.json is taken as a model, and any error of it is an error here. Of a
-  // parent, each visible immediate child directory is tried; one that is no ecf8 model is skipped and
-  // told in *skipped, one that is damaged is an error, as is a parent without any model.
-  // ALREADY_EXISTS where two models have one name, INVALID_ARGUMENT where a name holds control characters
-  // or is longer than 200 bytes or not UTF-8.
+  // `.safetensors` file or a config.json is taken as a model, and any error of it is an error here.
+  // Of a parent, each visible immediate child directory is tried; one that is no ecf8 model is
+  // skipped and told in *skipped, one that is damaged is an error, as is a parent without any
+  // model. ALREADY_EXISTS where two models have one name, INVALID_ARGUMENT where a name holds
+  // control characters or is longer than 200 bytes or not UTF-8.
   static absl::StatusOr<ModelSet> Open(const std::vector<std::string>& directories,
                                        std::vector<Skipped>* skipped);
 

@@ -17,7 +17,8 @@ class SelectionBuilder {
   explicit SelectionBuilder(const CompressedModel& model) : model_(model) {}
 
   absl::Status AddUnit(std::string_view id) {
-    ErrorInfo info{.reason = ErrorReason::kUnitNotFound, .model = model_.name(), .unit = std::string(id)};
+    ErrorInfo info{
+        .reason = ErrorReason::kUnitNotFound, .model = model_.name(), .unit = std::string(id)};
     const std::optional<uint32_t> index = model_.FindUnit(id);
     if (!index) return Error(absl::StatusCode::kNotFound, "no unit " + Quoted(id), info);
     if (!place_by_unit_.emplace(*index, units_.size()).second) {
@@ -30,10 +31,12 @@ class SelectionBuilder {
   }
 
   absl::Status AddTensor(std::string_view name) {
-    ErrorInfo info{
-        .reason = ErrorReason::kTensorNotFound, .model = model_.name(), .tensor = std::string(name)};
+    ErrorInfo info{.reason = ErrorReason::kTensorNotFound,
+                   .model = model_.name(),
+                   .tensor = std::string(name)};
     const absl::Span<const PieceRef> pieces = model_.FindTensor(name);
-    if (pieces.empty()) return Error(absl::StatusCode::kNotFound, "no tensor " + Quoted(name), info);
+    if (pieces.empty())
+      return Error(absl::StatusCode::kNotFound, "no tensor " + Quoted(name), info);
     info.reason = ErrorReason::kBadRequest;
     if (!tensors_.insert(name).second) {
       return Error(absl::StatusCode::kInvalidArgument,

@@ -25,10 +25,11 @@ struct SelectedUnit {
 // Immutable. Holds no more than was asked for: the whole model costs nothing.
 class Selection {
  public:
-  // The units in the order given, then those of the tensors in the order in which they are first met;
-  // with neither, every unit in walk order. NOT_FOUND for an unknown unit or tensor, INVALID_ARGUMENT
-  // for more than kMaxSelectedItems of them or for one that is asked for twice (also a tensor of a unit
-  // that is). Every error carries an ErrorInfo, and its message holds no path.
+  // The units in the order given, then those of the tensors in the order in which they are first
+  // met; with neither, every unit in walk order. NOT_FOUND for an unknown unit or tensor,
+  // INVALID_ARGUMENT for more than kMaxSelectedItems of them or for one that is asked for twice
+  // (also a tensor of a unit that is). Every error carries an ErrorInfo, and its message holds no
+  // path.
   static absl::StatusOr<Selection> Make(const CompressedModel& model,
                                         const std::vector<std::string_view>& units,
                                         const std::vector<std::string_view>& tensors);

@@ -60,7 +60,8 @@ absl::StatusOr<ReadStep> UnitReader::Tables(std::string* data) {
   data->assign(scratch_.begin(), scratch_.end());
   sent_bytes_ = data->size();
   stage_ = Stage::kChunks;
-  return ReadStep{.kind = ReadStep::Kind::kData, .xxh3 = model_->unit(current_.unit_index).tables_xxh3};
+  return ReadStep{.kind = ReadStep::Kind::kData,
+                  .xxh3 = model_->unit(current_.unit_index).tables_xxh3};
 }
 
 absl::StatusOr<ReadStep> UnitReader::Chunk(std::string* data) {
@@ -105,13 +106,13 @@ absl::Status UnitReader::Failure(const absl::Status& status, const std::string& 
   stage_ = Stage::kDone;
   const Unit& unit = model_->unit(current_.unit_index);
   const bool corrupt = absl::IsDataLoss(status) || absl::IsInvalidArgument(status);
-  return WithErrorInfo(
-      status, {.reason = corrupt ? ErrorReason::kCorruptData : ErrorReason::kReadFailed,
-               .model = model_->name(),
-               .unit = unit.id,
-               .tensor = tensor,
-               .shard = model_->shard_of(current_.unit_index).file_name,
-               .offset_bytes = unit.offset_bytes + offset_bytes});
+  return WithErrorInfo(status,
+                       {.reason = corrupt ? ErrorReason::kCorruptData : ErrorReason::kReadFailed,
+                        .model = model_->name(),
+                        .unit = unit.id,
+                        .tensor = tensor,
+                        .shard = model_->shard_of(current_.unit_index).file_name,
+                        .offset_bytes = unit.offset_bytes + offset_bytes});
 }
 
 }  // namespace ecf8

@@ -1,7 +1,7 @@
 // A cursor over the bytes that a fetch sends, one message at a time.
 //
-// For every selected unit: kBegin; kData for its tables (stored form) and for every chunk of the wanted
-// pieces, in order of offset; kEnd. After the last unit: kDone.
+// For every selected unit: kBegin; kData for its tables (stored form) and for every chunk of the
+// wanted pieces, in order of offset; kEnd. After the last unit: kDone.
 #ifndef ECF8_LOADER_SERVE_UNIT_READER_H_
 #define ECF8_LOADER_SERVE_UNIT_READER_H_
 
@@ -38,9 +38,9 @@ class UnitReader {
  public:
   UnitReader(std::shared_ptr<const CompressedModel> model, Selection selection, UnitForm form);
 
-  // The next step. Of kData, *data is replaced by 1 to kMaxMessageDataBytes bytes, checked against the
-  // chunk's checksum; its capacity is reused. Reads the disk and decodes, so it blocks. Errors carry an
-  // ErrorInfo with unit, tensor, shard and offset; after one, the reader is at its end.
+  // The next step. Of kData, *data is replaced by 1 to kMaxMessageDataBytes bytes, checked against
+  // the chunk's checksum; its capacity is reused. Reads the disk and decodes, so it blocks. Errors
+  // carry an ErrorInfo with unit, tensor, shard and offset; after one, the reader is at its end.
   absl::StatusOr<ReadStep> Next(std::string* data);
 
   const CompressedModel& model() const { return *model_; }

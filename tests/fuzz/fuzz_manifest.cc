@@ -1,5 +1,5 @@
-// Any bytes as a manifest: refused, or a manifest that the rest of the loader may trust. The checksum is
-// made right first, so that the parser behind it is reached.
+// Any bytes as a manifest: refused, or a manifest that the rest of the loader may trust. The
+// checksum is made right first, so that the parser behind it is reached.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,8 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (bytes.size() >= 32) {
     ecf8::StoreLe64(bytes.data() + 16, bytes.size() - 32);
     const size_t checked = bytes.size() - 8;
-    ecf8::StoreLe64(bytes.data() + checked,
-                    ecf8::Xxh3(absl::MakeConstSpan(bytes).first(checked)));
+    ecf8::StoreLe64(bytes.data() + checked, ecf8::Xxh3(absl::MakeConstSpan(bytes).first(checked)));
   }
   const auto manifest = ecf8::ParseManifest(bytes);
   if (!manifest.ok()) return 0;
@@ -44,8 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   const auto again = ecf8::SerializeManifest(*manifest);
   if (!again.ok()) abort();
-  const auto parsed = ecf8::ParseManifest(
-      {reinterpret_cast<const uint8_t*>(again->data()), again->size()});
+  const auto parsed =
+      ecf8::ParseManifest({reinterpret_cast<const uint8_t*>(again->data()), again->size()});
   if (!parsed.ok()) abort();
   return 0;
 }

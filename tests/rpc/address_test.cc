@@ -36,8 +36,8 @@ TEST(Address, ParsesIpv6InBrackets) {
 }
 
 TEST(Address, RefusesTheRest) {
-  for (const char* text : {"", "unix:", "host", "host:", ":1", "host:65536", "host:-1", "host:1x", "::1:7",
-                           "[]:7", "ho st:1", "h/st:1", "host: 1"}) {
+  for (const char* text : {"", "unix:", "host", "host:", ":1", "host:65536", "host:-1", "host:1x",
+                           "::1:7", "[]:7", "ho st:1", "h/st:1", "host: 1"}) {
     EXPECT_EQ(ParseAddress(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
   EXPECT_FALSE(ParseAddress(std::string_view("unix:a\0b", 8)).ok());

@@ -49,10 +49,12 @@ TEST(StatusTable, MapsEveryCodeToItsNamesakeAndBack) {
 
 TEST(ErrorStatus, DamageNamesAllButThePath) {
   const grpc::Status status = ToGrpcStatus(
-      WithErrorInfo(absl::DataLossError("/srv/models/m/model-00001.safetensors: bad chunk"), kDamage),
+      WithErrorInfo(absl::DataLossError("/srv/models/m/model-00001.safetensors: bad chunk"),
+                    kDamage),
       "req-7");
   EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS);
-  for (const char* part : {"\"m\"", "layers.3", "a.weight", "model-00001-of-00002.safetensors", "8192"}) {
+  for (const char* part :
+       {"\"m\"", "layers.3", "a.weight", "model-00001-of-00002.safetensors", "8192"}) {
     EXPECT_THAT(status.error_message(), HasSubstr(part));
   }
   EXPECT_THAT(status.error_message(), Not(HasSubstr("/")));
@@ -77,7 +79,8 @@ TEST(ErrorStatus, AnErrorWithoutInfoTellsNothing) {
 
 TEST(ErrorStatus, WhatTheClientDidWrongIsToldInFull) {
   const grpc::Status status = ToGrpcStatus(
-      WithErrorInfo(absl::NotFoundError("no unit \"a/b\""), {.reason = ErrorReason::kUnitNotFound}), "");
+      WithErrorInfo(absl::NotFoundError("no unit \"a/b\""), {.reason = ErrorReason::kUnitNotFound}),
+      "");
   EXPECT_EQ(status.error_message(), "no unit \"a/b\"");
 }
 
@@ -97,7 +100,8 @@ TEST(ErrorStatus, CutsAtACharacter) {
   std::string name;
   for (int i = 0; i < 200; ++i) name += "\xE2\x82\xAC";  // 600 bytes of euro signs
   const v1::ErrorDetail detail = DetailOf(ToGrpcStatus(
-      WithErrorInfo(absl::NotFoundError("x"), {.reason = ErrorReason::kUnitNotFound, .unit = name}), ""));
+      WithErrorInfo(absl::NotFoundError("x"), {.reason = ErrorReason::kUnitNotFound, .unit = name}),
+      ""));
   EXPECT_EQ(detail.unit().size(), 255u + 3);
 }
 

@@ -26,7 +26,8 @@ using ::ecf8::testing::TestServer;
 using Messages = std::vector<v1::FetchResponse>;
 
 void FixChecksum(v1::UnitData* data) {
-  data->set_xxh3(Xxh3({reinterpret_cast<const uint8_t*>(data->data().data()), data->data().size()}));
+  data->set_xxh3(
+      Xxh3({reinterpret_cast<const uint8_t*>(data->data().data()), data->data().size()}));
 }
 
 class FetchCheckerTest : public ::testing::Test {
@@ -168,14 +169,18 @@ TEST_F(FetchCheckerTest, HostileUnitsAreSeen) {
     ExpectBadUnit([&](v1::Unit* unit) { unit->set_id(id); });
   }
   ExpectBadUnit([](v1::Unit* unit) { unit->mutable_tensors(0)->set_dtype("F9"); });
-  ExpectBadUnit([](v1::Unit* unit) { unit->mutable_tensors(0)->set_codec(static_cast<v1::Codec>(9)); });
+  ExpectBadUnit(
+      [](v1::Unit* unit) { unit->mutable_tensors(0)->set_codec(static_cast<v1::Codec>(9)); });
   ExpectBadUnit([](v1::Unit* unit) { unit->mutable_tensors(0)->set_shape(0, uint64_t{1} << 63); });
   ExpectBadUnit([](v1::Unit* unit) { unit->mutable_tensors(0)->set_size_bytes(~uint64_t{0}); });
-  ExpectBadUnit([](v1::Unit* unit) { unit->mutable_tensors(0)->set_tensor_offset_bytes(~uint64_t{0}); });
+  ExpectBadUnit(
+      [](v1::Unit* unit) { unit->mutable_tensors(0)->set_tensor_offset_bytes(~uint64_t{0}); });
   ExpectBadUnit([](v1::Unit* unit) { unit->mutable_tensors(0)->set_decoded_offset_bytes(8); });
-  ExpectBadUnit([](v1::Unit* unit) { unit->mutable_tensors(0)->set_decoded_offset_bytes(-uint64_t{256}); });
+  ExpectBadUnit(
+      [](v1::Unit* unit) { unit->mutable_tensors(0)->set_decoded_offset_bytes(-uint64_t{256}); });
   ExpectBadUnit([](v1::Unit* unit) { unit->mutable_tensors(1)->set_decoded_offset_bytes(0); });
-  ExpectBadUnit([](v1::Unit* unit) { unit->mutable_tensors(1)->set_name(unit->tensors(0).name()); });
+  ExpectBadUnit(
+      [](v1::Unit* unit) { unit->mutable_tensors(1)->set_name(unit->tensors(0).name()); });
   ExpectBadUnit([](v1::Unit* unit) {
     for (v1::Tensor& tensor : *unit->mutable_tensors()) tensor.set_decoded_xxh3(1);
   });
@@ -204,7 +209,8 @@ TEST_F(FetchCheckerTest, HostileStoredUnitsAreSeen) {
   bad_tensor([](v1::Tensor* t) { t->add_chunk_xxh3(1); });
   bad_tensor([](v1::Tensor* t) { t->set_chunk_stored_size_bytes(0, 0); });
   bad_tensor([](v1::Tensor* t) { t->set_chunk_stored_size_bytes(0, 1 << 21); });
-  bad_tensor([](v1::Tensor* t) { t->set_chunk_stored_size_bytes(0, t->chunk_stored_size_bytes(0) - 1); });
+  bad_tensor(
+      [](v1::Tensor* t) { t->set_chunk_stored_size_bytes(0, t->chunk_stored_size_bytes(0) - 1); });
   bad_tensor([](v1::Tensor* t) { t->set_chunk_xxh3(0, 1); });
   bad_tensor([](v1::Tensor* t) { t->set_codec(v1::CODEC_E5M2); });
   bad_tensor([](v1::Tensor* t) { t->set_stored_offset_bytes(0); });

@@ -78,14 +78,16 @@ TEST_F(FetchTest, ListsAndDescribesTheModel) {
     units.push_back(unit.id());
     for (const v1::Tensor& tensor : unit.tensors()) {
       EXPECT_EQ(tensor.size_bytes(), server_->tensors().at(tensor.name()).size());
-      EXPECT_EQ(tensor.chunk_xxh3_size(), (static_cast<int>(tensor.size_bytes()) + (1 << 20) - 1) >> 20);
+      EXPECT_EQ(tensor.chunk_xxh3_size(),
+                (static_cast<int>(tensor.size_bytes()) + (1 << 20) - 1) >> 20);
     }
     return absl::OkStatus();
   });
   ASSERT_THAT(model, IsOk());
   EXPECT_THAT(units, ElementsAre("embed", "layers.0", "layers.1", "head"));
-  EXPECT_THAT(client->DescribeModel("other", false, [](const v1::Unit&) { return absl::OkStatus(); }),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("\"other\"")));
+  EXPECT_THAT(
+      client->DescribeModel("other", false, [](const v1::Unit&) { return absl::OkStatus(); }),
+      StatusIs(absl::StatusCode::kNotFound, HasSubstr("\"other\"")));
 }
 
 TEST_F(FetchTest, TheWholeModelDecodedIsTheOriginal) {
@@ -109,20 +111,22 @@ TEST_F(FetchTest, TheWholeModelStoredDecodesOnTheClient) {
 }
 
 TEST_F(FetchTest, UnitsAndTensorsComeInTheOrderAskedFor) {
-  const auto request = Request(v1::FORM_DECODED, {"head", "embed"},
-                               {"model.layers.1.input_layernorm.weight",
-                                "model.layers.0.self_attn.q_proj.weight",
-                                "model.layers.1.empty.weight"});
+  const auto request =
+      Request(v1::FORM_DECODED, {"head", "embed"},
+              {"model.layers.1.input_layernorm.weight", "model.layers.0.self_attn.q_proj.weight",
+               "model.layers.1.empty.weight"});
   CollectingSink sink;
   ASSERT_THAT(server_->Connect()->Fetch(request, false, sink), IsOk());
   EXPECT_THAT(sink.units, ElementsAre("head", "embed", "layers.1", "layers.0"));
   EXPECT_EQ(sink.tensors.size(), 5u);
-  for (const auto& [name, bytes] : sink.tensors) EXPECT_EQ(bytes, server_->tensors().at(name)) << name;
+  for (const auto& [name, bytes] : sink.tensors)
+    EXPECT_EQ(bytes, server_->tensors().at(name)) << name;
 }
 
 TEST_F(FetchTest, StoredTensorsDecodeOnTheClient) {
-  const auto request = Request(v1::FORM_STORED, {}, {"model.layers.0.self_attn.q_proj.weight",
-                                                     "model.layers.1.input_layernorm.weight"});
+  const auto request =
+      Request(v1::FORM_STORED, {},
+              {"model.layers.0.self_attn.q_proj.weight", "model.layers.1.input_layernorm.weight"});
   CollectingSink sink;
   EXPECT_THAT(server_->Connect()->Fetch(request, /*verify=*/true, sink), IsOk());
   EXPECT_THAT(sink.units, ElementsAre("layers.0", "layers.1"));
@@ -153,8 +157,9 @@ TEST_F(FetchTest, RefusesUnknownModels) {
 }
 
 TEST_F(FetchTest, RefusesUnknownUnitsAndTensors) {
-  for (const std::string& name : {std::string("layers.2"), std::string(), std::string("../../etc/passwd"),
-                                 std::string("head\0", 5), std::string(900'000, '.')}) {
+  for (const std::string& name :
+       {std::string("layers.2"), std::string(), std::string("../../etc/passwd"),
+        std::string("head\0", 5), std::string(900'000, '.')}) {
     ExpectRefused(Request(v1::FORM_DECODED, {"head", name}), absl::StatusCode::kNotFound,
                   ErrorReason::kUnitNotFound);
     ExpectRefused(Request(v1::FORM_STORED, {}, {"lm_head.weight", name}),
@@ -169,8 +174,8 @@ TEST_F(FetchTest, RefusesBadRequests) {
   ExpectRefused(Request(v1::FORM_DECODED, {"head", "head"}), bad, ErrorReason::kBadRequest);
   ExpectRefused(Request(v1::FORM_DECODED, {"head"}, {"lm_head.weight"}), bad,
                 ErrorReason::kBadRequest);
-  ExpectRefused(Request(v1::FORM_DECODED, std::vector<std::string>(kMaxSelectedItems + 1, "x")), bad,
-                ErrorReason::kBadRequest);
+  ExpectRefused(Request(v1::FORM_DECODED, std::vector<std::string>(kMaxSelectedItems + 1, "x")),
+                bad, ErrorReason::kBadRequest);
   v1::FetchRequest request = Request(v1::FORM_DECODED);
   request.set_request_id(std::string(65, 'r'));
   ExpectRefused(request, bad, ErrorReason::kBadRequest);

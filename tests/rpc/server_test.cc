@@ -29,9 +29,9 @@ using ::ecf8::testing::Request;
 using ::ecf8::testing::SmallModelOptions;
 using ::ecf8::testing::StatusIs;
 using ::ecf8::testing::TestServer;
-using ::testing::HasSubstr;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using ::testing::HasSubstr;
 
 constexpr SmallModelOptions kTiny{.layers = 1, .projection_rows = 4};
 constexpr SmallModelOptions kLarge{.layers = 2, .projection_rows = 20'000};

@@ -68,7 +68,8 @@ size_t SettledHeapBytes() {
 TEST(StreamLimits, ASlowClientCostsAFixedAmountOfMemory) {
   TestServer server(kLarge);
   CollectingSink warm_up;
-  ASSERT_THAT(server.Connect()->Fetch(Request(v1::FORM_DECODED, {"layers.0"}), false, warm_up), IsOk());
+  ASSERT_THAT(server.Connect()->Fetch(Request(v1::FORM_DECODED, {"layers.0"}), false, warm_up),
+              IsOk());
   warm_up.tensors.clear();
 
   const size_t before = HeapBytes();
@@ -79,8 +80,8 @@ TEST(StreamLimits, ASlowClientCostsAFixedAmountOfMemory) {
     ASSERT_TRUE(clients.back()->ReadOne());
   }
   ASSERT_TRUE(server.WaitForStreams(kClients));
-  // Two messages, the serialised copy of one, the chunk as stored, tables; and the client's message.
-  // A stream has 40 MB to send.
+  // Two messages, the serialised copy of one, the chunk as stored, tables; and the client's
+  // message. A stream has 40 MB to send.
   EXPECT_LT(SettledHeapBytes() - before, kClients * (6u << 20));
 
   // Others go on meanwhile.

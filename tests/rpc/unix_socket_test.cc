@@ -44,9 +44,11 @@ class SocketClaimTest : public ::testing::Test {
 TEST_F(SocketClaimTest, OnlyOneAtATime) {
   auto first = SocketClaim::Take(path_);
   ASSERT_THAT(first, IsOk());
-  EXPECT_THAT(SocketClaim::Take(path_), StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(path_)));
+  EXPECT_THAT(SocketClaim::Take(path_),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(path_)));
   std::optional<SocketClaim> owner(*std::move(first));
-  EXPECT_THAT(SocketClaim::Take(path_), StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(path_)));
+  EXPECT_THAT(SocketClaim::Take(path_),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(path_)));
   owner.reset();
   EXPECT_THAT(SocketClaim::Take(path_), IsOk());
 }
@@ -66,7 +68,8 @@ TEST_F(SocketClaimTest, ReplacesAStaleSocketOnly) {
   EXPECT_THAT(SocketClaim::Take(path_), IsOk());
 
   const int fd = BindSocket(path_, true);
-  EXPECT_THAT(SocketClaim::Take(path_), StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("in use")));
+  EXPECT_THAT(SocketClaim::Take(path_),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("in use")));
   EXPECT_TRUE(std::filesystem::exists(path_));
   EXPECT_FALSE(std::filesystem::exists(path_ + ".lock"));
   close(fd);

@@ -24,8 +24,8 @@ using TensorBytes = std::map<std::string, std::string>;
 // projection, its F32 scales, a BF16 norm, and an empty tensor; an E5M2 head. Returns its tensors.
 TensorBytes WritePlainModel(const std::string& directory, const SmallModelOptions& options = {});
 
-// Writes one to `<parent>/<name>.plain`, compresses it to `<parent>/<name>`, and returns its tensors.
-// Fails the test where that does not work.
+// Writes one to `<parent>/<name>.plain`, compresses it to `<parent>/<name>`, and returns its
+// tensors. Fails the test where that does not work.
 TensorBytes MakeCompressedModel(const std::string& parent, const std::string& name,
                                 const SmallModelOptions& options = {});
 

@@ -120,8 +120,9 @@ void WriteShards(const std::string& directory, const std::map<std::string, Plain
 void WriteAwkwardModel(const std::string& directory) {
   WriteShards(directory, {{"model-00001-of-00002.safetensors", AwkwardFp8()},
                           {"model-00002-of-00002.safetensors", AwkwardOthers()}});
-  WriteFile(directory + "/config.json",
-            "{\"model_type\":\"x\",  \"quantization_config\":{\"quant_method\":\"fp8\"},\"z\":1.50}");
+  WriteFile(
+      directory + "/config.json",
+      "{\"model_type\":\"x\",  \"quantization_config\":{\"quant_method\":\"fp8\"},\"z\":1.50}");
   WriteFile(directory + "/empty.txt", "");
   WriteFile(directory + "/a/b c/tokenizer.bin", NoiseBytes(1'100'000, 13));
   WriteFile(directory + "/a/stray.safetensors", "not one");

@@ -1,4 +1,5 @@
-// Plain models for tests: safetensors directories written by hand, independent of the code under test.
+// Plain models for tests: safetensors directories written by hand, independent of the code under
+// test.
 #ifndef ECF8_TESTS_SUPPORT_TEST_MODEL_H_
 #define ECF8_TESTS_SUPPORT_TEST_MODEL_H_
 
@@ -15,8 +16,8 @@ namespace ecf8::testing {
 class PlainFile {
  public:
   // Adds a tensor behind the others; `bytes` has the size of dtype and shape.
-  PlainFile& Add(std::string_view name, std::string_view dtype,
-                 const std::vector<uint64_t>& shape, std::string_view bytes);
+  PlainFile& Add(std::string_view name, std::string_view dtype, const std::vector<uint64_t>& shape,
+                 std::string_view bytes);
 
   // `json` stands in the header as `__metadata__`.
   PlainFile& Metadata(std::string_view json);
@@ -39,11 +40,12 @@ std::string NoiseBytes(size_t count, uint32_t seed);
 void WriteShards(const std::string& directory, const std::map<std::string, PlainFile>& files);
 
 // A model of two shards with an index, config.json with a quantization_config, further files in
-// subdirectories, and every awkward tensor: all sizes around groups, tiles and chunks, all byte values,
-// one symbol, noise, E5M2, other dtypes beside them, odd shapes, no elements.
+// subdirectories, and every awkward tensor: all sizes around groups, tiles and chunks, all byte
+// values, one symbol, noise, E5M2, other dtypes beside them, odd shapes, no elements.
 void WriteAwkwardModel(const std::string& directory);
 
-// Two layers, a config, a tokenizer; some tens of KB that hold everything that a directory can hold.
+// Two layers, a config, a tokenizer; some tens of KB that hold everything that a directory can
+// hold.
 void WriteTinyModel(const std::string& directory);
 
 // Fails the test where the directories do not hold the same files with the same bytes.

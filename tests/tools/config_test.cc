@@ -64,8 +64,10 @@ TEST_F(ConfigTest, NamesFileLineAndKeyOfAnError) {
   const auto bad = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(Read("threads = 1\n\nmax_streams = 3\n"),
               StatusIs(bad, HasSubstr(path_ + ":3: unknown key \"max_streams\"")));
-  EXPECT_THAT(Read("[threads]\nx = 1\n"), StatusIs(bad, HasSubstr(":1: threads wants a whole number")));
-  EXPECT_THAT(Read("\nthreads = '1'\n"), StatusIs(bad, HasSubstr(":2: threads wants a whole number")));
+  EXPECT_THAT(Read("[threads]\nx = 1\n"),
+              StatusIs(bad, HasSubstr(":1: threads wants a whole number")));
+  EXPECT_THAT(Read("\nthreads = '1'\n"),
+              StatusIs(bad, HasSubstr(":2: threads wants a whole number")));
   EXPECT_THAT(Read("threads = 1.5\n"), StatusIs(bad, HasSubstr("whole number")));
   EXPECT_THAT(Read("threads = -1\n"), StatusIs(bad, HasSubstr(":1: threads: -1 is not from 0 to")));
   EXPECT_THAT(Read("insecure = 1\n"), StatusIs(bad, HasSubstr("true or false")));

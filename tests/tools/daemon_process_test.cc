@@ -112,7 +112,8 @@ TEST_F(DaemonProcessTest, FetchWritesWhatWasCompressed) {
     ASSERT_TRUE(header.ok()) << header.status();
     const std::string bytes = testing::ReadFile(path);
     for (const SafetensorsTensor& tensor : header->tensors) {
-      fetched[tensor.name] = bytes.substr(header->data_offset() + tensor.begin, tensor.size_bytes());
+      fetched[tensor.name] =
+          bytes.substr(header->data_offset() + tensor.begin, tensor.size_bytes());
     }
   }
   EXPECT_EQ(fetched, tensors_);
@@ -135,9 +136,12 @@ TEST_F(DaemonProcessTest, RefusedFetchesExitWithOneAndLeaveNothing) {
   ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
   const std::string out = directory_ / "out";
   for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"fetch", "other"}, {"fetch", "small", "layers.9"},
-        {"fetch", "small", "head", "head"}, {"fetch", "small", "--tensor", "no.such.tensor"},
-        {"fetch", "small", "../../etc/passwd"}, {"units", "other"}}) {
+       {std::vector<std::string>{"fetch", "other"},
+        {"fetch", "small", "layers.9"},
+        {"fetch", "small", "head", "head"},
+        {"fetch", "small", "--tensor", "no.such.tensor"},
+        {"fetch", "small", "../../etc/passwd"},
+        {"units", "other"}}) {
     std::vector<std::string> with_out = arguments;
     if (arguments[0] == "fetch") with_out.insert(with_out.end(), {"--out", out});
     const RunResult result = Ask(with_out);
@@ -224,7 +228,8 @@ TEST_F(DaemonProcessTest, LogsJson) {
 }
 
 TEST_F(DaemonProcessTest, ServesTcpWhenAllowedTo) {
-  Subprocess daemon({kDaemon, "--model-dir", directory_.path(), "--listen", "127.0.0.1:0", "--insecure"});
+  Subprocess daemon(
+      {kDaemon, "--model-dir", directory_.path(), "--listen", "127.0.0.1:0", "--insecure"});
   ASSERT_TRUE(IsUp(daemon)) << daemon.Stderr();
   const std::string log = daemon.Stderr();
   const size_t at = log.find("listening on ") + 13;

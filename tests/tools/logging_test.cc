@@ -13,7 +13,8 @@ namespace {
 TEST(JsonFormatter, EscapesWhateverIsLogged) {
   const std::string message = "a \"b\"\n\x1b \xFF";
   const spdlog::log_clock::time_point time{std::chrono::milliseconds(1'700'000'000'123)};
-  const spdlog::details::log_msg record(time, spdlog::source_loc{}, "x", spdlog::level::warn, message);
+  const spdlog::details::log_msg record(time, spdlog::source_loc{}, "x", spdlog::level::warn,
+                                        message);
   spdlog::memory_buf_t out;
   MakeJsonFormatter()->clone()->format(record, out);
   const std::string line(out.data(), out.size());

@@ -43,7 +43,8 @@ TEST(FormatTable, AlignsColumns) {
             "NAME     SIZE\n"
             "a           1\n"
             "longer  12345\n");
-  EXPECT_EQ(FormatTable({{"N", "X"}, {"\xE2\x82\xAC", ""}}, {false, false}), "N  X\n\xE2\x82\xAC\n");
+  EXPECT_EQ(FormatTable({{"N", "X"}, {"\xE2\x82\xAC", ""}}, {false, false}),
+            "N  X\n\xE2\x82\xAC\n");
 }
 
 }  // namespace

@@ -72,8 +72,10 @@ TEST(UnitWriter, DecodedUnitIsASafetensorsFile) {
       EXPECT_EQ(tensor.dtype, DType::kU8);
     }
   }
-  EXPECT_EQ(data, (std::map<std::string, std::string>{
-                      {"whole", "0123456789AB"}, {"empty", ""}, {"part", "abcde"}, {"odd \"name\"", "Z"}}));
+  EXPECT_EQ(
+      data,
+      (std::map<std::string, std::string>{
+          {"whole", "0123456789AB"}, {"empty", ""}, {"part", "abcde"}, {"odd \"name\"", "Z"}}));
   const auto part = nlohmann::json::parse(header->metadata.at("ecf8.part.part"), nullptr, false);
   EXPECT_EQ(part["dtype"], "BF16");
   EXPECT_EQ(part["shape"], nlohmann::json({100, 100}));
@@ -91,10 +93,12 @@ TEST(UnitWriter, StoredUnitKeepsItsOffsets) {
   ASSERT_THAT(writer->Data(0, "TT"), IsOk());
   ASSERT_THAT(writer->Data(16, "CCC"), IsOk());
   ASSERT_THAT(writer->End(), IsOk());
-  EXPECT_THAT(Names(directory.path()), ::testing::ElementsAre("layers.0.ecf8unit", "layers.0.json"));
+  EXPECT_THAT(Names(directory.path()),
+              ::testing::ElementsAre("layers.0.ecf8unit", "layers.0.json"));
   EXPECT_EQ(testing::ReadFile(directory / "layers.0.ecf8unit"),
             "TT" + std::string(14, '\0') + "CCC");
-  const auto json = nlohmann::json::parse(testing::ReadFile(directory / "layers.0.json"), nullptr, false);
+  const auto json =
+      nlohmann::json::parse(testing::ReadFile(directory / "layers.0.json"), nullptr, false);
   EXPECT_EQ(json["id"], "layers.0");
   EXPECT_EQ(json["tensors"][0]["name"], "w");
 }

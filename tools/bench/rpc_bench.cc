@@ -1,5 +1,6 @@
-// ecf8_bench_rpc: a whole model fetched decoded over a Unix socket, beside the same bytes through a bare
-// gRPC stream that does nothing else, in turn, in one process. The figure for docs/BENCHMARKS.md.
+// ecf8_bench_rpc: a whole model fetched decoded over a Unix socket, beside the same bytes through a
+// bare gRPC stream that does nothing else, in turn, in one process. The figure for
+// docs/BENCHMARKS.md.
 
 #include <unistd.h>
 

@@ -242,7 +242,6 @@ std::string AnalysisHtml(const ModelAnalysis& model, std::string_view name) {
     std::vector<GroupSummary> plotted(
         kinds.begin(),
         kinds.begin() + static_cast<ptrdiff_t>(std::min(kinds.size(), kSeriesCount)));
-    while (!plotted.empty() && plotted.back().weights == 0) plotted.pop_back();
     absl::StrAppend(&html, Cards(model, all), Histograms(plotted), ByDepth(plotted, layers),
                     MeasuredAgainstPredicted(plotted, layers), Table(model, kinds));
   }

@@ -43,16 +43,33 @@ std::vector<std::string> Row(const std::string& name, const GroupSummary& group)
           FormatSaving(group.weights, group.estimated_bytes)};
 }
 
+// Long names make no column wide: 60 characters stay.
+std::string ShortName(const std::string& name) {
+  constexpr size_t kMaxCharacters = 60;
+  std::string printable = Printable(name);
+  size_t characters = 0;
+  for (size_t i = 0; i < printable.size(); ++i) {
+    characters += (printable[i] & 0xC0) != 0x80 ? 1 : 0;  // where one begins in UTF-8
+    if (characters > kMaxCharacters) return printable.substr(0, i) + "...";
+  }
+  return printable;
+}
+
 std::string Rows(const ModelAnalysis& model, bool by_tensor) {
   std::vector<std::vector<std::string>> rows = {Heading(by_tensor ? "tensor" : "kind")};
   if (by_tensor) {
     for (const TensorAnalysis& tensor : model.tensors) {
       if (tensor.role == Role::kRaw) continue;
-      rows.push_back(Row(Printable(tensor.tensor.name), SummarizeTensor(tensor)));
+      rows.push_back(Row(ShortName(tensor.tensor.name), SummarizeTensor(tensor)));
     }
   } else {
-    for (const GroupSummary& kind : SummarizeKinds(model)) {
-      rows.push_back(Row(Printable(kind.kind), kind));
+    constexpr size_t kMaxKinds = 50;
+    const std::vector<GroupSummary> kinds = SummarizeKinds(model);
+    for (size_t i = 0; i < std::min(kinds.size(), kMaxKinds); ++i) {
+      rows.push_back(Row(ShortName(kinds[i].kind), kinds[i]));
+    }
+    if (kinds.size() > kMaxKinds) {
+      rows.push_back({absl::StrCat("and ", kinds.size() - kMaxKinds, " smaller kinds")});
     }
   }
   GroupSummary all = SummarizeAll(model);
@@ -86,7 +103,9 @@ std::string Sizes(const ModelAnalysis& model) {
         model.directory_bytes - model.raw_bytes + weights + rest, model.estimated_directory_bytes,
         0);
   }
-  return FormatTable(rows, std::vector<bool>(rows[0].size(), true));
+  std::vector<bool> right_aligned(rows[0].size(), true);
+  right_aligned[0] = false;
+  return FormatTable(rows, right_aligned);
 }
 
 std::string Theory(const ModelAnalysis& model) {
@@ -244,6 +263,13 @@ nlohmann::ordered_json AnalysisJson(const ModelAnalysis& model) {
     nlohmann::ordered_json kind = {{"kind", group.kind}};
     kind.update(GroupJson(group));
     kinds.push_back(std::move(kind));
+  }
+  nlohmann::ordered_json& raw = json["raw"] = nlohmann::ordered_json::array();
+  for (const GroupSummary& group : SummarizeRaw(model)) {
+    raw.push_back({{"dtype", group.kind},
+                   {"tensors", group.tensors},
+                   {"elements", group.weights},
+                   {"bytes", group.estimated_bytes}});
   }
   nlohmann::ordered_json& tensors = json["tensors"] = nlohmann::ordered_json::array();
   for (const TensorAnalysis& tensor : model.tensors) {

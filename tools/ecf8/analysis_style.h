@@ -10,10 +10,10 @@ namespace ecf8 {
 inline constexpr char kAnalysisStyle[] = R"css(
 :root { color-scheme: light dark; --bg: #fff; --fg: #1b1f24; --dim: #57606a; --line: #d8dee4;
   --card: #f6f8fa; --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #cc79a7; --c4: #b8860b;
-  --c5: #2f9fd8; --c6: #6b4fbb; --c7: #5d6770; }
+  --c5: #7a1f3d; --c6: #6b4fbb; --c7: #5d6770; }
 @media (prefers-color-scheme: dark) { :root { --bg: #0f1318; --fg: #e6edf3; --dim: #9aa5b1;
   --line: #2d343c; --card: #181e25; --c0: #56b4e9; --c1: #f0803c; --c2: #2fc79a; --c3: #e39bc4;
-  --c4: #f0e442; --c5: #8fd3ff; --c6: #a893f0; --c7: #a9b4be; } }
+  --c4: #f0e442; --c5: #ff9aa8; --c6: #a893f0; --c7: #a9b4be; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--bg); color: var(--fg);
   font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }

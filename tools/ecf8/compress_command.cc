@@ -30,8 +30,7 @@ class CompressCommand final : public Command {
 
   absl::Status Run(const CommandContext& context) override {
     ProgressReporter progress("compress");
-    const auto result =
-        CompressModel(source_, destination_, flags_.Options(context, progress));
+    const auto result = CompressModel(source_, destination_, flags_.Options(context, progress));
     progress.Finish();
     if (!result.ok()) return result.status();
     ECF8_ASSIGN_OR_RETURN(const auto model, CompressedModel::Open(destination_));
@@ -42,9 +41,9 @@ class CompressCommand final : public Command {
       PrintJson(document);
       return absl::OkStatus();
     }
-    const std::string text = absl::StrCat(
-        SummaryText(*model), "\n", FormatBytes(result->raw_bytes), " in ",
-        FormatSeconds(result->seconds), ", ", FormatRate(result->raw_bytes, result->seconds), "\n");
+    const std::string text = absl::StrCat(SummaryText(*model), "\n", FormatBytes(result->raw_bytes),
+                                          " in ", FormatSeconds(result->seconds), ", ",
+                                          FormatRate(result->raw_bytes, result->seconds), "\n");
     std::fputs(text.c_str(), stdout);
     return absl::OkStatus();
   }

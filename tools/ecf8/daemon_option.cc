@@ -22,7 +22,8 @@ void DaemonOption::AddTo(CLI::App& app) {
 absl::StatusOr<std::unique_ptr<WeightClient>> DaemonOption::Connect(
     const CommandContext& context) const {
   std::string text = address_;
-  if (const char* const variable = std::getenv("ECF8_DAEMON"); text.empty() && variable != nullptr) {
+  if (const char* const variable = std::getenv("ECF8_DAEMON");
+      text.empty() && variable != nullptr) {
     text = variable;
   }
   Address address = DefaultAddress();

@@ -16,7 +16,8 @@ class DaemonOption {
  public:
   void AddTo(CLI::App& app);
 
-  // The address given, else $ECF8_DAEMON, else the default Unix socket. A malformed one is a UsageError.
+  // The address given, else $ECF8_DAEMON, else the default Unix socket. A malformed one is a
+  // UsageError.
   absl::StatusOr<std::unique_ptr<WeightClient>> Connect(const CommandContext& context) const;
 
  private:

@@ -29,8 +29,7 @@ class DecompressCommand final : public Command {
 
   absl::Status Run(const CommandContext& context) override {
     ProgressReporter progress("decompress");
-    const auto result =
-        DecompressModel(source_, destination_, flags_.Options(context, progress));
+    const auto result = DecompressModel(source_, destination_, flags_.Options(context, progress));
     progress.Finish();
     if (!result.ok()) return result.status();
     if (context.json) {
@@ -40,9 +39,10 @@ class DecompressCommand final : public Command {
                  {"gbps", static_cast<double>(result->raw_bytes) / result->seconds / 1e9}});
       return absl::OkStatus();
     }
-    const std::string text = absl::StrCat(
-        FormatBytes(result->raw_bytes), " restored from ", FormatBytes(result->stored_bytes), " in ",
-        FormatSeconds(result->seconds), ", ", FormatRate(result->raw_bytes, result->seconds), "\n");
+    const std::string text =
+        absl::StrCat(FormatBytes(result->raw_bytes), " restored from ",
+                     FormatBytes(result->stored_bytes), " in ", FormatSeconds(result->seconds),
+                     ", ", FormatRate(result->raw_bytes, result->seconds), "\n");
     std::fputs(text.c_str(), stdout);
     return absl::OkStatus();
   }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -16,6 +17,7 @@
 #include "tools/ecf8/commands.h"
 #include "tools/ecf8/daemon_option.h"
 #include "tools/ecf8/progress.h"
+#include "tools/ecf8/source_comparison.h"
 #include "tools/ecf8/text.h"
 #include "tools/ecf8/unit_writer.h"
 
@@ -40,10 +42,13 @@ absl::Status MakeDirectory(const std::string& directory) {
 // Counts, shows progress, and writes into `directory`, if that is not empty.
 class CountingSink final : public FetchSink {
  public:
-  CountingSink(std::string directory, v1::Form form, uint64_t total_bytes)
+  // `against` may be null: nothing to compare with.
+  CountingSink(std::string directory, v1::Form form, uint64_t total_bytes,
+               SourceComparison* against)
       : directory_(std::move(directory)),
         writer_(directory_.empty() ? nullptr : MakeUnitWriter(directory_, form)),
         total_bytes_(total_bytes),
+        against_(against),
         progress_("fetch") {}
 
   absl::Status UnitBegin(const v1::Unit& unit) override {
@@ -61,9 +66,7 @@ class CountingSink final : public FetchSink {
     return writer_ != nullptr ? writer_->Data(offset_bytes, data) : absl::OkStatus();
   }
 
-  absl::Status UnitEnd() override {
-    return writer_ != nullptr ? writer_->End() : absl::OkStatus();
-  }
+  absl::Status UnitEnd() override { return writer_ != nullptr ? writer_->End() : absl::OkStatus(); }
 
   const FetchTotals& totals() const { return totals_; }
   void Finish() { progress_.Finish(); }
@@ -72,6 +75,7 @@ class CountingSink final : public FetchSink {
   const std::string directory_;
   const std::unique_ptr<UnitWriter> writer_;
   const uint64_t total_bytes_;
+  SourceComparison* const against_;
   ProgressReporter progress_;
   FetchTotals totals_;
 };
@@ -89,7 +93,8 @@ class FetchCommand final : public Command {
   v1::FetchRequest MakeRequest() const;
   // What will come, in bytes, from the daemon's description; 0 where it does not say.
   absl::StatusOr<uint64_t> ExpectedBytes(WeightClient& client) const;
-  void PrintSummary(const CommandContext& context, const FetchTotals& totals, double seconds) const;
+  void PrintSummary(const CommandContext& context, const FetchTotals& totals, double seconds,
+                    uint64_t compared_bytes) const;
 
   std::string model_;
   std::vector<std::string> units_;
@@ -97,6 +102,7 @@ class FetchCommand final : public Command {
   std::string form_ = "decoded";
   std::string out_;
   bool verify_ = false;
+  std::string against_;
   DaemonOption daemon_;
 };
 
@@ -115,6 +121,9 @@ void FetchCommand::AddOptions(CLI::App& app) {
   app.add_flag("--verify", verify_,
                "also decode compressed bytes here, and check the result; decoded ones are always "
                "checked");
+  app.add_option("--against", against_,
+                 "compare every byte with this plain model: a directory or .safetensors file; "
+                 "decodes compressed bytes as --verify does");
   daemon_.AddTo(app);
 }
 
@@ -155,19 +164,28 @@ absl::StatusOr<uint64_t> FetchCommand::ExpectedBytes(WeightClient& client) const
 absl::Status FetchCommand::Run(const CommandContext& context) {
   ECF8_ASSIGN_OR_RETURN(const auto client, daemon_.Connect(context));
   ECF8_ASSIGN_OR_RETURN(const uint64_t expected_bytes, ExpectedBytes(*client));
+  std::optional<SourceComparison> against;
+  if (!against_.empty()) {
+    ECF8_ASSIGN_OR_RETURN(against, SourceComparison::Open(against_));
+  }
   const v1::FetchRequest request = MakeRequest();
-  CountingSink sink(out_, request.form(), expected_bytes);
+  CountingSink sink(out_, request.form(), expected_bytes, against ? &*against : nullptr);
   const auto started = std::chrono::steady_clock::now();
-  const absl::Status status = client->Fetch(request, verify_, sink);
+  const absl::Status status = client->Fetch(request, verify_ || against, sink);
   const auto elapsed = std::chrono::steady_clock::now() - started;
   sink.Finish();
   ECF8_RETURN_IF_ERROR(status);
-  PrintSummary(context, sink.totals(), std::chrono::duration<double>(elapsed).count());
+  PrintSummary(context, sink.totals(), std::chrono::duration<double>(elapsed).count(),
+               against ? against->compared_bytes() : 0);
+  const bool whole_model = units_.empty() && tensors_.empty();
+  if (against && whole_model && against->compared_bytes() != against->total_bytes()) {
+    return absl::DataLossError("the daemon's model lacks tensors of " + against_);
+  }
   return absl::OkStatus();
 }
 
 void FetchCommand::PrintSummary(const CommandContext& context, const FetchTotals& totals,
-                                double seconds) const {
+                                double seconds, uint64_t compared_bytes) const {
   if (context.json) {
     nlohmann::ordered_json json;
     json["model"] = model_;
@@ -179,7 +197,8 @@ void FetchCommand::PrintSummary(const CommandContext& context, const FetchTotals
     json["seconds"] = seconds;
     json["decoded_gb_per_second"] =
         seconds > 0 ? static_cast<double>(totals.decoded_bytes) / seconds / 1e9 : 0.0;
-    json["decoded_checked"] = verify_ || form_ == "decoded";
+    json["decoded_checked"] = verify_ || form_ == "decoded" || !against_.empty();
+    if (!against_.empty()) json["compared_bytes"] = compared_bytes;
     if (!out_.empty()) json["out"] = out_;
     PrintJson(json);
     return;
@@ -187,6 +206,10 @@ void FetchCommand::PrintSummary(const CommandContext& context, const FetchTotals
   std::printf("%s: %u units, %s received in %s: %s decoded\n", Printable(model_).c_str(),
               totals.units, FormatBytes(totals.received_bytes).c_str(),
               FormatSeconds(seconds).c_str(), FormatRate(totals.decoded_bytes, seconds).c_str());
+  if (!against_.empty()) {
+    std::printf("%s compared with %s: equal\n", FormatBytes(compared_bytes).c_str(),
+                Printable(against_).c_str());
+  }
 }
 
 }  // namespace

@@ -103,7 +103,8 @@ std::string SummaryText(const CompressedModel& model) {
       Printable(model.name()), ": ecf8 format ", kFormatVersion, ", digest ", model.digest(), "\n",
       summary.shard_count, " shards, ", summary.unit_count, " units, ", summary.tensor_count,
       " tensors, ", summary.fp8_weights, " FP8 weights (", summary.coded_weights, " coded)\n",
-      summary.fp8_weights == 0 ? "" : absl::StrCat(bits, " bits an FP8 weight, everything counted\n"),
+      summary.fp8_weights == 0 ? ""
+                               : absl::StrCat(bits, " bits an FP8 weight, everything counted\n"),
       "stored size: ", Percent(summary.stored_bytes, summary.raw_bytes), " of the original\n\n",
       FormatTable(rows, {false, true, true}));
 }

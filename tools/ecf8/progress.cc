@@ -38,8 +38,7 @@ std::string Describe(uint64_t done, uint64_t total, double seconds) {
   if (seconds <= 0 || done == 0) return text;
   text += ", " + FormatRate(done, seconds);
   if (done >= total) return text + ", " + FormatSeconds(seconds);
-  const double left =
-      seconds * static_cast<double>(total - done) / static_cast<double>(done);
+  const double left = seconds * static_cast<double>(total - done) / static_cast<double>(done);
   return text + ", " + FormatSeconds(left) + " left";
 }
 
@@ -95,7 +94,9 @@ void ProgressReporter::Draw() {
   const uint64_t percent = Percent(done_bytes_, total_bytes_);
   const double seconds = std::chrono::duration<double>(now_() - started_).count();
   const std::string head = label_ + " ";
-  const std::string tail = (percent < 10 ? "  " : percent < 100 ? " " : "") +
+  const std::string tail = (percent < 10    ? "  "
+                            : percent < 100 ? " "
+                                            : "") +
                            std::to_string(percent) + "% " +
                            Describe(done_bytes_, total_bytes_, seconds);
   // The last column stays free: some terminals wrap when it is written.

@@ -48,7 +48,9 @@ std::string FormatRate(uint64_t bytes, double seconds) {
     rate /= 1000;
     ++unit;
   }
-  const char* format = unit == 0 || rate >= 99.95 ? "%.0f %s" : rate < 9.995 ? "%.2f %s" : "%.1f %s";
+  const char* format = unit == 0 || rate >= 99.95 ? "%.0f %s"
+                       : rate < 9.995             ? "%.2f %s"
+                                                  : "%.1f %s";
   return Formatted(format, rate, kUnits[unit]);
 }
 

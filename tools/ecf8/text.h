@@ -15,8 +15,8 @@ std::string FormatSeconds(double seconds);
 // "1.23 GB/s", decimal as rates are; "-" where no time has passed.
 std::string FormatRate(uint64_t bytes, double seconds);
 
-// `name` as it is, or Quoted where a character of it would drive the terminal: names come from files
-// and from daemons.
+// `name` as it is, or Quoted where a character of it would drive the terminal: names come from
+// files and from daemons.
 std::string Printable(std::string_view name);
 
 // Rows of cells in columns, two spaces apart; the first row is the heading. Columns in

@@ -31,7 +31,8 @@ class SafetensorsWriter final : public UnitWriter {
 
   absl::Status Data(uint64_t offset_bytes, std::string_view data) override {
     // Data comes in order, within one tensor a message.
-    while (current_ + 1 < places_.size() && offset_bytes >= places_[current_ + 1].in_unit) ++current_;
+    while (current_ + 1 < places_.size() && offset_bytes >= places_[current_ + 1].in_unit)
+      ++current_;
     const Place& place = places_[current_];
     return file_->WriteAt(place.in_file + (offset_bytes - place.in_unit), data);
   }
@@ -92,7 +93,8 @@ std::string SafetensorsWriter::Layout(const v1::Unit& unit) {
   std::string json = WriteSafetensorsJson(tensors, metadata.empty() ? nullptr : &metadata);
   json.append((8 - json.size() % 8) % 8, ' ');  // the data begins on 8 bytes, as safetensors has it
   std::string head;
-  for (int shift = 0; shift < 64; shift += 8) head += static_cast<char>(json.size() >> shift & 0xFF);
+  for (int shift = 0; shift < 64; shift += 8)
+    head += static_cast<char>(json.size() >> shift & 0xFF);
   head += json;
   for (Place& place : places_) place.in_file += head.size();
   return head;
@@ -132,8 +134,7 @@ class StoredWriter final : public UnitWriter {
 
 absl::StatusOr<StagedFile> StagedFile::Create(const std::string& directory,
                                               const std::string& name) {
-  const std::string staged =
-      directory + "/." + name + "." + std::to_string(getpid()) + ".partial";
+  const std::string staged = directory + "/." + name + "." + std::to_string(getpid()) + ".partial";
   ECF8_ASSIGN_OR_RETURN(File file, File::CreateForWrite(staged));
   return StagedFile(std::move(file), staged, directory + "/" + name);
 }

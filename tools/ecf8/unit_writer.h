@@ -1,15 +1,15 @@
 // Writes fetched units into a directory, one at a time.
 //
-// Decoded: `<unit>.safetensors` with the unit's tensors under their names, dtypes and shapes. A part of
-// a tensor that is split over units is stored as U8 of one dimension, and `__metadata__` has for it
-// "ecf8.part.<name>": a JSON object with dtype, shape, offset_bytes (of the part in the tensor) and
-// size_bytes (of the whole tensor).
-// Stored: `<unit>.ecf8unit`, the bytes at their offsets in the stored unit (what was not asked for is a
-// hole), and `<unit>.json`, what is needed to decode them; the JSON comes last.
+// Decoded: `<unit>.safetensors` with the unit's tensors under their names, dtypes and shapes. A
+// part of a tensor that is split over units is stored as U8 of one dimension, and `__metadata__`
+// has for it "ecf8.part.<name>": a JSON object with dtype, shape, offset_bytes (of the part in the
+// tensor) and size_bytes (of the whole tensor). Stored: `<unit>.ecf8unit`, the bytes at their
+// offsets in the stored unit (what was not asked for is a hole), and `<unit>.json`, what is needed
+// to decode them; the JSON comes last.
 //
-// A file is written beside its place under a hidden name and renamed when its unit has arrived whole and
-// been checked; one that was there before is replaced. Unit ids have been checked (IsValidUnitId) before
-// they become file names.
+// A file is written beside its place under a hidden name and renamed when its unit has arrived
+// whole and been checked; one that was there before is replaced. Unit ids have been checked
+// (IsValidUnitId) before they become file names.
 #ifndef ECF8_TOOLS_ECF8_UNIT_WRITER_H_
 #define ECF8_TOOLS_ECF8_UNIT_WRITER_H_
 

@@ -38,16 +38,16 @@ class UnitsCommand final : public Command {
     ECF8_ASSIGN_OR_RETURN(const auto client, daemon_.Connect(context));
     std::vector<v1::Unit> units;
     auto array = nlohmann::ordered_json::array();
-    ECF8_ASSIGN_OR_RETURN(const v1::Model model,
-                          client->DescribeModel(model_, /*with_chunks=*/false,
-                                                [&](const v1::Unit& unit) {
-                                                  if (context.json) {
-                                                    array.push_back(ToJson(unit));
-                                                  } else {
-                                                    units.push_back(unit);
-                                                  }
-                                                  return absl::OkStatus();
-                                                }));
+    ECF8_ASSIGN_OR_RETURN(
+        const v1::Model model,
+        client->DescribeModel(model_, /*with_chunks=*/false, [&](const v1::Unit& unit) {
+          if (context.json) {
+            array.push_back(ToJson(unit));
+          } else {
+            units.push_back(unit);
+          }
+          return absl::OkStatus();
+        }));
     if (context.json) {
       PrintJson({{"model", ToJson(model)}, {"units", array}});
     } else {

@@ -44,8 +44,8 @@ void CopySetting(const Setting& setting, const DaemonConfig& from, DaemonConfig*
 // INVALID_ARGUMENT where a number is out of its range or a text no choice of its setting.
 absl::Status CheckSetting(const Setting& setting, const DaemonConfig& config);
 
-// Sets what the file at `path` says. INVALID_ARGUMENT names file, line and key: bad TOML, an unknown
-// key, a value of the wrong type or out of range.
+// Sets what the file at `path` says. INVALID_ARGUMENT names file, line and key: bad TOML, an
+// unknown key, a value of the wrong type or out of range.
 absl::Status ReadConfigFile(const std::string& path, DaemonConfig* config);
 
 // What no single setting shows: TCP without --insecure, an address that is none, no models.

@@ -13,8 +13,9 @@ struct ParsedFlags {
   bool check_config = false;  // --check-config: say whether all is well, and stop
 };
 
-// Fills *flags, or returns the exit status with which to stop: 0 after --help or --version, 2 for wrong
-// usage, 1 for a configuration file that cannot be read or is wrong. What is to be said has been said.
+// Fills *flags, or returns the exit status with which to stop: 0 after --help or --version, 2 for
+// wrong usage, 1 for a configuration file that cannot be read or is wrong. What is to be said has
+// been said.
 std::optional<int> ParseFlags(int argc, char** argv, ParsedFlags* flags);
 
 }  // namespace ecf8

@@ -4,8 +4,8 @@
 
 namespace ecf8 {
 
-// To be called before any thread is started. Also ignores SIGPIPE: a log reader that goes away must not
-// end the daemon.
+// To be called before any thread is started. Also ignores SIGPIPE: a log reader that goes away must
+// not end the daemon.
 void BlockStopSignals();
 
 // Waits for one; returns its number.

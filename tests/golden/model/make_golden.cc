@@ -101,7 +101,10 @@ void MakeRejects(const std::string& minimal, const std::string& out) {
        [](Manifest& m) { m.units[0].pieces[0].chunks[0].stored_size_bytes -= 16; }},
       {"tables-fewer", [](Manifest& m) { m.units[0].table_sets[0].table_count = 8; }},
       {"tensor-missing", [](Manifest& m) { m.units[0].pieces.pop_back(); }},
-      {"tensor-of-another-shape", [](Manifest& m) { m.units[0].pieces[1].shape = {1, 5}; }},
+      {"tensor-of-another-shape",
+       [](Manifest& m) {
+         m.units[0].pieces[1].shape = {1, 5};
+       }},
       {"shard-missing",
        [](Manifest& m) {
          m.shard_count = 2;

@@ -70,9 +70,14 @@ TEST(FitWeights, SeesTheLawThroughTheRounding) {
 
 TEST(FitWeights, FindsNoLawInZeros) {
   ByteCounts counts{};
-  counts[0x00] = 60;
-  counts[0x38] = 40;
+  counts[0x00] = 6000;
+  counts[0x38] = 4000;
   EXPECT_FALSE(FitWeights(Codec::kE4M3, counts).has_value());
+}
+
+TEST(FitWeights, FindsNoLawInAFewWeights) {
+  EXPECT_FALSE(FitWeights(Codec::kE4M3, CastSamples(1.6, 1, 999)).has_value());
+  EXPECT_TRUE(FitWeights(Codec::kE4M3, CastSamples(1.6, 1, 1000)).has_value());
 }
 
 TEST(FitWeights, LeavesOutWhatIsNotFinite) {

@@ -83,8 +83,8 @@ TEST_F(CompressedModelTest, DamageCarriesWhereItIs) {
   const auto info = GetErrorInfo(status);
   ASSERT_TRUE(info.has_value());
   EXPECT_EQ(*info, (ErrorInfo{ErrorReason::kCorruptData, "packed", "layers.1",
-                              "model.layers.1.q_proj.weight",
-                              "model-00001-of-00001.safetensors", offset}));
+                              "model.layers.1.q_proj.weight", "model-00001-of-00001.safetensors",
+                              offset}));
   const absl::Status tables = model.ReadTables(ref.unit_index).status();
   EXPECT_EQ(tables.code(), absl::StatusCode::kDataLoss);
   ASSERT_TRUE(GetErrorInfo(tables).has_value());
@@ -98,8 +98,7 @@ TEST_F(CompressedModelTest, WhatIsNoModel) {
 }
 
 TEST_F(CompressedModelTest, ForeignSafetensorsFilesAreOverlooked) {
-  WriteFile(dir_ / "packed/a.safetensors",
-            testing::PlainFile().Add("x", "U8", {1}, "x").Bytes());
+  WriteFile(dir_ / "packed/a.safetensors", testing::PlainFile().Add("x", "U8", {1}, "x").Bytes());
   WriteFile(dir_ / "packed/b.safetensors", "no safetensors file");
   EXPECT_THAT(CompressedModel::Open(dir_ / "packed"), IsOk());
 }

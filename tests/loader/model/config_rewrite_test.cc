@@ -8,20 +8,21 @@ namespace ecf8 {
 namespace {
 
 TEST(ConfigRewriteTest, KeepsTheOrderAndTheOriginalValue) {
-  EXPECT_EQ(RewriteConfig(R"({"z":1,"quantization_config":{"quant_method":"fp8","b":[1]},"a":"ü"})"),
-            "{\n"
-            "  \"z\": 1,\n"
-            "  \"quantization_config\": {\n"
-            "    \"quant_method\": \"ecf8\",\n"
-            "    \"base\": {\n"
-            "      \"quant_method\": \"fp8\",\n"
-            "      \"b\": [\n"
-            "        1\n"
-            "      ]\n"
-            "    }\n"
-            "  },\n"
-            "  \"a\": \"ü\"\n"
-            "}\n");
+  EXPECT_EQ(
+      RewriteConfig(R"({"z":1,"quantization_config":{"quant_method":"fp8","b":[1]},"a":"ü"})"),
+      "{\n"
+      "  \"z\": 1,\n"
+      "  \"quantization_config\": {\n"
+      "    \"quant_method\": \"ecf8\",\n"
+      "    \"base\": {\n"
+      "      \"quant_method\": \"fp8\",\n"
+      "      \"b\": [\n"
+      "        1\n"
+      "      ]\n"
+      "    }\n"
+      "  },\n"
+      "  \"a\": \"ü\"\n"
+      "}\n");
 }
 
 TEST(ConfigRewriteTest, NothingBecomesNull) {

@@ -109,8 +109,8 @@ TEST(ManifestTest, LayoutOfAUnit) {
   EXPECT_EQ(unit.stored_size_bytes, 384 + coded + 112);
   EXPECT_EQ(unit.decoded_size_bytes, 3 * kMiB + 1024);
   std::vector<uint8_t> hashes;
-  for (const uint64_t hash : {uint64_t{11}, uint64_t{7}, 7 + kMiB, 7 + 2 * kMiB, 7 + 3 * kMiB,
-                              uint64_t{7}}) {
+  for (const uint64_t hash :
+       {uint64_t{11}, uint64_t{7}, 7 + kMiB, 7 + 2 * kMiB, 7 + 3 * kMiB, uint64_t{7}}) {
     hashes.resize(hashes.size() + 8);
     StoreLe64(hashes.data() + hashes.size() - 8, hash);
   }
@@ -133,7 +133,8 @@ TEST(ManifestTest, EntrySizesAddUp) {
   const uint64_t piece = SerializedSizeBytes(manifest.units[0].pieces[2]);
   manifest.units[0].pieces.pop_back();
   // The unit's own length may be coded in fewer bytes.
-  EXPECT_NEAR(static_cast<double>(size - Serialize(manifest).size()), static_cast<double>(piece), 1);
+  EXPECT_NEAR(static_cast<double>(size - Serialize(manifest).size()), static_cast<double>(piece),
+              1);
   const size_t rest = Serialize(manifest).size();
   manifest.units.pop_back();
   EXPECT_EQ(rest - Serialize(manifest).size(), unit);
@@ -161,18 +162,23 @@ const Lie kLies[] = {
     {"ShardIndex", [](Manifest& m) { m.shard_index = 1; }, "number"},
     {"NoShards", [](Manifest& m) { m.shard_count = 0; }, "number"},
     {"NoDirectory", [](Manifest& m) { m.directory.reset(); }, "directory record"},
-    {"TwoDirectories", [](Manifest& m) { m.shard_index = 1, m.shard_count = 2; }, "directory record"},
+    {"TwoDirectories", [](Manifest& m) { m.shard_index = 1, m.shard_count = 2; },
+     "directory record"},
     {"ShardList", [](Manifest& m) { m.shard_count = 2; }, "list of shards"},
-    {"ShardPath", [](Manifest& m) { m.directory->shards[0].file_name = "a/b.safetensors"; }, "name"},
+    {"ShardPath", [](Manifest& m) { m.directory->shards[0].file_name = "a/b.safetensors"; },
+     "name"},
     {"ShardSuffix", [](Manifest& m) { m.directory->shards[0].file_name = "passwd"; }, "name"},
     {"FileAbove", [](Manifest& m) { m.directory->files[0].path = "../x"; }, "../x"},
     {"FileAbsolute", [](Manifest& m) { m.directory->files[0].path = "/etc/passwd"; }, "passwd"},
     {"FileTwice", [](Manifest& m) { m.directory->files[1].path = "config.json"; }, "config.json"},
     {"FileIsShard", [](Manifest& m) { m.directory->files[1].path = "model.safetensors"; }, "model"},
     {"OriginalAbove", [](Manifest& m) { m.directory->originals[0].path = "a/../../x"; }, "x"},
-    {"OriginalTwice", [](Manifest& m) { m.directory->originals[1].path = "config.json"; }, "config"},
-    {"OriginalHuge", [](Manifest& m) { m.directory->originals[0].size_bytes = 1ull << 40; }, "large"},
-    {"OriginalData", [](Manifest& m) { m.directory->originals[1].data_size_bytes = ~0ull; }, "large"},
+    {"OriginalTwice", [](Manifest& m) { m.directory->originals[1].path = "config.json"; },
+     "config"},
+    {"OriginalHuge", [](Manifest& m) { m.directory->originals[0].size_bytes = 1ull << 40; },
+     "large"},
+    {"OriginalData", [](Manifest& m) { m.directory->originals[1].data_size_bytes = ~0ull; },
+     "large"},
     {"OriginalKind",
      [](Manifest& m) { m.directory->originals[0].kind = static_cast<Original::Kind>(9); }, "kind",
      absl::StatusCode::kUnimplemented},
@@ -183,9 +189,14 @@ const Lie kLies[] = {
     {"UnitsOverlap", [](Manifest& m) { m.units[1].offset_bytes = 4096; }, "offset"},
     {"UnitFarAway", [](Manifest& m) { m.units[2].offset_bytes = ~0ull << 12; }, "offset"},
     {"NoTables", [](Manifest& m) { m.units[0].table_sets.clear(); }, "no tables"},
-    {"OtherTables", [](Manifest& m) { m.units[0].table_sets[0].codec = Codec::kE5M2; }, "no tables"},
+    {"OtherTables", [](Manifest& m) { m.units[0].table_sets[0].codec = Codec::kE5M2; },
+     "no tables"},
     {"RawTables", [](Manifest& m) { m.units[0].table_sets[0].codec = Codec::kRaw; }, "table sets"},
-    {"TablesTwice", [](Manifest& m) { m.units[0].table_sets.push_back({Codec::kE4M3, 1}); }, "table"},
+    {"TablesTwice",
+     [](Manifest& m) {
+       m.units[0].table_sets.push_back({Codec::kE4M3, 1});
+     },
+     "table"},
     {"ZeroTables", [](Manifest& m) { m.units[0].table_sets[0].table_count = 0; }, "tables"},
     {"NineTables", [](Manifest& m) { m.units[0].table_sets[0].table_count = 9; }, "tables"},
     {"ManyTables", [](Manifest& m) { m.units[0].table_sets[0].table_count = ~0u; }, "tables"},
@@ -196,14 +207,23 @@ const Lie kLies[] = {
     {"CodecOfOther", [](Manifest& m) { Coded(m).dtype = DType::kU8; }, "codec"},
     {"ReservedName", [](Manifest& m) { Raw(m).tensor = "__ecf8__.x"; }, "reserved"},
     {"TensorTwice", [](Manifest& m) { Raw(m).tensor = "coded"; }, "twice"},
-    {"ShapeOverflows", [](Manifest& m) { Raw(m).shape = {1ull << 40, 1ull << 40}; }, "shape"},
+    {"ShapeOverflows",
+     [](Manifest& m) {
+       Raw(m).shape = {1ull << 40, 1ull << 40};
+     },
+     "shape"},
     {"ShapeTooSmall", [](Manifest& m) { Raw(m).shape = {99}; }, "outside"},
     {"ShapeTooLarge", [](Manifest& m) { Raw(m).shape = {101}; }, "parts"},
     {"OffsetOverflows", [](Manifest& m) { Raw(m).tensor_offset_bytes = ~0ull; }, "outside"},
     {"SizeOverflows", [](Manifest& m) { Raw(m).decoded_size_bytes = ~0ull; }, "outside"},
-    {"TooManyChunks", [](Manifest& m) { Raw(m).chunks.push_back({0, 0}); }, "chunks"},
+    {"TooManyChunks",
+     [](Manifest& m) {
+       Raw(m).chunks.push_back({0, 0});
+     },
+     "chunks"},
     {"TooFewChunks", [](Manifest& m) { Coded(m).chunks.pop_back(); }, "chunks"},
-    {"LargerChunk", [](Manifest& m) { Coded(m).chunks[0].stored_size_bytes = kMiB + 16; }, "larger"},
+    {"LargerChunk", [](Manifest& m) { Coded(m).chunks[0].stored_size_bytes = kMiB + 16; },
+     "larger"},
     {"OddChunk", [](Manifest& m) { Coded(m).chunks[0].stored_size_bytes = 1000; }, "16"},
     {"EmptyChunk", [](Manifest& m) { Coded(m).chunks[0].stored_size_bytes = 0; }, "16"},
     {"NothingCoded",
@@ -222,7 +242,11 @@ const Lie kLies[] = {
     {"LargePiece", [](Manifest& m) { m.units[2].pieces = {RawPiece("x", 257 * kMiB)}; }, "unit"},
     {"PartMissing", [](Manifest& m) { m.units.pop_back(); }, "incomplete"},
     {"PartsOverlap", [](Manifest& m) { m.units[2].pieces[0].tensor_offset_bytes = 299; }, "order"},
-    {"PartsDisagree", [](Manifest& m) { m.units[2].pieces[0].shape = {300, 2}; }, "disagree"},
+    {"PartsDisagree",
+     [](Manifest& m) {
+       m.units[2].pieces[0].shape = {300, 2};
+     },
+     "disagree"},
     {"FirstPartMissing", [](Manifest& m) { m.units.erase(m.units.begin() + 1); }, "beginning"},
     {"PartAfterTheEnd",
      [](Manifest& m) {
@@ -231,7 +255,8 @@ const Lie kLies[] = {
        m.units[3].offset_bytes = 10 * kMiB;
      },
      "twice"},
-    {"PartBesideWhole", [](Manifest& m) { m.units[2].pieces.push_back(RawPiece("w", 1)); }, "parts"},
+    {"PartBesideWhole", [](Manifest& m) { m.units[2].pieces.push_back(RawPiece("w", 1)); },
+     "parts"},
 };
 
 INSTANTIATE_TEST_SUITE_P(All, ManifestLieTest, ::testing::ValuesIn(kLies),

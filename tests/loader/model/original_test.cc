@@ -21,7 +21,8 @@ Original Keep(const std::string& bytes) {
 }
 
 TEST(OriginalTest, ComesBackAsItWas) {
-  for (const std::string& bytes : {std::string(), std::string(1, '\0'), std::string(100'000, 'x')}) {
+  for (const std::string& bytes :
+       {std::string(), std::string(1, '\0'), std::string(100'000, 'x')}) {
     const auto inflated = InflateOriginal(Keep(bytes));
     ASSERT_THAT(inflated, IsOk());
     EXPECT_EQ(*inflated, bytes);

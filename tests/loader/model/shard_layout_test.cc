@@ -59,15 +59,14 @@ TEST(ShardCoverTest, UnitsPaddingAndManifest) {
       MakeUnit("embed", 4096, false, {MakePiece("e", DType::kU8, 0, 100, 100, 100)}),
       MakeUnit("layers.0", 8192, true,
                {MakePiece("w", DType::kF8E4M3, 0, 4000, 4000, 3200),
-                MakePiece("odd", DType::kU8, 0, 3, 3, 3),
-                MakePiece("none", DType::kU8, 0, 0, 0, 0),
+                MakePiece("odd", DType::kU8, 0, 3, 3, 3), MakePiece("none", DType::kU8, 0, 0, 0, 0),
                 MakePiece("last", DType::kU8, 0, 1, 1, 1)})};
-  EXPECT_THAT(Describe(ShardCover(units, 4096, 12288, 50)),
-              ElementsAre("e U8 0 100", "__ecf8__.padding.0 U8 100 4096",
-                          "__ecf8__.layers.0 U8 4096 4224", "w U8 4224 7424", "odd U8 7424 7427",
-                          "__ecf8__.padding.1 U8 7427 7440", "none U8 7440 7440",
-                          "last U8 7440 7441", "__ecf8__.padding.2 U8 7441 8192",
-                          "__ecf8__.manifest U8 8192 8242"));
+  EXPECT_THAT(
+      Describe(ShardCover(units, 4096, 12288, 50)),
+      ElementsAre("e U8 0 100", "__ecf8__.padding.0 U8 100 4096", "__ecf8__.layers.0 U8 4096 4224",
+                  "w U8 4224 7424", "odd U8 7424 7427", "__ecf8__.padding.1 U8 7427 7440",
+                  "none U8 7440 7440", "last U8 7440 7441", "__ecf8__.padding.2 U8 7441 8192",
+                  "__ecf8__.manifest U8 8192 8242"));
 }
 
 TEST(ShardCoverTest, ARawTensorInPartsIsOneEntry) {
@@ -102,8 +101,8 @@ TEST(FindGapsTest, FindsWhatNothingCovers) {
                 MakePiece("odd", DType::kU8, 0, 3, 3, 3), MakePiece("x", DType::kU8, 0, 1, 1, 1)})};
   std::vector<std::pair<uint64_t, uint64_t>> gaps;
   for (const Gap& gap : FindGaps(units, 4000, 8192)) gaps.emplace_back(gap.begin, gap.end);
-  EXPECT_THAT(gaps, ElementsAre(std::pair(4000, 4096), std::pair(7427, 7440),
-                                std::pair(7441, 8192)));
+  EXPECT_THAT(gaps,
+              ElementsAre(std::pair(4000, 4096), std::pair(7427, 7440), std::pair(7441, 8192)));
 }
 
 TEST(ReserveHeaderTest, IsEnoughForTheWorst) {
@@ -128,9 +127,8 @@ TEST(ReserveHeaderTest, IsEnoughForTheWorst) {
   ASSERT_THAT(header, IsOk());
   EXPECT_EQ(header->size(), *size);
   EXPECT_EQ(header->back(), ' ');
-  EXPECT_FALSE(BuildShardHeader(ShardCover(units, *size, *size + 2'000'000, 1'000'000), metadata,
-                                100)
-                   .ok());
+  EXPECT_FALSE(
+      BuildShardHeader(ShardCover(units, *size, *size + 2'000'000, 1'000'000), metadata, 100).ok());
 }
 
 TEST(ReserveHeaderTest, TooManyNamesAreRefused) {

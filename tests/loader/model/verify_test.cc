@@ -69,8 +69,8 @@ TEST_F(VerifyTest, AWholeModelHasNoProblems) {
   EXPECT_EQ(report.unit_count, 3u);
 }
 
-// 500 bits, in every file as many as the others; and in the shards, as many in the sparse parts as in
-// the large ones.
+// 500 bits, in every file as many as the others; and in the shards, as many in the sparse parts as
+// in the large ones.
 TEST_F(VerifyTest, EveryFlippedBitIsReported) {
   const std::map<std::string, std::string> files = ReadTree(packed_);
   ASSERT_GE(files.size(), 5u);
@@ -131,7 +131,8 @@ TEST_F(VerifyTest, NamesTensorUnitAndShardOfEveryDamage) {
   }
   const VerifyReport report = Verify();
   EXPECT_EQ(report.problem_count, 2u);
-  EXPECT_THAT(report.problems[0], HasSubstr("unit \"embed\", tensor \"model.embed_tokens.weight\""));
+  EXPECT_THAT(report.problems[0],
+              HasSubstr("unit \"embed\", tensor \"model.embed_tokens.weight\""));
   EXPECT_THAT(report.problems[1], HasSubstr("unit \"layers.1\""));
   EXPECT_THAT(report.problems[1], HasSubstr(".safetensors"));
 }

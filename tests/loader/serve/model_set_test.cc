@@ -49,9 +49,11 @@ TEST_F(ModelSetTest, OpensTheModelsOfAParentAndTellsWhatItSkips) {
 
 TEST_F(ModelSetTest, RefusesWhatIsNoModel) {
   EXPECT_FALSE(Open({directory_ / "a.plain"}).ok());
-  EXPECT_THAT(Open({directory_ / "missing"}), StatusIs(absl::StatusCode::kNotFound, HasSubstr("missing")));
+  EXPECT_THAT(Open({directory_ / "missing"}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("missing")));
   std::filesystem::create_directory(directory_ / "empty");
-  EXPECT_THAT(Open({directory_ / "empty"}), StatusIs(absl::StatusCode::kNotFound, HasSubstr("empty")));
+  EXPECT_THAT(Open({directory_ / "empty"}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("empty")));
 }
 
 TEST_F(ModelSetTest, RefusesADamagedModelAlsoWithinAParent) {
@@ -59,8 +61,10 @@ TEST_F(ModelSetTest, RefusesADamagedModelAlsoWithinAParent) {
     if (entry.path().extension() != ".safetensors") continue;
     std::filesystem::resize_file(entry.path(), entry.file_size() - 5);
   }
-  EXPECT_THAT(Open({directory_ / "a"}), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("safetensors")));
-  EXPECT_THAT(Open({directory_.path()}), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("safetensors")));
+  EXPECT_THAT(Open({directory_ / "a"}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("safetensors")));
+  EXPECT_THAT(Open({directory_.path()}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("safetensors")));
 }
 
 TEST_F(ModelSetTest, RefusesNamesThatCannotBeSent) {

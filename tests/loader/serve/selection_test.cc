@@ -58,10 +58,10 @@ TEST_F(SelectionTest, NothingIsTheWholeModelInWalkOrder) {
 }
 
 TEST_F(SelectionTest, UnitsComeInTheOrderAskedForThenTensors) {
-  const auto selection = Selection::Make(*model_, {"head", "layers.1"},
-                                         {"model.layers.0.input_layernorm.weight",
-                                          "model.embed_tokens.weight",
-                                          "model.layers.0.self_attn.q_proj.weight"});
+  const auto selection =
+      Selection::Make(*model_, {"head", "layers.1"},
+                      {"model.layers.0.input_layernorm.weight", "model.embed_tokens.weight",
+                       "model.layers.0.self_attn.q_proj.weight"});
   ASSERT_THAT(selection, IsOk());
   ASSERT_EQ(selection->unit_count(), 4u);
   EXPECT_EQ(UnitId(selection->Get(*model_, 0)), "head");

@@ -73,7 +73,8 @@ TEST_F(UnitReaderTest, StoredFormIsTheShardsBytes) {
   UnitReader reader = Reader(UnitForm::kStored, {"layers.1"});
   const uint32_t index = *model_->FindUnit("layers.1");
   const Unit& unit = model_->unit(index);
-  const std::string shard = testing::ReadFile(directory_ / ("small/" + model_->shard_of(index).file_name));
+  const std::string shard =
+      testing::ReadFile(directory_ / ("small/" + model_->shard_of(index).file_name));
   std::string data;
   uint64_t sum = 0;
   ASSERT_EQ(reader.Next(&data)->kind, ReadStep::Kind::kBegin);
@@ -124,7 +125,8 @@ TEST_F(UnitReaderTest, DamageNamesUnitTensorShardAndOffset) {
   ASSERT_NE(piece, nullptr);
   const uint64_t second_chunk =
       unit.offset_bytes + piece->stored_offset_bytes + piece->chunks[0].stored_size_bytes;
-  std::fstream file(directory_ / ("small/" + shard), std::ios::in | std::ios::out | std::ios::binary);
+  std::fstream file(directory_ / ("small/" + shard),
+                    std::ios::in | std::ios::out | std::ios::binary);
   file.seekg(static_cast<std::streamoff>(second_chunk + 1000));
   const int byte = file.get();
   file.seekp(static_cast<std::streamoff>(second_chunk + 1000));

@@ -1,0 +1,1 @@
+// CMake wants a source file for the library that carries the precompiled test headers.

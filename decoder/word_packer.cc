@@ -1,0 +1,97 @@
+#include "decoder/word_packer.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "decoder/decoders.h"
+#include "decoder/format.h"
+#include "decoder/lane_words.h"
+#if defined(__x86_64__)
+#include "decoder/word_packer_avx512.h"
+#endif
+
+namespace ecf8 {
+namespace {
+
+// Where lanes are, going back: their current two words, and 2^(15 - used bits of the first).
+struct Lanes {
+  LaneWords first{};
+  LaneWords second{};
+  LaneWords power;
+};
+
+// Goes back over the lengths of one step; returns which lanes began a word within it, as all ones.
+LaneWords GoBack(const LaneWords& codes, Lanes* lanes) {
+  LaneWords began;
+  for (size_t l = 0; l < kLaneCount; ++l) {
+    const uint16_t length = PowerOfTwo(codes[l] & 15);
+    const uint16_t low = MulLow(lanes->power[l], length);
+    lanes->power[l] = static_cast<uint16_t>(low | MulHigh(lanes->power[l], length));
+    began[l] = low == 0 ? 0xFFFF : 0;
+  }
+  return began;
+}
+
+void PutCodes(const LaneWords& codes, const LaneWords& began, Lanes* lanes) {
+  for (size_t l = 0; l < kLaneCount; ++l) {
+    const auto code = static_cast<uint16_t>(codes[l] & ~15u);
+    const uint16_t power = lanes->power[l];
+    const uint16_t first = lanes->first[l];
+    const uint16_t second = static_cast<uint16_t>((first & began[l]) | (lanes->second[l] & ~began[l]));
+    const uint16_t low = MulLow(code, power);
+    lanes->first[l] =
+        static_cast<uint16_t>((first & ~began[l]) | MulHigh(code, power) << 1 | low >> 15);
+    lanes->second[l] = static_cast<uint16_t>(second | low << 1);
+  }
+}
+
+void PackPortable(PackJob* job) {
+  Lanes lanes;
+  for (size_t l = 0; l < kLaneCount; ++l) lanes.power[l] = PowerOfTwo(15 - job->used[l]);
+  uint16_t* words = job->words;
+  for (size_t step = job->steps; step-- > 0;) {
+    const LaneWords& codes = job->codes[step];
+    const LaneWords began = GoBack(codes, &lanes);
+    job->starts[step] = static_cast<uint32_t>(words - job->words);
+    uint32_t taken = 0;
+    for (size_t l = 0; l < kLaneCount; ++l) {
+      *words = lanes.second[l];
+      words += began[l] & 1;
+      taken |= static_cast<uint32_t>(began[l] & 1) << l;
+    }
+    job->taken[step] = taken;
+    PutCodes(codes, began, &lanes);
+  }
+  job->packed = static_cast<size_t>(words - job->words);
+  job->first = lanes.first;
+  job->second = lanes.second;
+}
+
+bool Always() { return true; }
+
+constexpr std::array kWordPackers = {
+#if defined(__x86_64__)
+    WordPacker{"avx512", SupportsAvx512WordPacker, PackWordsAvx512},
+#endif
+    WordPacker{"portable", Always, PackPortable},
+};
+
+const WordPacker& Select() {
+  for (const WordPacker& packer : kWordPackers) {
+    if (packer.name == SelectedDecoder().name && packer.supported()) return packer;
+  }
+  return kWordPackers.back();
+}
+
+}  // namespace
+
+absl::Span<const WordPacker> AllWordPackers() { return kWordPackers; }
+
+const WordPacker& SelectedWordPacker() {
+  static const WordPacker& selected = Select();
+  return selected;
+}
+
+}  // namespace ecf8
