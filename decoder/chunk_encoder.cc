@@ -11,23 +11,19 @@
 #include "absl/types/span.h"
 #include "decoder/chunk_layout.h"
 #include "decoder/code_table.h"
+#include "decoder/encoders.h"
 #include "decoder/endian.h"
 #include "decoder/format.h"
 #include "decoder/fp8.h"
 #include "decoder/group.h"
 #include "decoder/tile_encoder.h"
-#include "decoder/word_packer.h"
 
 namespace ecf8 {
 
 class ChunkEncoder::Impl {
  public:
-  Impl(const TableSet& tables, const WordPacker& packer)
-      : codec_(tables.codec()),
-        costs_(SymbolCount(tables.codec())),
-        tile_encoder_(tables, packer) {
-    for (size_t i = 0; i < tables.size(); ++i) costs_.SetTable(i, tables.table(i));
-  }
+  Impl(const TableSet& tables, const EncoderImplementation& encoder)
+      : codec_(tables.codec()), tables_(tables), tile_encoder_(tables_, encoder) {}
 
   // False if the chunk does not get smaller than `weights`; `stored` is then unspecified.
   bool EncodeCoded(absl::Span<const uint8_t> weights, std::vector<uint8_t>* stored) {
@@ -47,7 +43,8 @@ class ChunkEncoder::Impl {
     const size_t raw = stored->size();
     stored->resize(raw + layout.raw_size);
     for (size_t group = 0; group < GroupCount(weights.size()); ++group) {
-      SplitRaw(codec_, weights.subspan(group * kGroupWeights, kGroupWeights),
+      const WholeGroup whole(weights.subspan(group * kGroupWeights, kGroupWeights));
+      SplitRaw(codec_, whole.data(),
                stored->data() + raw + group * GroupRawBytes(codec_));
     }
     return stored->size() < weights.size();
@@ -57,29 +54,26 @@ class ChunkEncoder::Impl {
   // Puts the tile's groups into tile_encoder_ and its table numbers into `nibbles`. False if a
   // group fits no table.
   bool EncodeTile(absl::Span<const uint8_t> weights, size_t tile, uint8_t* nibbles) {
-    GroupSymbols symbols;
     tile_encoder_.Clear();
     for (size_t i = 0; i < GroupCount(weights.size()); ++i) {
       const size_t group = tile * kTileGroups + i;
-      SplitSymbols(codec_, weights.subspan(i * kGroupWeights, kGroupWeights), &symbols);
-      const GroupCosts::Sums sums = costs_.Sum(symbols);
-      const size_t table = GroupCosts::Cheapest(sums);
-      if (sums[table] == GroupCosts::kImpossible) return false;
-      tile_encoder_.Add(symbols, table);
+      const size_t table =
+          tile_encoder_.Add(weights.subspan(i * kGroupWeights, kGroupWeights));
+      if (table == kMaxTables) return false;
       nibbles[group / 2] |= static_cast<uint8_t>(table << (group % 2 * 4));
     }
     return true;
   }
 
   Codec codec_;
-  GroupCosts costs_;
+  EncoderTables tables_;
   TileEncoder tile_encoder_;
 };
 
 ChunkEncoder::ChunkEncoder(const TableSet& tables)
-    : ChunkEncoder(tables, SelectedWordPacker()) {}
-ChunkEncoder::ChunkEncoder(const TableSet& tables, const WordPacker& packer)
-    : impl_(std::make_unique<Impl>(tables, packer)) {}
+    : ChunkEncoder(tables, SelectedEncoder()) {}
+ChunkEncoder::ChunkEncoder(const TableSet& tables, const EncoderImplementation& encoder)
+    : impl_(std::make_unique<Impl>(tables, encoder)) {}
 ChunkEncoder::~ChunkEncoder() = default;
 
 void ChunkEncoder::Encode(absl::Span<const uint8_t> weights, std::vector<uint8_t>* stored) {

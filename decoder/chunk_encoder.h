@@ -9,8 +9,8 @@
 
 #include "absl/types/span.h"
 #include "decoder/code_table.h"
+#include "decoder/encoders.h"
 #include "decoder/format.h"
-#include "decoder/word_packer.h"
 
 namespace ecf8 {
 
@@ -19,8 +19,8 @@ class ChunkEncoder {
  public:
   // `tables` must outlive the encoder.
   explicit ChunkEncoder(const TableSet& tables);
-  // The same with a chosen packer (which must be supported): for tests and benchmarks.
-  ChunkEncoder(const TableSet& tables, const WordPacker& packer);
+  // The same with a chosen implementation (which must be supported): for tests and benchmarks.
+  ChunkEncoder(const TableSet& tables, const EncoderImplementation& encoder);
   ~ChunkEncoder();
   ChunkEncoder(const ChunkEncoder&) = delete;
   ChunkEncoder& operator=(const ChunkEncoder&) = delete;

@@ -29,6 +29,35 @@ LaneExponents ExponentsOf(const uint16_t* symbols) {
   return exponents;
 }
 
+constexpr size_t kUnrolled = 8;
+
+// The two steps of a lane that only scalar code can do. Not inlined: compilers that know that the
+// pointers point to different things build vectors out of single loads, which takes twice as long.
+
+// Replaces indices by look-up entries and stores the symbols, kLaneSymbols apart.
+template <int kSymbolShift, typename Symbol>
+[[gnu::noinline]] void LookUp(const uint16_t* lut, uint16_t* entries, Symbol* symbols) {
+  for (size_t l = 0; l < kLaneCount; l += kUnrolled) {
+    for (size_t i = l; i < l + kUnrolled; ++i) {
+      const uint16_t entry = lut[entries[i]];
+      entries[i] = entry;
+      symbols[i * kLaneSymbols] = static_cast<Symbol>(entry >> kSymbolShift);
+    }
+  }
+}
+
+// Gives each lane whose `need` is all ones the next word, the others anything.
+[[gnu::noinline]] const uint8_t* NextWords(const uint16_t* need, const uint8_t* words,
+                                           uint16_t* next) {
+  for (size_t l = 0; l < kLaneCount; l += kUnrolled) {
+    for (size_t i = l; i < l + kUnrolled; ++i) {
+      next[i] = LoadLe16(words);
+      words += need[i] & 2;
+    }
+  }
+  return words;
+}
+
 // All lanes, in loops of a few simple operations on 16-bit words that compilers vectorise, with
 // what only scalar code can do in loops of its own. Instead of shifting its window, a lane keeps the
 // two words that the window lies in and how many bits of the first (0 to 15) it has used, as a power
@@ -60,10 +89,7 @@ class Lanes {
       need[l] = low == 0 ? 0xFFFF : 0;
     }
     LaneWords next;
-    for (size_t l = 0; l < kLaneCount; ++l) {
-      next[l] = LoadLe16(words);
-      words += need[l] & 2;
-    }
+    words = NextWords(need.data(), words, next.data());
     for (size_t l = 0; l < kLaneCount; ++l) {
       first_[l] = static_cast<uint16_t>((second_[l] & need[l]) | (first_[l] & ~need[l]));
       second_[l] = static_cast<uint16_t>((next[l] & need[l]) | (second_[l] & ~need[l]));
@@ -76,18 +102,6 @@ class Lanes {
   LaneWords second_;
   LaneWords power_;
 };
-
-// Replaces indices by look-up entries and stores the symbols, kLaneSymbols apart. Not inlined:
-// compilers that know that the pointers point to different things build vectors out of single
-// look-ups, which takes twice as long.
-template <int kSymbolShift, typename Symbol>
-[[gnu::noinline]] void LookUp(const uint16_t* lut, uint16_t* entries, Symbol* symbols) {
-  for (size_t l = 0; l < kLaneCount; ++l) {
-    const uint16_t entry = lut[entries[l]];
-    entries[l] = entry;
-    symbols[l * kLaneSymbols] = static_cast<Symbol>(entry >> kSymbolShift);
-  }
-}
 
 // `Symbol` is the smallest integer that holds one.
 template <Codec kCodec, typename Symbol>

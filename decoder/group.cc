@@ -43,44 +43,30 @@ void SplitWholeRaw(const uint8_t* weights, uint8_t* raw) {
   }
 }
 
-// A group with the weights that it lacks.
-class WholeGroup {
- public:
-  explicit WholeGroup(absl::Span<const uint8_t> weights) : data_(weights.data()) {
-    assert(!weights.empty() && weights.size() <= kGroupWeights);
-    if (weights.size() == kGroupWeights) return;
-    std::fill(std::copy(weights.begin(), weights.end(), filled_.begin()), filled_.end(),
-              weights.back());
-    data_ = filled_.data();
-  }
-  WholeGroup(const WholeGroup&) = delete;
-  WholeGroup& operator=(const WholeGroup&) = delete;
-
-  const uint8_t* data() const { return data_; }
-
- private:
-  const uint8_t* data_;
-  std::array<uint8_t, kGroupWeights> filled_;
-};
-
 }  // namespace
 
-void SplitSymbols(Codec codec, absl::Span<const uint8_t> weights, GroupSymbols* symbols) {
-  const WholeGroup group(weights);
+void SplitSymbols(Codec codec, const uint8_t* weights, GroupSymbols* symbols) {
   if (codec == Codec::kE4M3) {
-    SplitWholeSymbols<Codec::kE4M3>(group.data(), symbols);
+    SplitWholeSymbols<Codec::kE4M3>(weights, symbols);
   } else {
-    SplitWholeSymbols<Codec::kE5M2>(group.data(), symbols);
+    SplitWholeSymbols<Codec::kE5M2>(weights, symbols);
   }
 }
 
-void SplitRaw(Codec codec, absl::Span<const uint8_t> weights, uint8_t* raw) {
-  const WholeGroup group(weights);
+void SplitRaw(Codec codec, const uint8_t* weights, uint8_t* raw) {
   if (codec == Codec::kE4M3) {
-    SplitWholeRaw<Codec::kE4M3>(group.data(), raw);
+    SplitWholeRaw<Codec::kE4M3>(weights, raw);
   } else {
-    SplitWholeRaw<Codec::kE5M2>(group.data(), raw);
+    SplitWholeRaw<Codec::kE5M2>(weights, raw);
   }
+}
+
+WholeGroup::WholeGroup(absl::Span<const uint8_t> weights) : data_(weights.data()) {
+  assert(!weights.empty() && weights.size() <= kGroupWeights);
+  if (weights.size() == kGroupWeights) return;
+  std::fill(std::copy(weights.begin(), weights.end(), filled_.begin()), filled_.end(),
+            weights.back());
+  data_ = filled_.data();
 }
 
 GroupCosts::GroupCosts(size_t symbol_count) : rows_(symbol_count) {

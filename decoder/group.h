@@ -17,11 +17,24 @@ namespace ecf8 {
 // Symbol j of lane l is at l * kLaneSymbols + j.
 using GroupSymbols = std::array<uint16_t, kGroupSymbols>;
 
-// Splits 1 to kGroupWeights weights into symbols, and sign and mantissa: GroupRawBytes(codec) bytes.
-// A short group is filled up with its last weight, which costs little in any table that codes the
-// rest.
-void SplitSymbols(Codec codec, absl::Span<const uint8_t> weights, GroupSymbols* symbols);
-void SplitRaw(Codec codec, absl::Span<const uint8_t> weights, uint8_t* raw);
+// 1 to kGroupWeights weights as a whole group: filled up with the last weight, which costs little in
+// any table that codes the rest. `weights` must outlive it.
+class WholeGroup {
+ public:
+  explicit WholeGroup(absl::Span<const uint8_t> weights);
+  WholeGroup(const WholeGroup&) = delete;
+  WholeGroup& operator=(const WholeGroup&) = delete;
+
+  const uint8_t* data() const { return data_; }
+
+ private:
+  const uint8_t* data_;
+  std::array<uint8_t, kGroupWeights> filled_;
+};
+
+// Splits a group (see WholeGroup) into symbols, and sign and mantissa: GroupRawBytes(codec) bytes.
+void SplitSymbols(Codec codec, const uint8_t* weights, GroupSymbols* symbols);
+void SplitRaw(Codec codec, const uint8_t* weights, uint8_t* raw);
 
 // Sums what the symbols of a group cost, for all tables of a set at once.
 class GroupCosts {

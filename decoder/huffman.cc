@@ -31,19 +31,22 @@ std::vector<Leaf> SortedLeaves(absl::Span<const uint64_t> counts) {
 // One level's list of coins: the leaves and the packages of the level below, merged by weight. Only
 // the weights of the last list and each list's leaf marks are kept.
 void MergeLevel(const std::vector<Leaf>& leaves, std::vector<uint64_t>* weights,
-                std::vector<bool>* is_leaf) {
-  std::vector<uint64_t> merged;
-  merged.reserve(leaves.size() + weights->size() / 2);
+                std::vector<uint8_t>* is_leaf) {
+  const size_t packages = weights->size() / 2;
+  std::vector<uint64_t> merged(leaves.size() + packages);
+  is_leaf->resize(merged.size());
   size_t leaf = 0;
   size_t package = 0;
-  const size_t packages = weights->size() / 2;
-  while (leaf < leaves.size() || package < packages) {
+  for (size_t i = 0; i < merged.size(); ++i) {
     const uint64_t package_weight =
         package < packages ? (*weights)[2 * package] + (*weights)[2 * package + 1] : UINT64_MAX;
-    const bool take_leaf = leaf < leaves.size() && leaves[leaf].count <= package_weight;
-    merged.push_back(take_leaf ? leaves[leaf].count : package_weight);
-    is_leaf->push_back(take_leaf);
-    take_leaf ? ++leaf : ++package;
+    const uint64_t leaf_weight = leaf < leaves.size() ? leaves[leaf].count : UINT64_MAX;
+    // Of equal weights the leaf; where none is left, its weight is above every package's.
+    const bool take_leaf = leaf_weight <= package_weight;
+    merged[i] = take_leaf ? leaf_weight : package_weight;
+    (*is_leaf)[i] = take_leaf ? 1 : 0;
+    leaf += take_leaf ? 1 : 0;
+    package += take_leaf ? 0 : 1;
   }
   *weights = std::move(merged);
 }
@@ -61,15 +64,15 @@ std::vector<uint8_t> LimitedCodeLengths(absl::Span<const uint64_t> counts, int m
     return lengths;
   }
   std::vector<uint64_t> weights;
-  std::vector<std::vector<bool>> levels(max_length);
-  for (std::vector<bool>& is_leaf : levels) MergeLevel(leaves, &weights, &is_leaf);
+  std::vector<std::vector<uint8_t>> levels(max_length);
+  for (std::vector<uint8_t>& is_leaf : levels) MergeLevel(leaves, &weights, &is_leaf);
   // The cheapest 2n - 2 coins of the last list, opened level by level: a leaf's length is the
   // number of lists in which it was bought.
   size_t bought = 2 * leaves.size() - 2;
   for (size_t level = levels.size(); level-- > 0;) {
     size_t leaf = 0;
     for (size_t i = 0; i < bought; ++i) {
-      if (levels[level][i]) ++lengths[leaves[leaf++].symbol];
+      if (levels[level][i] != 0) ++lengths[leaves[leaf++].symbol];
     }
     bought = 2 * (bought - leaf);
   }

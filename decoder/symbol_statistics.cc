@@ -4,12 +4,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <numeric>
 #include <vector>
 
-#include "absl/types/span.h"
 #include "decoder/format.h"
 #include "decoder/fp8.h"
+#include "decoder/group.h"
 #include "decoder/table_clusters.h"
 
 namespace ecf8 {
@@ -18,10 +19,9 @@ namespace {
 // A seen symbol counts so much more than one that is only likely.
 constexpr uint64_t kSeenWeight = 16;
 // A symbol is likely if it is expected once in 2^15 symbols, 128 groups.
-#ifndef TH
-#define TH 15
-#endif
-constexpr int kLikelyShift = TH;
+constexpr int kLikelyShift = 15;
+// Of so many symbols, the exponents of the first two are counted.
+constexpr size_t kCountedShare = 8;
 
 constexpr size_t ExponentBits(Codec codec) {
   return codec == Codec::kE4M3 ? Fp8Traits<Codec::kE4M3>::kExponentBits
@@ -32,21 +32,19 @@ uint64_t Total(const SymbolCounts& counts) {
   return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
 }
 
-}  // namespace
-
-ExponentCounts CountExponents(Codec codec, absl::Span<const uint16_t> symbols) {
-  const size_t bits = ExponentBits(codec);
-  const size_t mask = (size_t{1} << bits) - 1;
+template <Codec kCodec, typename Symbol>
+ExponentCounts Exponents(const uint8_t* bytes) {
+  constexpr size_t kBits = ExponentBits(kCodec);
+  constexpr size_t kMask = (size_t{1} << kBits) - 1;
+  std::array<Symbol, kGroupSymbols> symbols;
+  std::memcpy(symbols.data(), bytes, sizeof(symbols));
   // Separate counts for neighbours, which are often equal: no increment waits for another.
   std::array<ExponentCounts, 4> counts{};
-#ifndef SS
-#define SS 4
-#endif
-  for (size_t i = 0; i + 1 < symbols.size(); i += SS) {
-    ++counts[0][symbols[i] & mask];
-    ++counts[1][symbols[i] >> bits];
-    ++counts[2][symbols[i + 1] & mask];
-    ++counts[3][symbols[i + 1] >> bits];
+  for (size_t i = 0; i < kGroupSymbols; i += kCountedShare) {
+    ++counts[0][symbols[i] & kMask];
+    ++counts[1][symbols[i] >> kBits];
+    ++counts[2][symbols[i + 1] & kMask];
+    ++counts[3][symbols[i + 1] >> kBits];
   }
   ExponentCounts sum;
   for (size_t i = 0; i < sum.size(); ++i) {
@@ -55,9 +53,60 @@ ExponentCounts CountExponents(Codec codec, absl::Span<const uint16_t> symbols) {
   return sum;
 }
 
-void CountSymbols(absl::Span<const uint16_t> symbols, SymbolCounts* counts) {
-  uint64_t* to = counts->data();
-  for (uint16_t symbol : symbols) ++to[symbol];
+template <typename Symbol, size_t kSymbols>
+void AddSymbols(const uint8_t* bytes, std::array<std::array<uint32_t, kSymbols>, 4>* counts) {
+  std::array<Symbol, kGroupSymbols> symbols;
+  std::memcpy(symbols.data(), bytes, sizeof(symbols));
+  for (size_t i = 0; i < kGroupSymbols; i += counts->size()) {
+    for (size_t k = 0; k < counts->size(); ++k) ++(*counts)[k][symbols[i + k]];
+  }
+}
+
+}  // namespace
+
+void SymbolSamples::Append(const GroupSymbols& symbols, size_t most) {
+  if (bytes_.empty()) bytes_.reserve(most * group_bytes());
+  if (codec_ == Codec::kE4M3) {
+    std::array<uint8_t, kGroupSymbols> narrow;
+    for (size_t i = 0; i < kGroupSymbols; ++i) narrow[i] = static_cast<uint8_t>(symbols[i]);
+    bytes_.insert(bytes_.end(), narrow.begin(), narrow.end());
+  } else {
+    const auto* begin = reinterpret_cast<const uint8_t*>(symbols.data());
+    bytes_.insert(bytes_.end(), begin, begin + group_bytes());
+  }
+}
+
+void SymbolSamples::Halve() {
+  const size_t kept = (size() + 1) / 2;
+  for (size_t i = 1; i < kept; ++i) {
+    std::memcpy(bytes_.data() + i * group_bytes(), bytes_.data() + 2 * i * group_bytes(),
+                group_bytes());
+  }
+  bytes_.resize(kept * group_bytes());
+}
+
+ExponentCounts SymbolSamples::CountExponents(size_t group) const {
+  const uint8_t* bytes = bytes_.data() + group * group_bytes();
+  return codec_ == Codec::kE4M3 ? Exponents<Codec::kE4M3, uint8_t>(bytes)
+                                : Exponents<Codec::kE5M2, uint16_t>(bytes);
+}
+
+template <typename Symbol, size_t kSymbols>
+SymbolCounts SymbolSamples::Count(absl::Span<const uint32_t> groups) const {
+  // Separate counts for neighbours, as in Exponents().
+  std::array<std::array<uint32_t, kSymbols>, 4> counts{};
+  for (uint32_t group : groups) {
+    AddSymbols<Symbol>(bytes_.data() + group * group_bytes(), &counts);
+  }
+  SymbolCounts sum(kSymbols, 0);
+  for (const std::array<uint32_t, kSymbols>& part : counts) {
+    for (size_t symbol = 0; symbol < kSymbols; ++symbol) sum[symbol] += part[symbol];
+  }
+  return sum;
+}
+
+SymbolCounts SymbolSamples::CountSymbols(absl::Span<const uint32_t> groups) const {
+  return codec_ == Codec::kE4M3 ? Count<uint8_t, 256>(groups) : Count<uint16_t, 1024>(groups);
 }
 
 void AddLikelySymbols(Codec codec, SymbolCounts* counts) {

@@ -15,20 +15,11 @@
 namespace ecf8 {
 namespace {
 
-#ifndef RN
-#define RN 12
-#endif
-constexpr int kMaxRounds = RN;
+constexpr int kMaxRounds = 12;
 // Another round is worth its time while more than one group in this many has moved.
-#ifndef KS
-#define KS 50
-#endif
-constexpr size_t kMovedShare = KS;
-#ifndef RG
-#define RG 512
-#endif
+constexpr size_t kMovedShare = 50;
 // So many groups are enough to find out where the clusters lie.
-constexpr size_t kRefinedGroups = RG;
+constexpr size_t kRefinedGroups = 512;
 // What an exponent costs in a cluster that has not seen it.
 constexpr uint32_t kUnseenCost = 12 << kLog2FractionBits;
 

@@ -19,53 +19,38 @@ namespace {
 
 // Large enough that a table lacks few of the symbols that its groups have: with half as many, a
 // model takes 0.002 bits a weight more.
-#ifndef MS
-#define MS 4096
-#endif
-constexpr size_t kMaxSamples = MS;  // 2 MiB
+constexpr size_t kMaxSamples = 4096;
 
 }  // namespace
 
-TableSearch::TableSearch(Codec codec) : codec_(codec) {}
+TableSearch::TableSearch(Codec codec) : codec_(codec), samples_(codec) {}
 
 void TableSearch::Add(absl::Span<const uint8_t> weights) {
   GroupSymbols symbols;
   for (; !weights.empty(); weights.remove_prefix(std::min(weights.size(), kGroupWeights))) {
     if (groups_seen_++ % sample_stride_ != 0) continue;
-    SplitSymbols(codec_, weights.subspan(0, kGroupWeights), &symbols);
-    AddSample(symbols);
+    const WholeGroup group(weights.subspan(0, kGroupWeights));
+    SplitSymbols(codec_, group.data(), &symbols);
+    samples_.Append(symbols, kMaxSamples);
+    if (samples_.size() < kMaxSamples) continue;
+    samples_.Halve();  // the even multiples of the old stride stay
+    sample_stride_ *= 2;
   }
-}
-
-void TableSearch::AddSample(const GroupSymbols& symbols) {
-  samples_.insert(samples_.end(), symbols.begin(), symbols.end());
-  if (samples_.size() < kMaxSamples * kGroupSymbols) return;
-  // Keep every second sample: the even multiples of the old stride.
-  for (size_t i = 0; i < kMaxSamples / 2; ++i) {
-    std::copy_n(samples_.begin() + static_cast<ptrdiff_t>(2 * i * kGroupSymbols), kGroupSymbols,
-                samples_.begin() + static_cast<ptrdiff_t>(i * kGroupSymbols));
-  }
-  samples_.resize(samples_.size() / 2);
-  sample_stride_ *= 2;
 }
 
 TableSet TableSearch::Build() const {
-  std::vector<ExponentCounts> groups;
-  groups.reserve(samples_.size() / kGroupSymbols);
-  const absl::Span<const uint16_t> samples = samples_;
-  for (size_t i = 0; i < samples.size(); i += kGroupSymbols) {
-    groups.push_back(CountExponents(codec_, samples.subspan(i, kGroupSymbols)));
-  }
+  std::vector<ExponentCounts> groups(samples_.size());
+  for (size_t i = 0; i < groups.size(); ++i) groups[i] = samples_.CountExponents(i);
   const uint64_t table_bits = TableSet::SerializedSize(codec_, 1) * 8;
   const TableClusters clusters(groups, table_bits / sample_stride_);
 
-  std::vector<SymbolCounts> counts(std::max(clusters.size(), size_t{1}),
-                                   SymbolCounts(SymbolCount(codec_), 0));
-  for (size_t i = 0; i < groups.size(); ++i) {
-    CountSymbols(samples.subspan(i * kGroupSymbols, kGroupSymbols),
-                 &counts[clusters.cluster_of(i)]);
+  std::vector<std::vector<uint32_t>> members(std::max(clusters.size(), size_t{1}));
+  for (uint32_t i = 0; i < groups.size(); ++i) members[clusters.cluster_of(i)].push_back(i);
+  std::vector<SymbolCounts> counts;
+  for (const std::vector<uint32_t>& cluster : members) {
+    counts.push_back(samples_.CountSymbols(cluster));
   }
-  if (samples.empty()) counts[0][0] = 1;
+  if (groups.empty()) counts[0][0] = 1;
   if (sample_stride_ > 1) {
     for (SymbolCounts& table : counts) AddLikelySymbols(codec_, &table);
     CompleteOne(&counts);

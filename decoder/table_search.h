@@ -4,22 +4,22 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "absl/types/span.h"
 #include "decoder/code_table.h"
 #include "decoder/format.h"
-#include "decoder/group.h"
+#include "decoder/symbol_statistics.h"
 
 namespace ecf8 {
 
 // Collects the statistics of a unit's weights of one codec, then builds up to kMaxTables tables:
-// groups are clustered (Lloyd's algorithm with code cost as the distance), clusters are merged
-// while a table costs more than it saves, and lengths are optimal for the groups that use them.
+// groups are clustered (see TableClusters), clusters are merged while a table costs more than it
+// saves, and code lengths are optimal for the groups of a cluster (see LimitedCodeLengths).
 //
-// The result depends only on the codec and the sequence of Add calls. Memory stays below 8 MiB
-// whatever is added: beyond 32,768 groups (16.8 M weights) an evenly spaced sample is clustered,
-// but every group ever added can be coded by at least one of the tables. Thread-compatible.
+// The result depends only on the codec and the sequence of Add calls. Memory stays below 4 MiB
+// whatever is added: from 4,096 groups (2.1 M weights) on, an evenly spaced sample of half as many
+// or more is looked at, and one of the tables has all symbols. So every group ever added can be
+// coded by at least one of the tables. Thread-compatible.
 class TableSearch {
  public:
   // `codec` must not be kRaw.
@@ -33,12 +33,10 @@ class TableSearch {
   TableSet Build() const;
 
  private:
-  void AddSample(const GroupSymbols& symbols);
-
   Codec codec_;
   uint64_t groups_seen_ = 0;
-  uint64_t sample_stride_ = 1;     // every sample_stride_-th group is in the sample
-  std::vector<uint16_t> samples_;  // kGroupSymbols symbols a sampled group
+  uint64_t sample_stride_ = 1;  // every sample_stride_-th group is in the sample
+  SymbolSamples samples_;
 };
 
 }  // namespace ecf8

@@ -6,10 +6,11 @@
 #include <cstring>
 #include <vector>
 
-#include "decoder/code_table.h"
+#include "absl/types/span.h"
+#include "decoder/encoders.h"
 #include "decoder/format.h"
 #include "decoder/group.h"
-#include "decoder/word_packer.h"
+#include "decoder/lane_words.h"
 
 namespace ecf8 {
 namespace {
@@ -38,50 +39,42 @@ class EmptyWords {
 
 }  // namespace
 
-TileEncoder::TileEncoder(const TableSet& tables, const WordPacker& packer)
-    : packer_(packer),
-      symbol_count_(SymbolCount(tables.codec())),
-      table_codes_(tables.size() * symbol_count_, 0),
+TileEncoder::TileEncoder(const EncoderTables& tables, const EncoderImplementation& encoder)
+    : tables_(tables),
+      encoder_(encoder),
+      code_(tables.codec == Codec::kE4M3 ? encoder.code_e4m3 : encoder.code_e5m2),
       codes_(kTileSteps),
       words_(kMaxPackedWords),
       taken_(kTileSteps),
-      starts_(kTileSteps) {
-  for (size_t table = 0; table < tables.size(); ++table) {
-    const CodeTable& code = tables.table(table);
-    for (size_t symbol = 0; symbol < symbol_count_; ++symbol) {
-      if (!code.contains(symbol) || code.bits(symbol) == 0) continue;
-      const int bits = code.bits(symbol);
-      table_codes_[table * symbol_count_ + symbol] =
-          static_cast<uint16_t>(code.code(symbol) << (16 - bits) | bits);
-    }
-  }
+      starts_(kTileSteps) {}
+
+size_t TileEncoder::Add(absl::Span<const uint8_t> weights) {
+  assert(steps_ + kLaneSymbols <= kTileSteps);
+  const WholeGroup group(weights);
+  const size_t table = code_(tables_, group.data(), codes_.data() + steps_);
+  steps_ += kLaneSymbols;
+  return table;
 }
 
-void TileEncoder::Add(const GroupSymbols& symbols, size_t table) {
-  assert(steps_ + kLaneSymbols <= kTileSteps);
-  const uint16_t* codes = table_codes_.data() + table * symbol_count_;
-  LaneWords* to = codes_.data() + steps_;
-  for (size_t lane = 0; lane < kLaneCount; ++lane) {
-    for (size_t j = 0; j < kLaneSymbols; ++j) {
-      to[j][lane] = codes[symbols[lane * kLaneSymbols + j]];
+LaneWords TileEncoder::UsedBits() const {
+  LaneWords used{};
+  for (size_t step = 0; step < steps_; ++step) {
+    for (size_t l = 0; l < kLaneCount; ++l) {
+      used[l] = static_cast<uint16_t>(used[l] + (codes_[step][l] & 15));
     }
   }
-  steps_ += kLaneSymbols;
+  for (uint16_t& bits : used) bits &= 15;
+  return used;
 }
 
 void TileEncoder::AppendWords(std::vector<uint8_t>* stored) {
-  LaneWords used{};
-  for (size_t step = 0; step < steps_; ++step) {
-    for (size_t l = 0; l < kLaneCount; ++l) used[l] += codes_[step][l] & 15;
-  }
-  for (uint16_t& bits : used) bits &= 15;
   job_.codes = codes_.data();
   job_.steps = steps_;
-  job_.used = used;
+  job_.used = UsedBits();
   job_.words = words_.data();
   job_.taken = taken_.data();
   job_.starts = starts_.data();
-  packer_.pack(&job_);
+  encoder_.pack(&job_);
 
   // Whole vectors, of which each overwrites what the one before had too much.
   constexpr size_t kVector = sizeof(LaneWords);

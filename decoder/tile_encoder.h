@@ -7,34 +7,36 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "decoder/code_table.h"
+#include "decoder/encoders.h"
 #include "decoder/format.h"
-#include "decoder/group.h"
-#include "decoder/word_packer.h"
+#include "decoder/lane_words.h"
 
 namespace ecf8 {
 
 // Thread-compatible.
 class TileEncoder {
  public:
-  // `packer` must be supported.
-  TileEncoder(const TableSet& tables, const WordPacker& packer);
+  // `encoder` must be supported. Both must outlive the object.
+  TileEncoder(const EncoderTables& tables, const EncoderImplementation& encoder);
 
   // Starts a tile.
   void Clear() { steps_ = 0; }
-  // Appends a group, at most kTileGroups, coded by `table`, which must have all its symbols.
-  void Add(const GroupSymbols& symbols, size_t table);
+
+  // Appends a group of 1 to kGroupWeights weights, at most kTileGroups of them; only the last may
+  // be short. Returns its table, or kMaxTables if none has all its symbols.
+  size_t Add(absl::Span<const uint8_t> weights);
 
   // Appends the words of all groups (one or more) to `stored`, without the last ones that no lane
   // needs.
   void AppendWords(std::vector<uint8_t>* stored);
 
  private:
+  LaneWords UsedBits() const;
   size_t CountNeededWords(size_t all) const;
 
-  const WordPacker& packer_;
-  size_t symbol_count_;
-  std::vector<uint16_t> table_codes_;  // of every symbol of every table, as in PackJob::codes
+  const EncoderTables& tables_;
+  const EncoderImplementation& encoder_;
+  const GroupCoder code_;
   size_t steps_ = 0;
   std::vector<LaneWords> codes_;  // of each step
   std::vector<uint16_t> words_;

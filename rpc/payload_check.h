@@ -59,8 +59,10 @@ using TensorBytesFunction = std::function<absl::Status(
 
 // `unit` has passed CheckUnit and must outlive the check. Of DECODED bytes every tensor's checksum
 // is checked. Of STORED ones the order and the sizes; with `decode`, they are decoded too, in the
-// memory of one chunk, and the decoded bytes checked.
-std::unique_ptr<PayloadCheck> MakePayloadCheck(const v1::Unit& unit, v1::Form form, bool decode);
+// memory of one chunk, and the decoded bytes checked. Where there are decoded bytes,
+// `on_tensor_bytes` gets them; the tensor's checksum is known after its last.
+std::unique_ptr<PayloadCheck> MakePayloadCheck(const v1::Unit& unit, v1::Form form, bool decode,
+                                               TensorBytesFunction on_tensor_bytes);
 
 }  // namespace ecf8
 

@@ -186,7 +186,7 @@ absl::Status DecodeStoredChunk(const Shard& shard, const Unit& unit, const Piece
                                uint32_t chunk, const UnitTables& tables,
                                absl::Span<const uint8_t> stored, absl::Span<uint8_t> decoded) {
   const uint64_t weights = DecodedChunkSizeBytes(piece, chunk);
-  const absl::Status status =
+  absl::Status status =
       DecodeChunk({piece.codec, stored, weights}, tables.For(piece.codec), decoded);
   if (status.code() != absl::StatusCode::kDataLoss) return status;
   return ChunkDamage(shard, unit, piece, chunk,

@@ -86,7 +86,7 @@ absl::Status TableSearcher::Start() {
       job.max_in_flight = static_cast<size_t>(threads_) + 1;
       job.cancel = cancel_;
       job.work = [this](size_t i, int) {
-        const absl::Status status = Search(searched_[i]);
+        absl::Status status = Search(searched_[i]);
         // At once: the encoder may be waiting for it and would release nothing until it knows.
         if (!status.ok()) Stop(status);
         return status;

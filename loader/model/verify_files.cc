@@ -72,7 +72,7 @@ class FilesAgainst {
     }
     for (const OtherFile& file : record_.files) {
       if (file.generated || !known_.insert(file.path).second) continue;
-      const absl::Status status =
+      absl::Status status =
           CompareFiles(Join(directory_, file.path), Join(source_.directory, file.path), cancel_);
       if (status.code() == absl::StatusCode::kCancelled) return status;
       problems_->AddStatus(AddContext(

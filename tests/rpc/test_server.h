@@ -109,7 +109,7 @@ class CollectingSink final : public FetchSink {
   absl::Status UnitEnd() override { return absl::OkStatus(); }
 
   std::vector<std::string> units;
-  TensorBytes tensors;
+  ::ecf8::testing::TensorBytes tensors;  // FetchSink has a member function of this name
   uint64_t received_bytes = 0;
 
  private:

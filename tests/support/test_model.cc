@@ -108,7 +108,7 @@ void WriteShards(const std::string& directory, const std::map<std::string, Plain
   std::string index = "{\"metadata\": {\"total_size\": 1}, \"weight_map\": {";
   const char* separator = "";
   for (const auto& [name, file] : files) {
-    WriteFile(directory + "/" + name, file.Bytes());
+    WriteFile(absl::StrCat(directory, "/", name), file.Bytes());
     for (const std::string& tensor : file.names()) {
       absl::StrAppend(&index, separator, "\"", tensor, "\": \"", name, "\"");
       separator = ", ";

@@ -118,6 +118,11 @@ TEST_F(DaemonProcessTest, FetchWritesWhatWasCompressed) {
   }
   EXPECT_EQ(fetched, tensors_);
 
+  const RunResult mixed = Ask({"fetch", "small", "--tensor", "lm_head.weight", "embed", "--tensor",
+                               "model.layers.0.empty.weight", "--json"});
+  EXPECT_EQ(mixed.exit_status, 0) << mixed.err;
+  EXPECT_EQ(nlohmann::json::parse(mixed.out, nullptr, false)["units"], 3);
+
   const RunResult stored = Ask({"fetch", "small", "layers.1", "--form", "compressed", "--verify",
                                 "--out", directory_ / "stored"});
   ASSERT_EQ(stored.exit_status, 0) << stored.err;

@@ -110,8 +110,7 @@ void FetchCommand::AddOptions(CLI::App& app) {
   app.add_option("MODEL", model_, "a name that `ecf8 models` lists")->required();
   app.add_option("UNIT", units_, "unit ids that `ecf8 units` lists");
   app.add_option("--tensor", tensors_, "a tensor by name; may be given again")
-      ->expected(1)
-      ->take_all();
+      ->allow_extra_args(false);  // what follows it is a UNIT
   app.add_option("--form", form_, "compressed (as stored) or decoded")
       ->check(CLI::IsMember({"compressed", "decoded"}))
       ->capture_default_str();

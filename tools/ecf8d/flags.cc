@@ -29,7 +29,7 @@ CLI::Option* AddOption(CLI::App& app, const Setting& setting, DaemonConfig* conf
     return app.add_option(flag, config->*(*member), setting.help);
   }
   const auto member = std::get<std::vector<std::string> DaemonConfig::*>(setting.member);
-  return app.add_option(flag, config->*member, setting.help)->expected(1)->take_all();
+  return app.add_option(flag, config->*member, setting.help)->allow_extra_args(false);
 }
 
 }  // namespace

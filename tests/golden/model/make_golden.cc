@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "decoder/checksum.h"
 #include "loader/model/compress.h"
@@ -112,7 +113,7 @@ void MakeRejects(const std::string& minimal, const std::string& out) {
        }},
   };
   for (const auto& [name, lie] : lies) {
-    const std::string directory = out + "/must_reject/" + name;
+    const std::string directory = absl::StrCat(out, "/must_reject/", name);
     std::filesystem::copy(minimal, directory);
     Put(directory + "/" + kShard, WithManifest(minimal, lie));
   }

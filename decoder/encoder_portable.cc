@@ -1,19 +1,32 @@
-#include "decoder/word_packer.h"
+#include "decoder/encoder_portable.h"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "absl/types/span.h"
-#include "decoder/decoders.h"
+#include "decoder/encoders.h"
 #include "decoder/format.h"
+#include "decoder/group.h"
 #include "decoder/lane_words.h"
-#if defined(__x86_64__)
-#include "decoder/word_packer_avx512.h"
-#endif
 
 namespace ecf8 {
 namespace {
+
+size_t CodeGroup(Codec codec, const EncoderTables& tables, const uint8_t* weights,
+                 LaneWords* codes) {
+  GroupSymbols symbols;
+  SplitSymbols(codec, weights, &symbols);
+  const GroupCosts::Sums sums = tables.costs.Sum(symbols);
+  const size_t table = GroupCosts::Cheapest(sums);
+  if (sums[table] == GroupCosts::kImpossible) return kMaxTables;
+  const uint16_t* table_codes = tables.codes.data() + table * (tables.codes.size() / tables.size);
+  for (size_t lane = 0; lane < kLaneCount; ++lane) {
+    for (size_t j = 0; j < kLaneSymbols; ++j) {
+      codes[j][lane] = table_codes[symbols[lane * kLaneSymbols + j]];
+    }
+  }
+  return table;
+}
 
 // Where lanes are, going back: their current two words, and 2^(15 - used bits of the first).
 struct Lanes {
@@ -47,7 +60,19 @@ void PutCodes(const LaneWords& codes, const LaneWords& began, Lanes* lanes) {
   }
 }
 
-void PackPortable(PackJob* job) {
+}  // namespace
+
+size_t CodeGroupE4M3Portable(const EncoderTables& tables, const uint8_t* weights,
+                             LaneWords* codes) {
+  return CodeGroup(Codec::kE4M3, tables, weights, codes);
+}
+
+size_t CodeGroupE5M2Portable(const EncoderTables& tables, const uint8_t* weights,
+                             LaneWords* codes) {
+  return CodeGroup(Codec::kE5M2, tables, weights, codes);
+}
+
+void PackWordsPortable(PackJob* job) {
   Lanes lanes;
   for (size_t l = 0; l < kLaneCount; ++l) lanes.power[l] = PowerOfTwo(15 - job->used[l]);
   uint16_t* words = job->words;
@@ -67,31 +92,6 @@ void PackPortable(PackJob* job) {
   job->packed = static_cast<size_t>(words - job->words);
   job->first = lanes.first;
   job->second = lanes.second;
-}
-
-bool Always() { return true; }
-
-constexpr std::array kWordPackers = {
-#if defined(__x86_64__)
-    WordPacker{"avx512", SupportsAvx512WordPacker, PackWordsAvx512},
-#endif
-    WordPacker{"portable", Always, PackPortable},
-};
-
-const WordPacker& Select() {
-  for (const WordPacker& packer : kWordPackers) {
-    if (packer.name == SelectedDecoder().name && packer.supported()) return packer;
-  }
-  return kWordPackers.back();
-}
-
-}  // namespace
-
-absl::Span<const WordPacker> AllWordPackers() { return kWordPackers; }
-
-const WordPacker& SelectedWordPacker() {
-  static const WordPacker& selected = Select();
-  return selected;
 }
 
 }  // namespace ecf8
