@@ -105,13 +105,13 @@ absl::Status DecodeTilesWith(const DecoderImplementation& decoder, const ChunkVi
   for (size_t i = 0; i < tile_count; ++i) {
     const size_t tile = first_tile + i;
     jobs[i] = {.words = stored + LoadLe32(stored + tile * 4),
-            .readable_end = stored + chunk.stored.size(),
-            .table_nibbles = stored + layout.tables_begin + tile * kTileGroups / 2,
-            .raw = raw + tile * kTileGroups * GroupRawBytes(chunk.codec),
-            .luts = tables->luts(),
-            .codes = tables->codes(),
-            .out = out.data() + i * kTileWeights,
-            .weights = std::min(chunk.weights - tile * kTileWeights, kTileWeights)};
+               .readable_end = stored + chunk.stored.size(),
+               .table_nibbles = stored + layout.tables_begin + tile * kTileGroups / 2,
+               .raw = raw + tile * kTileGroups * GroupRawBytes(chunk.codec),
+               .luts = tables->luts(),
+               .codes = tables->codes(),
+               .out = out.data() + i * kTileWeights,
+               .weights = std::min(chunk.weights - tile * kTileWeights, kTileWeights)};
   }
   decode(jobs.data(), tile_count);
   return absl::OkStatus();

@@ -44,8 +44,7 @@ class ChunkEncoder::Impl {
     stored->resize(raw + layout.raw_size);
     for (size_t group = 0; group < GroupCount(weights.size()); ++group) {
       const WholeGroup whole(weights.subspan(group * kGroupWeights, kGroupWeights));
-      SplitRaw(codec_, whole.data(),
-               stored->data() + raw + group * GroupRawBytes(codec_));
+      SplitRaw(codec_, whole.data(), stored->data() + raw + group * GroupRawBytes(codec_));
     }
     return stored->size() < weights.size();
   }
@@ -57,8 +56,7 @@ class ChunkEncoder::Impl {
     tile_encoder_.Clear();
     for (size_t i = 0; i < GroupCount(weights.size()); ++i) {
       const size_t group = tile * kTileGroups + i;
-      const size_t table =
-          tile_encoder_.Add(weights.subspan(i * kGroupWeights, kGroupWeights));
+      const size_t table = tile_encoder_.Add(weights.subspan(i * kGroupWeights, kGroupWeights));
       if (table == kMaxTables) return false;
       nibbles[group / 2] |= static_cast<uint8_t>(table << (group % 2 * 4));
     }
@@ -70,8 +68,7 @@ class ChunkEncoder::Impl {
   TileEncoder tile_encoder_;
 };
 
-ChunkEncoder::ChunkEncoder(const TableSet& tables)
-    : ChunkEncoder(tables, SelectedEncoder()) {}
+ChunkEncoder::ChunkEncoder(const TableSet& tables) : ChunkEncoder(tables, SelectedEncoder()) {}
 ChunkEncoder::ChunkEncoder(const TableSet& tables, const EncoderImplementation& encoder)
     : impl_(std::make_unique<Impl>(tables, encoder)) {}
 ChunkEncoder::~ChunkEncoder() = default;

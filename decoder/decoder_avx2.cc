@@ -74,8 +74,8 @@ ECF8_AVX2_INLINE const uint8_t* StartLanes(const uint8_t* words, Lanes* lanes) {
 // of `lengths`, and `need` where the lane has used up its first word.
 ECF8_AVX2_INLINE __m256i TakeCode(const CanonicalCode& code, Lanes* lanes, __m256i* lengths,
                                   __m256i* need) {
-  const __m256i powers =
-      _mm256_broadcastsi128_si256(_mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0));
+  const __m256i powers = _mm256_broadcastsi128_si256(
+      _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0));
   const __m256i window = _mm256_or_si256(_mm256_mullo_epi16(lanes->first, lanes->power),
                                          _mm256_mulhi_epu16(lanes->second, lanes->power));
   const __m256i half = _mm256_srli_epi16(window, 1);
@@ -99,7 +99,8 @@ ECF8_AVX2_INLINE __m256i TakeCode(const CanonicalCode& code, Lanes* lanes, __m25
 
 // Gives the lanes of `need` their words, in order.
 ECF8_AVX2_INLINE const uint8_t* TakeWords(const __m256i* need, const uint8_t* words, Lanes* lanes) {
-  const auto mask = static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_packs_epi16(need[0], need[1])));
+  const auto mask =
+      static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_packs_epi16(need[0], need[1])));
   for (size_t v = 0; v < kVectors; ++v) {
     const size_t low = 8 * v;
     const size_t high = 16 + low;
@@ -228,9 +229,8 @@ ECF8_AVX2_INLINE __m256i ScatterFields(__m256i fields) {
   fields = _mm256_and_si256(_mm256_or_si256(fields, _mm256_slli_epi64(fields, 10)),
                             _mm256_set1_epi64x(0x003F003F003F003F));
   fields = _mm256_or_si256(fields, _mm256_slli_epi64(fields, 5));
-  return _mm256_or_si256(
-      _mm256_and_si256(fields, _mm256_set1_epi8(3)),
-      _mm256_slli_epi16(_mm256_and_si256(fields, _mm256_set1_epi8(4)), 5));
+  return _mm256_or_si256(_mm256_and_si256(fields, _mm256_set1_epi8(3)),
+                         _mm256_slli_epi16(_mm256_and_si256(fields, _mm256_set1_epi8(4)), 5));
 }
 
 // The 32 weights of two lanes: `exponents` holds eight CanonicalCode::exponents a lane; 16 bytes at
@@ -242,9 +242,8 @@ ECF8_AVX2_INLINE void MergeE5M2(const uint16_t* exponents, const uint8_t* raw, u
       LoadTwice(raw), _mm256_setr_epi8(0, 1, 2, -1, -1, -1, -1, -1, 3, 4, 5, -1, -1, -1, -1, -1,  //
                                        6, 7, 8, -1, -1, -1, -1, -1, 9, 10, 11, -1, -1, -1, -1, -1));
   const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(exponents));
-  _mm256_storeu_si256(
-      reinterpret_cast<__m256i*>(out),
-      _mm256_or_si256(_mm256_shuffle_epi8(pairs, split), ScatterFields(fields)));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                      _mm256_or_si256(_mm256_shuffle_epi8(pairs, split), ScatterFields(fields)));
 }
 
 // One symbol of every lane: stores the ranks in order of the lanes.

@@ -65,8 +65,7 @@ ECF8_AVX512_INLINE __m512i Step(const Code& code, Lanes* lanes, const uint8_t** 
     shift = _mm512_mask_sub_epi16(shift, _mm512_cmpgt_epi16_mask(half, limit), shift, one);
   }
   const __mmask32 need = _mm512_cmple_epu16_mask(shift, lanes->used);
-  lanes->used =
-      _mm512_and_si512(_mm512_sub_epi16(lanes->used, shift), _mm512_set1_epi16(15));
+  lanes->used = _mm512_and_si512(_mm512_sub_epi16(lanes->used, shift), _mm512_set1_epi16(15));
   lanes->first = _mm512_mask_mov_epi16(lanes->first, need, lanes->second);
   lanes->second = _mm512_mask_expand_epi16(lanes->second, need, _mm512_loadu_si512(*words));
   *words += 2 * std::popcount(static_cast<uint32_t>(need));
@@ -154,22 +153,22 @@ class E4M3Kernel {
 
 // The 64 weights of four lanes: `pairs` holds eight CanonicalCode::exponents a lane.
 ECF8_AVX512_INLINE void MergeE5M2(__m512i pairs, const uint8_t* raw, uint8_t* out) {
-  const __m512i split = _mm512_broadcast_i32x4(
-      _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15));
+  const __m512i split =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15));
   // Six bytes of a lane, twice; then three bits to each byte.
   const __m512i spread = _mm512_permutexvar_epi8(
       _mm512_setr_epi64(0x050403020100, 0x050403020100, 0x0B0A09080706, 0x0B0A09080706,
                         0x11100F0E0D0C, 0x11100F0E0D0C, 0x171615141312, 0x171615141312),
       _mm512_maskz_loadu_epi8(0xFFFFFF, raw));
-  const __m512i fields = _mm512_multishift_epi64_epi8(
-      _mm512_broadcast_i32x4(
-          _mm_setr_epi8(0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 42, 45)),
-      spread);
+  const __m512i fields =
+      _mm512_multishift_epi64_epi8(_mm512_broadcast_i32x4(_mm_setr_epi8(
+                                       0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 42, 45)),
+                                   spread);
   const __m512i mantissa = _mm512_and_si512(fields, _mm512_set1_epi8(3));
   const __m512i sign =
       _mm512_and_si512(_mm512_slli_epi16(fields, 5), _mm512_set1_epi8(static_cast<char>(0x80)));
-  _mm512_storeu_si512(out, _mm512_or_si512(_mm512_shuffle_epi8(pairs, split),
-                                           _mm512_or_si512(mantissa, sign)));
+  _mm512_storeu_si512(
+      out, _mm512_or_si512(_mm512_shuffle_epi8(pairs, split), _mm512_or_si512(mantissa, sign)));
 }
 
 class E5M2Kernel {

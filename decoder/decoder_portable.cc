@@ -59,9 +59,9 @@ template <int kSymbolShift, typename Symbol>
 }
 
 // All lanes, in loops of a few simple operations on 16-bit words that compilers vectorise, with
-// what only scalar code can do in loops of its own. Instead of shifting its window, a lane keeps the
-// two words that the window lies in and how many bits of the first (0 to 15) it has used, as a power
-// of two.
+// what only scalar code can do in loops of its own. Instead of shifting its window, a lane keeps
+// the two words that the window lies in and how many bits of the first (0 to 15) it has used, as a
+// power of two.
 class Lanes {
  public:
   const uint8_t* Start(const uint8_t* words) {

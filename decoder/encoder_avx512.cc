@@ -29,10 +29,9 @@ ECF8_AVX512_INLINE __m512i SymbolsOf(const uint8_t* weights) {
       _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(low, 3), low_nibbles),
                       _mm512_andnot_si512(low_nibbles, _mm512_slli_epi16(high, 1)));
   // Transposes 8 x 8 bytes.
-  const __m512i first = _mm512_setr_epi64(0x3830282018100800, 0x3931292119110901,
-                                          0x3A322A221A120A02, 0x3B332B231B130B03,
-                                          0x3C342C241C140C04, 0x3D352D251D150D05,
-                                          0x3E362E261E160E06, 0x3F372F271F170F07);
+  const __m512i first = _mm512_setr_epi64(
+      0x3830282018100800, 0x3931292119110901, 0x3A322A221A120A02, 0x3B332B231B130B03,
+      0x3C342C241C140C04, 0x3D352D251D150D05, 0x3E362E261E160E06, 0x3F372F271F170F07);
   return _mm512_permutexvar_epi8(first, symbols);
 }
 
@@ -58,10 +57,9 @@ ECF8_AVX512_INLINE ByteTable LoadTable(const uint8_t* table) {
 }
 
 ECF8_AVX512_INLINE __m512i LookUp(const ByteTable& table, __m512i symbols) {
-  return _mm512_mask_blend_epi8(
-      _mm512_movepi8_mask(symbols),
-      _mm512_permutex2var_epi8(table.parts[0], symbols, table.parts[1]),
-      _mm512_permutex2var_epi8(table.parts[2], symbols, table.parts[3]));
+  return _mm512_mask_blend_epi8(_mm512_movepi8_mask(symbols),
+                                _mm512_permutex2var_epi8(table.parts[0], symbols, table.parts[1]),
+                                _mm512_permutex2var_epi8(table.parts[2], symbols, table.parts[3]));
 }
 
 // Bits of all symbols, or UINT32_MAX if the table lacks one.
@@ -120,9 +118,9 @@ ECF8_AVX512 void PackWordsAvx512(PackJob* job) {
     job->taken[step] = began;
     words += std::popcount(static_cast<uint32_t>(began));
     const __m512i code = _mm512_andnot_si512(low_bits, codes);
-    second = _mm512_or_si512(
-        _mm512_mask_mov_epi16(second, began, first),
-        _mm512_sllv_epi16(code, _mm512_sub_epi16(_mm512_set1_epi16(16), used)));
+    second =
+        _mm512_or_si512(_mm512_mask_mov_epi16(second, began, first),
+                        _mm512_sllv_epi16(code, _mm512_sub_epi16(_mm512_set1_epi16(16), used)));
     first = _mm512_or_si512(_mm512_mask_mov_epi16(first, began, _mm512_setzero_si512()),
                             _mm512_srlv_epi16(code, used));
   }

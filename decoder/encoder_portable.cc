@@ -52,7 +52,8 @@ void PutCodes(const LaneWords& codes, const LaneWords& began, Lanes* lanes) {
     const auto code = static_cast<uint16_t>(codes[l] & ~15u);
     const uint16_t power = lanes->power[l];
     const uint16_t first = lanes->first[l];
-    const uint16_t second = static_cast<uint16_t>((first & began[l]) | (lanes->second[l] & ~began[l]));
+    const uint16_t second =
+        static_cast<uint16_t>((first & began[l]) | (lanes->second[l] & ~began[l]));
     const uint16_t low = MulLow(code, power);
     lanes->first[l] =
         static_cast<uint16_t>((first & ~began[l]) | MulHigh(code, power) << 1 | low >> 15);

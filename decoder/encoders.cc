@@ -45,8 +45,8 @@ EncoderTables::EncoderTables(const TableSet& tables)
     Bytes table_bytes;
     for (size_t symbol = 0; symbol < SymbolCount(codec); ++symbol) {
       const int bits = table.contains(symbol) ? table.bits(symbol) : 0;
-      const auto code = static_cast<uint16_t>(
-          bits == 0 ? 0 : table.code(symbol) << (16 - bits) | bits);
+      const auto code =
+          static_cast<uint16_t>(bits == 0 ? 0 : table.code(symbol) << (16 - bits) | bits);
       codes.push_back(code);
       if (codec != Codec::kE4M3) continue;
       table_bytes.lengths[symbol] =

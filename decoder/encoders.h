@@ -47,8 +47,8 @@ using GroupCoder = size_t (*)(const EncoderTables& tables, const uint8_t* weight
                               LaneWords* codes);
 
 // Packs the codes of all lanes into words, in the order in which decoders take them. It runs
-// backwards, from the last symbol to the first: a decoder that has used up a lane's word r takes the
-// lane's word r + 2, and going back, that word is complete just then.
+// backwards, from the last symbol to the first: a decoder that has used up a lane's word r takes
+// the lane's word r + 2, and going back, that word is complete just then.
 struct PackJob {
   const LaneWords* codes;  // of each step
   size_t steps;            // 1 to kTileSteps

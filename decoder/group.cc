@@ -85,18 +85,24 @@ void GroupCosts::SetTable(size_t table, const CodeTable& code) {
   }
 }
 
-GroupCosts::Sums GroupCosts::Sum(absl::Span<const uint16_t> symbols) const {
-  Row sum{};
-  Row any{};
-  for (uint16_t symbol : symbols) {
-    sum += rows_[symbol];
-    any |= rows_[symbol];
+GroupCosts::Sums GroupCosts::Sum(const GroupSymbols& symbols) const {
+  // Two of each, so that not every addition waits for the one before.
+  Row sum[2] = {};
+  Row any[2] = {};
+  for (size_t i = 0; i < symbols.size(); i += 2) {
+    for (size_t k = 0; k < 2; ++k) {
+      const Row row = rows_[symbols[i + k]];
+      sum[k] += row;
+      any[k] |= row;
+    }
   }
-  Sums sums;
+  const Row sums = sum[0] + sum[1];
+  const Row absent = (any[0] | any[1]) & kAbsent;
+  Sums result;
   for (size_t table = 0; table < kMaxTables; ++table) {
-    sums[table] = (any[table] & kAbsent) != 0 ? kImpossible : sum[table];
+    result[table] = absent[table] != 0 ? kImpossible : sums[table];
   }
-  return sums;
+  return result;
 }
 
 size_t GroupCosts::Cheapest(const Sums& sums) {

@@ -17,8 +17,8 @@ namespace ecf8 {
 // Symbol j of lane l is at l * kLaneSymbols + j.
 using GroupSymbols = std::array<uint16_t, kGroupSymbols>;
 
-// 1 to kGroupWeights weights as a whole group: filled up with the last weight, which costs little in
-// any table that codes the rest. `weights` must outlive it.
+// 1 to kGroupWeights weights as a whole group: filled up with the last weight, which costs little
+// in any table that codes the rest. `weights` must outlive it.
 class WholeGroup {
  public:
   explicit WholeGroup(absl::Span<const uint8_t> weights);
@@ -53,7 +53,7 @@ class GroupCosts {
 
   // Costs of the group in each table.
   using Sums = std::array<uint16_t, kMaxTables>;
-  Sums Sum(absl::Span<const uint16_t> symbols) const;
+  Sums Sum(const GroupSymbols& symbols) const;
 
   // The table with the lowest sum; the first of equals.
   static size_t Cheapest(const Sums& sums);

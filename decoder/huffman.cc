@@ -29,26 +29,21 @@ std::vector<Leaf> SortedLeaves(absl::Span<const uint64_t> counts) {
 }
 
 // One level's list of coins: the leaves and the packages of the level below, merged by weight. Only
-// the weights of the last list and each list's leaf marks are kept.
-void MergeLevel(const std::vector<Leaf>& leaves, std::vector<uint64_t>* weights,
-                std::vector<uint8_t>* is_leaf) {
-  const size_t packages = weights->size() / 2;
-  std::vector<uint64_t> merged(leaves.size() + packages);
-  is_leaf->resize(merged.size());
+// the weights of the last list and each list's leaf marks are kept. `leaves` and `packages` end
+// with a weight above all others; `merged` has room.
+void MergeLevel(const std::vector<uint64_t>& leaves, const std::vector<uint64_t>& packages,
+                size_t size, std::vector<uint64_t>* merged, uint8_t* is_leaf) {
   size_t leaf = 0;
   size_t package = 0;
-  for (size_t i = 0; i < merged.size(); ++i) {
-    const uint64_t package_weight =
-        package < packages ? (*weights)[2 * package] + (*weights)[2 * package + 1] : UINT64_MAX;
-    const uint64_t leaf_weight = leaf < leaves.size() ? leaves[leaf].count : UINT64_MAX;
-    // Of equal weights the leaf; where none is left, its weight is above every package's.
+  for (size_t i = 0; i < size; ++i) {
+    const uint64_t leaf_weight = leaves[leaf];
+    const uint64_t package_weight = packages[package];
     const bool take_leaf = leaf_weight <= package_weight;
-    merged[i] = take_leaf ? leaf_weight : package_weight;
-    (*is_leaf)[i] = take_leaf ? 1 : 0;
+    (*merged)[i] = take_leaf ? leaf_weight : package_weight;
+    is_leaf[i] = take_leaf ? 1 : 0;
     leaf += take_leaf ? 1 : 0;
     package += take_leaf ? 0 : 1;
   }
-  *weights = std::move(merged);
 }
 
 }  // namespace
@@ -63,9 +58,21 @@ std::vector<uint8_t> LimitedCodeLengths(absl::Span<const uint64_t> counts, int m
     lengths[leaves[0].symbol] = 1;
     return lengths;
   }
-  std::vector<uint64_t> weights;
-  std::vector<std::vector<uint8_t>> levels(max_length);
-  for (std::vector<uint8_t>& is_leaf : levels) MergeLevel(leaves, &weights, &is_leaf);
+  std::vector<uint64_t> leaf_weights;
+  for (const Leaf& leaf : leaves) leaf_weights.push_back(leaf.count);
+  leaf_weights.push_back(UINT64_MAX);
+  const size_t most = 2 * leaves.size();
+  std::vector<uint64_t> weights(most);
+  std::vector<uint64_t> packages(most, UINT64_MAX);
+  std::vector<std::vector<uint8_t>> levels(max_length, std::vector<uint8_t>(most));
+  size_t package_count = 0;
+  for (std::vector<uint8_t>& is_leaf : levels) {
+    const size_t size = leaves.size() + package_count;
+    MergeLevel(leaf_weights, packages, size, &weights, is_leaf.data());
+    package_count = size / 2;
+    for (size_t i = 0; i < package_count; ++i) packages[i] = weights[2 * i] + weights[2 * i + 1];
+    packages[package_count] = UINT64_MAX;
+  }
   // The cheapest 2n - 2 coins of the last list, opened level by level: a leaf's length is the
   // number of lists in which it was bought.
   size_t bought = 2 * leaves.size() - 2;

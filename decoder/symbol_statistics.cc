@@ -8,6 +8,9 @@
 #include <numeric>
 #include <vector>
 
+#include "absl/types/span.h"
+#include "decoder/endian.h"
+#include "decoder/fixed_log2.h"
 #include "decoder/format.h"
 #include "decoder/fp8.h"
 #include "decoder/group.h"
@@ -20,8 +23,8 @@ namespace {
 constexpr uint64_t kSeenWeight = 16;
 // A symbol is likely if it is expected once in 2^15 symbols, 128 groups.
 constexpr int kLikelyShift = 15;
-// Of so many symbols, the exponents of the first two are counted.
-constexpr size_t kCountedShare = 8;
+// CountExponents looks at two of so many symbols.
+constexpr size_t kCountedShare = 4;
 
 constexpr size_t ExponentBits(Codec codec) {
   return codec == Codec::kE4M3 ? Fp8Traits<Codec::kE4M3>::kExponentBits
@@ -32,45 +35,40 @@ uint64_t Total(const SymbolCounts& counts) {
   return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
 }
 
-template <Codec kCodec, typename Symbol>
-ExponentCounts Exponents(const uint8_t* bytes) {
-  constexpr size_t kBits = ExponentBits(kCodec);
-  constexpr size_t kMask = (size_t{1} << kBits) - 1;
+// Counts neighbours separately, as they are often equal: no increment waits for another.
+template <typename Symbol, size_t kSymbols>
+SymbolCounts CountIn(const uint8_t* samples, absl::Span<const uint32_t> groups) {
+  std::array<std::array<uint32_t, kSymbols>, 4> counts{};
   std::array<Symbol, kGroupSymbols> symbols;
-  std::memcpy(symbols.data(), bytes, sizeof(symbols));
-  // Separate counts for neighbours, which are often equal: no increment waits for another.
-  std::array<ExponentCounts, 4> counts{};
-  for (size_t i = 0; i < kGroupSymbols; i += kCountedShare) {
-    ++counts[0][symbols[i] & kMask];
-    ++counts[1][symbols[i] >> kBits];
-    ++counts[2][symbols[i + 1] & kMask];
-    ++counts[3][symbols[i + 1] >> kBits];
+  for (uint32_t group : groups) {
+    std::memcpy(symbols.data(), samples + group * sizeof(symbols), sizeof(symbols));
+    for (size_t i = 0; i < kGroupSymbols; i += counts.size()) {
+      for (size_t k = 0; k < counts.size(); ++k) ++counts[k][symbols[i + k]];
+    }
   }
-  ExponentCounts sum;
-  for (size_t i = 0; i < sum.size(); ++i) {
-    sum[i] = static_cast<int16_t>(counts[0][i] + counts[1][i] + counts[2][i] + counts[3][i]);
+  SymbolCounts sum(kSymbols, 0);
+  for (const std::array<uint32_t, kSymbols>& part : counts) {
+    for (size_t symbol = 0; symbol < kSymbols; ++symbol) sum[symbol] += part[symbol];
   }
   return sum;
 }
 
-template <typename Symbol, size_t kSymbols>
-void AddSymbols(const uint8_t* bytes, std::array<std::array<uint32_t, kSymbols>, 4>* counts) {
-  std::array<Symbol, kGroupSymbols> symbols;
-  std::memcpy(symbols.data(), bytes, sizeof(symbols));
-  for (size_t i = 0; i < kGroupSymbols; i += counts->size()) {
-    for (size_t k = 0; k < counts->size(); ++k) ++(*counts)[k][symbols[i + k]];
-  }
-}
-
 }  // namespace
 
-void SymbolSamples::Append(const GroupSymbols& symbols, size_t most) {
+void SymbolSamples::Append(const uint8_t* weights, size_t most) {
   if (bytes_.empty()) bytes_.reserve(most * group_bytes());
   if (codec_ == Codec::kE4M3) {
-    std::array<uint8_t, kGroupSymbols> narrow;
-    for (size_t i = 0; i < kGroupSymbols; ++i) narrow[i] = static_cast<uint8_t>(symbols[i]);
-    bytes_.insert(bytes_.end(), narrow.begin(), narrow.end());
+    std::array<uint8_t, kGroupSymbols> symbols;
+    for (size_t lane = 0; lane < kLaneCount; ++lane) {
+      const uint8_t* of_lane = weights + lane * kLaneWeights;
+      const LaneExponents exponents =
+          Fp8Traits<Codec::kE4M3>::Exponents({LoadLe64(of_lane), LoadLe64(of_lane + kLaneSymbols)});
+      StoreLe64(&symbols[lane * kLaneSymbols], exponents.low | exponents.high << 4);
+    }
+    bytes_.insert(bytes_.end(), symbols.begin(), symbols.end());
   } else {
+    GroupSymbols symbols;
+    SplitSymbols(codec_, weights, &symbols);
     const auto* begin = reinterpret_cast<const uint8_t*>(symbols.data());
     bytes_.insert(bytes_.end(), begin, begin + group_bytes());
   }
@@ -85,28 +83,47 @@ void SymbolSamples::Halve() {
   bytes_.resize(kept * group_bytes());
 }
 
-ExponentCounts SymbolSamples::CountExponents(size_t group) const {
+GroupSymbols SymbolSamples::Group(size_t group) const {
   const uint8_t* bytes = bytes_.data() + group * group_bytes();
-  return codec_ == Codec::kE4M3 ? Exponents<Codec::kE4M3, uint8_t>(bytes)
-                                : Exponents<Codec::kE5M2, uint16_t>(bytes);
+  GroupSymbols symbols;
+  if (codec_ == Codec::kE4M3) {
+    std::copy_n(bytes, kGroupSymbols, symbols.begin());
+  } else {
+    std::memcpy(symbols.data(), bytes, sizeof(symbols));
+  }
+  return symbols;
 }
 
-template <typename Symbol, size_t kSymbols>
-SymbolCounts SymbolSamples::Count(absl::Span<const uint32_t> groups) const {
-  // Separate counts for neighbours, as in Exponents().
-  std::array<std::array<uint32_t, kSymbols>, 4> counts{};
-  for (uint32_t group : groups) {
-    AddSymbols<Symbol>(bytes_.data() + group * group_bytes(), &counts);
+SymbolCounts SymbolSamples::CountSymbols(absl::Span<const uint32_t> groups) const {
+  return codec_ == Codec::kE4M3 ? CountIn<uint8_t, 256>(bytes_.data(), groups)
+                                : CountIn<uint16_t, 1024>(bytes_.data(), groups);
+}
+
+ExponentCounts CountExponents(Codec codec, const GroupSymbols& symbols) {
+  const size_t bits = ExponentBits(codec);
+  const size_t mask = (size_t{1} << bits) - 1;
+  std::array<ExponentCounts, 4> counts{};  // as in CountIn
+  for (size_t i = 0; i < symbols.size(); i += kCountedShare) {
+    ++counts[0][symbols[i] & mask];
+    ++counts[1][symbols[i] >> bits];
+    ++counts[2][symbols[i + 1] & mask];
+    ++counts[3][symbols[i + 1] >> bits];
   }
-  SymbolCounts sum(kSymbols, 0);
-  for (const std::array<uint32_t, kSymbols>& part : counts) {
-    for (size_t symbol = 0; symbol < kSymbols; ++symbol) sum[symbol] += part[symbol];
+  ExponentCounts sum;
+  for (size_t i = 0; i < sum.size(); ++i) {
+    sum[i] = static_cast<int16_t>(counts[0][i] + counts[1][i] + counts[2][i] + counts[3][i]);
   }
   return sum;
 }
 
-SymbolCounts SymbolSamples::CountSymbols(absl::Span<const uint32_t> groups) const {
-  return codec_ == Codec::kE4M3 ? Count<uint8_t, 256>(groups) : Count<uint16_t, 1024>(groups);
+std::vector<uint16_t> PairCosts(Codec codec, const ExponentCounts& costs) {
+  const size_t exponents = size_t{1} << ExponentBits(codec);
+  std::vector<uint16_t> pairs(exponents * exponents);
+  for (size_t symbol = 0; symbol < pairs.size(); ++symbol) {
+    const int cost = costs[symbol % exponents] + costs[symbol / exponents];
+    pairs[symbol] = static_cast<uint16_t>(cost >> (kLog2FractionBits - 3));
+  }
+  return pairs;
 }
 
 void AddLikelySymbols(Codec codec, SymbolCounts* counts) {

@@ -23,27 +23,31 @@ class SymbolSamples {
   explicit SymbolSamples(Codec codec) : codec_(codec) {}
 
   size_t size() const { return bytes_.size() / group_bytes(); }
-  // Appends a group. `most` is how many there can be.
-  void Append(const GroupSymbols& symbols, size_t most);
+  // Appends a group of kGroupWeights weights. `most` is how many groups there can be.
+  void Append(const uint8_t* weights, size_t most);
   // Drops every second group, the odd ones.
   void Halve();
+  GroupSymbols Group(size_t group) const;
 
-  // The exponents of a part of the group's symbols, enough to tell which groups are alike.
-  ExponentCounts CountExponents(size_t group) const;
   // All symbols of these groups.
   SymbolCounts CountSymbols(absl::Span<const uint32_t> groups) const;
 
  private:
-  template <typename Symbol, size_t kSymbols>
-  SymbolCounts Count(absl::Span<const uint32_t> groups) const;
   size_t group_bytes() const { return kGroupSymbols * (codec_ == Codec::kE4M3 ? 1 : 2); }
 
   Codec codec_;
   std::vector<uint8_t> bytes_;  // the smallest integer that holds a symbol
 };
 
+// The exponents of half of the symbols: enough to tell groups apart.
+ExponentCounts CountExponents(Codec codec, const GroupSymbols& symbols);
+
+// What a pair of exponents costs that costs so much each (see TableClusters::Costs), in eighths of
+// a bit.
+std::vector<uint16_t> PairCosts(Codec codec, const ExponentCounts& costs);
+
 // Scales the counts of a sample and lets symbols that it lacks have a small count, if one is to be
-// expected every few hundred groups, were the exponents of a pair independent. A group that has a
+// expected every hundred groups or so, were the exponents of a pair independent. A group that has a
 // symbol which its best table lacks must take another table.
 void AddLikelySymbols(Codec codec, SymbolCounts* counts);
 

@@ -18,8 +18,6 @@ namespace {
 constexpr int kMaxRounds = 12;
 // Another round is worth its time while more than one group in this many has moved.
 constexpr size_t kMovedShare = 50;
-// So many groups are enough to find out where the clusters lie.
-constexpr size_t kRefinedGroups = 512;
 // What an exponent costs in a cluster that has not seen it.
 constexpr uint32_t kUnseenCost = 12 << kLog2FractionBits;
 
@@ -69,24 +67,49 @@ Counts Sum(const Counts& a, const Counts& b) {
   return sum;
 }
 
-}  // namespace
+class Clusters {
+ public:
+  Clusters(absl::Span<const ExponentCounts> groups, uint64_t table_bits);
 
-TableClusters::TableClusters(absl::Span<const ExponentCounts> groups, uint64_t table_bits)
-    : groups_(groups),
-      stride_((groups.size() + kRefinedGroups - 1) / kRefinedGroups),
-      cluster_of_(groups.size(), kNone) {
+  std::vector<ExponentCounts> Costs() const;
+
+ private:
+  using Counts = std::array<int32_t, 32>;
+
+  static constexpr uint8_t kNone = UINT8_MAX;
+
+  static void Add(const ExponentCounts& group, int32_t times, Counts* counts);
+  void Move(size_t group, size_t cluster);
+  void StartByCost();
+  void Refine();
+  size_t Reassign();
+  bool Merge(uint64_t table_bits);
+  void Erase(size_t cluster);
+
+  absl::Span<const ExponentCounts> groups_;
+  std::vector<uint8_t> cluster_of_;  // of each group, or kNone
+  std::vector<Counts> clusters_;
+};
+
+Clusters::Clusters(absl::Span<const ExponentCounts> groups, uint64_t table_bits)
+    : groups_(groups), cluster_of_(groups.size(), kNone) {
   if (groups_.empty()) return;
   StartByCost();
   Refine();
-  if (Merge(table_bits / stride_)) Refine();
-  Reassign(1);
+  if (Merge(table_bits)) Refine();
 }
 
-void TableClusters::Add(const ExponentCounts& group, int32_t times, Counts* counts) {
+std::vector<ExponentCounts> Clusters::Costs() const {
+  std::vector<ExponentCounts> costs;
+  for (const Counts& cluster : clusters_) costs.push_back(IdealCosts(cluster));
+  return costs;
+}
+
+void Clusters::Add(const ExponentCounts& group, int32_t times, Counts* counts) {
   for (size_t i = 0; i < group.size(); ++i) (*counts)[i] += times * group[i];
 }
 
-void TableClusters::Move(size_t group, size_t cluster) {
+void Clusters::Move(size_t group, size_t cluster) {
   if (cluster == cluster_of_[group]) return;
   if (cluster_of_[group] != kNone) Add(groups_[group], -1, &clusters_[cluster_of_[group]]);
   Add(groups_[group], 1, &clusters_[cluster]);
@@ -95,12 +118,12 @@ void TableClusters::Move(size_t group, size_t cluster) {
 
 // Equal shares of the groups in order of their cost in one common code: wide distributions and
 // narrow ones are what differs most between groups.
-void TableClusters::StartByCost() {
+void Clusters::StartByCost() {
   Counts all{};
-  for (size_t i = 0; i < groups_.size(); i += stride_) Add(groups_[i], 1, &all);
+  for (size_t i = 0; i < groups_.size(); ++i) Add(groups_[i], 1, &all);
   const ExponentCounts costs = IdealCosts(all);
   std::vector<std::pair<int32_t, uint32_t>> order;
-  for (size_t i = 0; i < groups_.size(); i += stride_) {
+  for (size_t i = 0; i < groups_.size(); ++i) {
     order.emplace_back(Cost(groups_[i], costs), static_cast<uint32_t>(i));
   }
   std::sort(order.begin(), order.end());
@@ -111,19 +134,18 @@ void TableClusters::StartByCost() {
 }
 
 // Forgets a cluster; groups of later ones follow.
-void TableClusters::Erase(size_t cluster) {
+void Clusters::Erase(size_t cluster) {
   clusters_.erase(clusters_.begin() + static_cast<ptrdiff_t>(cluster));
   for (uint8_t& other : cluster_of_) {
     if (other != kNone && other > cluster) --other;
   }
 }
 
-// Assigns every stride-th group to the cheapest cluster; returns how many moved.
-size_t TableClusters::Reassign(size_t stride) {
-  std::vector<ExponentCounts> costs;
-  for (const Counts& cluster : clusters_) costs.push_back(IdealCosts(cluster));
+// Assigns groups to the cheapest cluster; returns how many moved.
+size_t Clusters::Reassign() {
+  const std::vector<ExponentCounts> costs = Costs();
   size_t moved = 0;
-  for (size_t group = 0; group < groups_.size(); group += stride) {
+  for (size_t group = 0; group < groups_.size(); ++group) {
     std::array<int32_t, kMaxTables> sums;
     sums.fill(INT32_MAX);
     for (size_t i = 0; i < costs.size(); ++i) sums[i] = Cost(groups_[group], costs[i]);
@@ -138,13 +160,13 @@ size_t TableClusters::Reassign(size_t stride) {
   return moved;
 }
 
-void TableClusters::Refine() {
+void Clusters::Refine() {
   for (int round = 0; round < kMaxRounds; ++round) {
-    if (Reassign(stride_) * stride_ * kMovedShare <= groups_.size()) return;
+    if (Reassign() * kMovedShare <= groups_.size()) return;
   }
 }
 
-bool TableClusters::Merge(uint64_t table_bits) {
+bool Clusters::Merge(uint64_t table_bits) {
   bool merged_any = false;
   while (clusters_.size() > 1) {
     size_t best_a = 0;
@@ -170,6 +192,13 @@ bool TableClusters::Merge(uint64_t table_bits) {
     merged_any = true;
   }
   return merged_any;
+}
+
+}  // namespace
+
+std::vector<ExponentCounts> ClusterGroups(absl::Span<const ExponentCounts> groups,
+                                          uint64_t table_bits) {
+  return Clusters(groups, table_bits).Costs();
 }
 
 }  // namespace ecf8

@@ -1,6 +1,7 @@
 #include "decoder/table_search.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -18,20 +19,20 @@ namespace ecf8 {
 namespace {
 
 // Large enough that a table lacks few of the symbols that its groups have: with half as many, a
-// model takes 0.002 bits a weight more.
+// model takes 0.003 bits a weight more.
 constexpr size_t kMaxSamples = 4096;
+// So many of them are enough to find out where the clusters lie.
+constexpr size_t kMaxClustered = 512;
 
 }  // namespace
 
 TableSearch::TableSearch(Codec codec) : codec_(codec), samples_(codec) {}
 
 void TableSearch::Add(absl::Span<const uint8_t> weights) {
-  GroupSymbols symbols;
   for (; !weights.empty(); weights.remove_prefix(std::min(weights.size(), kGroupWeights))) {
     if (groups_seen_++ % sample_stride_ != 0) continue;
     const WholeGroup group(weights.subspan(0, kGroupWeights));
-    SplitSymbols(codec_, group.data(), &symbols);
-    samples_.Append(symbols, kMaxSamples);
+    samples_.Append(group.data(), kMaxSamples);
     if (samples_.size() < kMaxSamples) continue;
     samples_.Halve();  // the even multiples of the old stride stay
     sample_stride_ *= 2;
@@ -39,21 +40,17 @@ void TableSearch::Add(absl::Span<const uint8_t> weights) {
 }
 
 TableSet TableSearch::Build() const {
-  std::vector<ExponentCounts> groups(samples_.size());
-  for (size_t i = 0; i < groups.size(); ++i) groups[i] = samples_.CountExponents(i);
-  const uint64_t table_bits = TableSet::SerializedSize(codec_, 1) * 8;
-  const TableClusters clusters(groups, table_bits / sample_stride_);
-
-  std::vector<std::vector<uint32_t>> members(std::max(clusters.size(), size_t{1}));
-  for (uint32_t i = 0; i < groups.size(); ++i) members[clusters.cluster_of(i)].push_back(i);
   std::vector<SymbolCounts> counts;
-  for (const std::vector<uint32_t>& cluster : members) {
-    counts.push_back(samples_.CountSymbols(cluster));
+  for (const std::vector<uint32_t>& cluster : Cluster()) {
+    if (!cluster.empty()) counts.push_back(samples_.CountSymbols(cluster));
   }
-  if (groups.empty()) counts[0][0] = 1;
   if (sample_stride_ > 1) {
     for (SymbolCounts& table : counts) AddLikelySymbols(codec_, &table);
     CompleteOne(&counts);
+  }
+  if (counts.empty()) {
+    counts.emplace_back(SymbolCount(codec_), 0);
+    counts[0][0] = 1;
   }
   std::vector<CodeTable> tables;
   for (const SymbolCounts& table : counts) {
@@ -62,6 +59,25 @@ TableSet TableSearch::Build() const {
         CodeTable::FromLengths(codec_, LimitedCodeLengths(table, kMaxCodeLength)).value());
   }
   return TableSet(codec_, std::move(tables));
+}
+
+// Which sampled groups are to share a table.
+std::array<std::vector<uint32_t>, kMaxTables> TableSearch::Cluster() const {
+  const size_t stride = (samples_.size() + kMaxClustered - 1) / kMaxClustered;
+  std::vector<ExponentCounts> clustered;
+  for (size_t i = 0; i < samples_.size(); i += stride) {
+    clustered.push_back(CountExponents(codec_, samples_.Group(i)));
+  }
+  const uint64_t table_bits = TableSet::SerializedSize(codec_, 1) * 8;
+  const std::vector<ExponentCounts> clusters =
+      ClusterGroups(clustered, table_bits / (sample_stride_ * std::max(stride, size_t{1})));
+  GroupCosts costs(SymbolCount(codec_));
+  for (size_t i = 0; i < clusters.size(); ++i) costs.SetTable(i, PairCosts(codec_, clusters[i]));
+  std::array<std::vector<uint32_t>, kMaxTables> members;
+  for (uint32_t i = 0; i < samples_.size(); ++i) {
+    members[GroupCosts::Cheapest(costs.Sum(samples_.Group(i)))].push_back(i);
+  }
+  return members;
 }
 
 }  // namespace ecf8

@@ -2,8 +2,9 @@
 #ifndef ECF8_DECODER_TABLE_SEARCH_H_
 #define ECF8_DECODER_TABLE_SEARCH_H_
 
-#include <cstddef>
+#include <array>
 #include <cstdint>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "decoder/code_table.h"
@@ -13,7 +14,7 @@
 namespace ecf8 {
 
 // Collects the statistics of a unit's weights of one codec, then builds up to kMaxTables tables:
-// groups are clustered (see TableClusters), clusters are merged while a table costs more than it
+// groups are clustered (see ClusterGroups), clusters are merged while a table costs more than it
 // saves, and code lengths are optimal for the groups of a cluster (see LimitedCodeLengths).
 //
 // The result depends only on the codec and the sequence of Add calls. Memory stays below 4 MiB
@@ -33,6 +34,8 @@ class TableSearch {
   TableSet Build() const;
 
  private:
+  std::array<std::vector<uint32_t>, kMaxTables> Cluster() const;
+
   Codec codec_;
   uint64_t groups_seen_ = 0;
   uint64_t sample_stride_ = 1;  // every sample_stride_-th group is in the sample

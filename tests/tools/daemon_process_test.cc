@@ -55,7 +55,7 @@ class DaemonProcessTest : public ::testing::Test {
   RunResult Ask(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), kCli);
     arguments.insert(arguments.end(), {"--daemon", "unix:" + socket_});
-    return Run(arguments);
+    return ::ecf8::testing::Run(arguments);  // not testing::Test::Run
   }
 
   testing::TempDir directory_;
@@ -197,7 +197,7 @@ TEST_F(DaemonProcessTest, BadModelsEndTheStart) {
     for (const std::string& directory : directories) {
       arguments.insert(arguments.end(), {"--model-dir", directory});
     }
-    return Run(arguments);
+    return ::ecf8::testing::Run(arguments);  // not testing::Test::Run
   };
   EXPECT_EQ(start({directory_ / "missing"}).exit_status, 1);
   EXPECT_EQ(start({directory_ / "small.plain"}).exit_status, 1);

@@ -66,6 +66,12 @@ class CountingSink final : public FetchSink {
     return writer_ != nullptr ? writer_->Data(offset_bytes, data) : absl::OkStatus();
   }
 
+  absl::Status TensorBytes(const v1::Tensor& tensor, uint64_t offset_bytes,
+                           absl::Span<const uint8_t> bytes) override {
+    if (against_ == nullptr) return absl::OkStatus();
+    return against_->Compare(tensor.name(), offset_bytes, bytes);
+  }
+
   absl::Status UnitEnd() override { return writer_ != nullptr ? writer_->End() : absl::OkStatus(); }
 
   const FetchTotals& totals() const { return totals_; }
@@ -174,12 +180,12 @@ absl::Status FetchCommand::Run(const CommandContext& context) {
   const auto elapsed = std::chrono::steady_clock::now() - started;
   sink.Finish();
   ECF8_RETURN_IF_ERROR(status);
-  PrintSummary(context, sink.totals(), std::chrono::duration<double>(elapsed).count(),
-               against ? against->compared_bytes() : 0);
-  const bool whole_model = units_.empty() && tensors_.empty();
-  if (against && whole_model && against->compared_bytes() != against->total_bytes()) {
+  const uint64_t compared_bytes = against ? against->compared_bytes() : 0;
+  if (against && units_.empty() && tensors_.empty() && compared_bytes != against->total_bytes()) {
     return absl::DataLossError("the daemon's model lacks tensors of " + against_);
   }
+  PrintSummary(context, sink.totals(), std::chrono::duration<double>(elapsed).count(),
+               compared_bytes);
   return absl::OkStatus();
 }
 
