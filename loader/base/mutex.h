@@ -1,7 +1,7 @@
 // The project's lock: std::mutex with clang's thread-safety annotations.
 //
-// absl::Mutex of Debian 12 is not instrumented and makes ThreadSanitizer report false races; this one
-// is plain std::mutex, which it understands. The annotations are Abseil's macros.
+// absl::Mutex of Debian 12 is not instrumented and makes ThreadSanitizer report false races; this
+// one is plain std::mutex, which it understands. The annotations are Abseil's macros.
 //
 //   Mutex mutex_;
 //   int depth_ ABSL_GUARDED_BY(mutex_);

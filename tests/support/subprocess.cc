@@ -86,7 +86,7 @@ int Subprocess::Wait(std::chrono::seconds timeout) {
 std::string Subprocess::Stdout() const { return Contents(output_directory_ + "/out"); }
 std::string Subprocess::Stderr() const { return Contents(output_directory_ + "/err"); }
 
-RunResult Run(const std::vector<std::string>& arguments) {
+RunResult RunProgram(const std::vector<std::string>& arguments) {
   Subprocess process(arguments);
   RunResult result;
   result.exit_status = process.Wait();

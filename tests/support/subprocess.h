@@ -45,7 +45,7 @@ struct RunResult {
 };
 
 // Starts a program and waits for its end.
-RunResult Run(const std::vector<std::string>& arguments);
+RunResult RunProgram(const std::vector<std::string>& arguments);
 
 }  // namespace ecf8::testing
 

@@ -23,7 +23,7 @@
 namespace ecf8 {
 namespace {
 
-using ::ecf8::testing::Run;
+using ::ecf8::testing::RunProgram;
 using ::ecf8::testing::RunResult;
 using ::ecf8::testing::Subprocess;
 using ::testing::HasSubstr;
@@ -55,7 +55,7 @@ class DaemonProcessTest : public ::testing::Test {
   RunResult Ask(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), kCli);
     arguments.insert(arguments.end(), {"--daemon", "unix:" + socket_});
-    return ::ecf8::testing::Run(arguments);  // not testing::Test::Run
+    return RunProgram(arguments);
   }
 
   testing::TempDir directory_;
@@ -160,17 +160,17 @@ TEST_F(DaemonProcessTest, RefusedFetchesExitWithOneAndLeaveNothing) {
 }
 
 TEST_F(DaemonProcessTest, WrongUsageExitsWithTwo) {
-  EXPECT_EQ(Run({kCli}).exit_status, 2);
-  EXPECT_EQ(Run({kCli, "nonsense"}).exit_status, 2);
-  EXPECT_EQ(Run({kCli, "fetch"}).exit_status, 2);
-  EXPECT_EQ(Run({kCli, "fetch", "m", "--form", "raw"}).exit_status, 2);
-  EXPECT_EQ(Run({kCli, "models", "--daemon", "nonsense"}).exit_status, 2);
-  EXPECT_EQ(Run({kDaemon}).exit_status, 2);
+  EXPECT_EQ(RunProgram({kCli}).exit_status, 2);
+  EXPECT_EQ(RunProgram({kCli, "nonsense"}).exit_status, 2);
+  EXPECT_EQ(RunProgram({kCli, "fetch"}).exit_status, 2);
+  EXPECT_EQ(RunProgram({kCli, "fetch", "m", "--form", "raw"}).exit_status, 2);
+  EXPECT_EQ(RunProgram({kCli, "models", "--daemon", "nonsense"}).exit_status, 2);
+  EXPECT_EQ(RunProgram({kDaemon}).exit_status, 2);
   for (const std::string& program : {kCli, kDaemon}) {
-    const RunResult version = Run({program, "--version"});
+    const RunResult version = RunProgram({program, "--version"});
     EXPECT_EQ(version.exit_status, 0);
     EXPECT_THAT(version.out, HasSubstr("ecf8"));
-    EXPECT_EQ(Run({program, "--help"}).exit_status, 0);
+    EXPECT_EQ(RunProgram({program, "--help"}).exit_status, 0);
   }
 }
 
@@ -197,7 +197,7 @@ TEST_F(DaemonProcessTest, BadModelsEndTheStart) {
     for (const std::string& directory : directories) {
       arguments.insert(arguments.end(), {"--model-dir", directory});
     }
-    return ::ecf8::testing::Run(arguments);  // not testing::Test::Run
+    return RunProgram(arguments);
   };
   EXPECT_EQ(start({directory_ / "missing"}).exit_status, 1);
   EXPECT_EQ(start({directory_ / "small.plain"}).exit_status, 1);
@@ -239,7 +239,7 @@ TEST_F(DaemonProcessTest, ServesTcpWhenAllowedTo) {
   const std::string log = daemon.Stderr();
   const size_t at = log.find("listening on ") + 13;
   const std::string address = log.substr(at, log.find('\n', at) - at);
-  const RunResult fetch = Run({kCli, "fetch", "small", "--daemon", address});
+  const RunResult fetch = RunProgram({kCli, "fetch", "small", "--daemon", address});
   EXPECT_EQ(fetch.exit_status, 0) << fetch.err;
   EXPECT_THAT(fetch.out, HasSubstr("4 units"));
 }

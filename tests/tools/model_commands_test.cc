@@ -33,20 +33,20 @@ class ModelCommandsTest : public ::testing::Test {
  protected:
   ModelCommandsTest() { testing::WriteTinyModel(plain_); }
 
-  static RunResult Run(std::vector<std::string> arguments) {
+  static RunResult RunEcf8(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), kCli);
-    return testing::Run(arguments);
+    return testing::RunProgram(arguments);
   }
 
   // The document that a command that must succeed prints.
   static Json RunJson(std::vector<std::string> arguments) {
     arguments.push_back("--json");
-    const RunResult result = Run(std::move(arguments));
+    const RunResult result = RunEcf8(std::move(arguments));
     EXPECT_EQ(result.exit_status, 0) << result.err;
     return Json::parse(result.out, nullptr, false);
   }
 
-  void Compress() { ASSERT_EQ(Run({"compress", plain_, packed_}).exit_status, 0); }
+  void Compress() { ASSERT_EQ(RunEcf8({"compress", plain_, packed_}).exit_status, 0); }
 
   TempDir dir_;
   const std::string plain_ = dir_ / "plain";
@@ -54,14 +54,14 @@ class ModelCommandsTest : public ::testing::Test {
 };
 
 TEST_F(ModelCommandsTest, ThereAndBack) {
-  const RunResult compressed = Run({"compress", plain_, packed_, "--threads", "2"});
+  const RunResult compressed = RunEcf8({"compress", plain_, packed_, "--threads", "2"});
   EXPECT_EQ(compressed.exit_status, 0);
   EXPECT_THAT(compressed.out, HasSubstr("bits an FP8 weight"));
   EXPECT_THAT(compressed.err, HasSubstr("100%"));
-  const RunResult verified = Run({"verify", packed_, "--against", plain_});
+  const RunResult verified = RunEcf8({"verify", packed_, "--against", plain_});
   EXPECT_EQ(verified.exit_status, 0);
   EXPECT_THAT(verified.out, HasSubstr("OK: 3 units, 8 tensors"));
-  EXPECT_EQ(Run({"decompress", packed_, dir_ / "restored"}).exit_status, 0);
+  EXPECT_EQ(RunEcf8({"decompress", packed_, dir_ / "restored"}).exit_status, 0);
   testing::ExpectSameFiles(dir_ / "restored", plain_);
 }
 
@@ -90,7 +90,7 @@ TEST_F(ModelCommandsTest, InspectListsUnitsAndTensors) {
   EXPECT_EQ(document["unit_list"][2]["id"], "layers.1");
   ASSERT_EQ(document["tensor_list"].size(), 8u);
   EXPECT_EQ(document["tensor_list"][0]["name"], "model.embed_tokens.weight");
-  const RunResult text = Run({"inspect", packed_, "--units", "--tensors"});
+  const RunResult text = RunEcf8({"inspect", packed_, "--units", "--tensors"});
   EXPECT_THAT(text.out, HasSubstr("layers.1"));
   EXPECT_THAT(text.out, HasSubstr("model.layers.1.q_proj.weight"));
   EXPECT_THAT(text.err, IsEmpty());
@@ -102,11 +102,11 @@ TEST_F(ModelCommandsTest, VerifyReportsDamageOnStdoutAndFails) {
                     std::ios::binary | std::ios::in | std::ios::out);
   file.put('!');
   file.close();
-  const RunResult text = Run({"verify", packed_});
+  const RunResult text = RunEcf8({"verify", packed_});
   EXPECT_EQ(text.exit_status, 1);
   EXPECT_THAT(text.out, HasSubstr("tokenizer/tokenizer.json"));
   EXPECT_THAT(text.out, HasSubstr("DAMAGED"));
-  const RunResult json = Run({"verify", packed_, "--json"});
+  const RunResult json = RunEcf8({"verify", packed_, "--json"});
   EXPECT_EQ(json.exit_status, 1);
   const Json document = Json::parse(json.out, nullptr, false);
   EXPECT_EQ(document["ok"], false);
@@ -114,24 +114,24 @@ TEST_F(ModelCommandsTest, VerifyReportsDamageOnStdoutAndFails) {
 }
 
 TEST_F(ModelCommandsTest, ErrorsNameTheFileAndLeaveNothing) {
-  const RunResult missing = Run({"compress", dir_ / "nowhere", packed_});
+  const RunResult missing = RunEcf8({"compress", dir_ / "nowhere", packed_});
   EXPECT_EQ(missing.exit_status, 1);
   EXPECT_THAT(missing.out, IsEmpty());
   EXPECT_THAT(missing.err, HasSubstr("nowhere"));
   EXPECT_FALSE(std::filesystem::exists(packed_));
   Compress();
-  const RunResult existing = Run({"compress", plain_, packed_});
+  const RunResult existing = RunEcf8({"compress", plain_, packed_});
   EXPECT_EQ(existing.exit_status, 1);
   EXPECT_THAT(existing.err, HasSubstr("packed"));
-  EXPECT_EQ(Run({"compress", plain_, packed_, "--force"}).exit_status, 0);
-  EXPECT_EQ(Run({"verify", plain_}).exit_status, 1);
-  EXPECT_EQ(Run({"inspect", plain_}).exit_status, 1);
+  EXPECT_EQ(RunEcf8({"compress", plain_, packed_, "--force"}).exit_status, 0);
+  EXPECT_EQ(RunEcf8({"verify", plain_}).exit_status, 1);
+  EXPECT_EQ(RunEcf8({"inspect", plain_}).exit_status, 1);
 }
 
 TEST_F(ModelCommandsTest, WrongUsageIsTwo) {
-  EXPECT_EQ(Run({"compress", plain_}).exit_status, 2);
-  EXPECT_EQ(Run({"verify"}).exit_status, 2);
-  EXPECT_EQ(Run({"compress", plain_, packed_, "--threads", "x"}).exit_status, 2);
+  EXPECT_EQ(RunEcf8({"compress", plain_}).exit_status, 2);
+  EXPECT_EQ(RunEcf8({"verify"}).exit_status, 2);
+  EXPECT_EQ(RunEcf8({"compress", plain_, packed_, "--threads", "x"}).exit_status, 2);
 }
 
 TEST_F(ModelCommandsTest, InterruptLeavesNothing) {
