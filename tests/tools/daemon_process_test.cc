@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -156,6 +157,36 @@ TEST_F(DaemonProcessTest, RefusedFetchesExitWithOneAndLeaveNothing) {
     EXPECT_THAT(result.err, HasSubstr(arguments.back()));
     EXPECT_THAT(result.err, Not(HasSubstr(directory_ / "small")));
     EXPECT_FALSE(std::filesystem::exists(out));
+  }
+}
+
+// Flips the last byte of the plain model: the head's last weight.
+void ChangeLastByte(const std::string& path) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(-1, std::ios::end);
+  const char last = static_cast<char>(file.get());
+  file.seekp(-1, std::ios::end);
+  file.put(static_cast<char>(last ^ 1));
+}
+
+TEST_F(DaemonProcessTest, FetchComparesWithAPlainModel) {
+  const auto daemon = Start();
+  ASSERT_TRUE(IsUp(*daemon));
+  const std::string plain = directory_ / "small.plain";
+  for (const std::string form : {"decoded", "compressed"}) {
+    const RunResult same = Ask({"fetch", "small", "--form", form, "--against", plain, "--json"});
+    EXPECT_EQ(same.exit_status, 0) << same.err;
+    uint64_t bytes = 0;
+    for (const auto& [name, data] : tensors_) bytes += data.size();
+    EXPECT_EQ(nlohmann::json::parse(same.out, nullptr, false).value("compared_bytes", 0u), bytes);
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(plain)) {
+    if (entry.path().extension() == ".safetensors") ChangeLastByte(entry.path());
+  }
+  for (const std::string form : {"decoded", "compressed"}) {
+    const RunResult changed = Ask({"fetch", "small", "--form", form, "--against", plain});
+    EXPECT_EQ(changed.exit_status, 1);
+    EXPECT_THAT(changed.err, HasSubstr("differs from"));
   }
 }
 
