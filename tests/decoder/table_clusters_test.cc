@@ -1,5 +1,6 @@
 #include "decoder/table_clusters.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -23,10 +24,11 @@ TEST(TableClustersTest, NoGroupsHaveNoClusters) { EXPECT_TRUE(ClusterGroups({}, 
 
 TEST(TableClustersTest, PartsWhatDiffers) {
   std::vector<ExponentCounts> groups;
-  for (size_t i = 0; i < 300; ++i) groups.push_back(Group(5 * (i % 3)));
+  constexpr std::array<size_t, 6> kExponents = {0, 0, 0, 5, 5, 10};
+  for (size_t i = 0; i < 300; ++i) groups.push_back(Group(kExponents[i % kExponents.size()]));
   const std::vector<ExponentCounts> costs = ClusterGroups(groups, 1024);
   ASSERT_EQ(costs.size(), 3u);
-  for (size_t exponent : {0, 5, 10}) {
+  for (const size_t exponent : {0, 5, 10}) {
     size_t cheap = 0;
     for (const ExponentCounts& cluster : costs) cheap += cluster[exponent] < 64 ? 1 : 0;
     EXPECT_EQ(cheap, 1u) << exponent;
