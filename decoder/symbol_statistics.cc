@@ -10,7 +10,6 @@
 
 #include "absl/types/span.h"
 #include "decoder/endian.h"
-#include "decoder/fixed_log2.h"
 #include "decoder/format.h"
 #include "decoder/fp8.h"
 #include "decoder/group.h"
@@ -23,8 +22,7 @@ namespace {
 constexpr uint64_t kSeenWeight = 16;
 // A symbol is likely if it is expected once in 2^15 symbols, 128 groups.
 constexpr int kLikelyShift = 15;
-// CountExponents looks at two of so many symbols.
-constexpr size_t kCountedShare = 4;
+static_assert(2 * kGroupSymbols / kCountedShare <= kMaxGroupExponents);
 
 constexpr size_t ExponentBits(Codec codec) {
   return codec == Codec::kE4M3 ? Fp8Traits<Codec::kE4M3>::kExponentBits
@@ -103,7 +101,7 @@ ExponentCounts CountExponents(Codec codec, const GroupSymbols& symbols) {
   const size_t bits = ExponentBits(codec);
   const size_t mask = (size_t{1} << bits) - 1;
   std::array<ExponentCounts, 4> counts{};  // as in CountIn
-  for (size_t i = 0; i < symbols.size(); i += kCountedShare) {
+  for (size_t i = 0; i < symbols.size(); i += 2 * kCountedShare) {
     ++counts[0][symbols[i] & mask];
     ++counts[1][symbols[i] >> bits];
     ++counts[2][symbols[i + 1] & mask];
@@ -111,7 +109,7 @@ ExponentCounts CountExponents(Codec codec, const GroupSymbols& symbols) {
   }
   ExponentCounts sum;
   for (size_t i = 0; i < sum.size(); ++i) {
-    sum[i] = static_cast<int16_t>(counts[0][i] + counts[1][i] + counts[2][i] + counts[3][i]);
+    sum[i] = static_cast<uint16_t>(counts[0][i] + counts[1][i] + counts[2][i] + counts[3][i]);
   }
   return sum;
 }
@@ -121,7 +119,7 @@ std::vector<uint16_t> PairCosts(Codec codec, const ExponentCounts& costs) {
   std::vector<uint16_t> pairs(exponents * exponents);
   for (size_t symbol = 0; symbol < pairs.size(); ++symbol) {
     const int cost = costs[symbol % exponents] + costs[symbol / exponents];
-    pairs[symbol] = static_cast<uint16_t>(cost >> (kLog2FractionBits - 3));
+    pairs[symbol] = static_cast<uint16_t>(cost / 2);
   }
   return pairs;
 }

@@ -39,7 +39,8 @@ class SymbolSamples {
   std::vector<uint8_t> bytes_;  // the smallest integer that holds a symbol
 };
 
-// The exponents of half of the symbols: enough to tell groups apart.
+// The exponents of one symbol in kCountedShare: enough to tell groups apart.
+inline constexpr size_t kCountedShare = 2;
 ExponentCounts CountExponents(Codec codec, const GroupSymbols& symbols);
 
 // What a pair of exponents costs that costs so much each (see TableClusters::Costs), in eighths of

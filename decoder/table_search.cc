@@ -20,7 +20,7 @@ namespace {
 
 // Large enough that a table lacks few of the symbols that its groups have: with half as many, a
 // model takes 0.003 bits a weight more.
-constexpr size_t kMaxSamples = 4096;
+constexpr size_t kMaxSamples = 8192;
 // So many of them are enough to find out where the clusters lie.
 constexpr size_t kMaxClustered = 512;
 
@@ -68,9 +68,10 @@ std::array<std::vector<uint32_t>, kMaxTables> TableSearch::Cluster() const {
   for (size_t i = 0; i < samples_.size(); i += stride) {
     clustered.push_back(CountExponents(codec_, samples_.Group(i)));
   }
+  // What is clustered stands for more.
   const uint64_t table_bits = TableSet::SerializedSize(codec_, 1) * 8;
-  const std::vector<ExponentCounts> clusters =
-      ClusterGroups(clustered, table_bits / (sample_stride_ * std::max(stride, size_t{1})));
+  const uint64_t counted = sample_stride_ * std::max(stride, size_t{1}) * kCountedShare;
+  const std::vector<ExponentCounts> clusters = ClusterGroups(clustered, table_bits / counted);
   GroupCosts costs(SymbolCount(codec_));
   for (size_t i = 0; i < clusters.size(); ++i) costs.SetTable(i, PairCosts(codec_, clusters[i]));
   std::array<std::vector<uint32_t>, kMaxTables> members;

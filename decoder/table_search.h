@@ -17,8 +17,8 @@ namespace ecf8 {
 // groups are clustered (see ClusterGroups), clusters are merged while a table costs more than it
 // saves, and code lengths are optimal for the groups of a cluster (see LimitedCodeLengths).
 //
-// The result depends only on the codec and the sequence of Add calls. Memory stays below 4 MiB
-// whatever is added: from 4,096 groups (2.1 M weights) on, an evenly spaced sample of half as many
+// The result depends only on the codec and the sequence of Add calls. Memory stays below 6 MiB
+// whatever is added: from 8,192 groups (4.2 M weights) on, an evenly spaced sample of half as many
 // or more is looked at, and one of the tables has all symbols. So every group ever added can be
 // coded by at least one of the tables. Thread-compatible.
 class TableSearch {

@@ -21,7 +21,7 @@ absl::Status BadAddress(std::string_view text, const std::string& why) {
 absl::StatusOr<Address> ParseUnix(std::string_view text) {
   const std::string_view path = text.substr(kUnixPrefix.size());
   if (path.empty()) return BadAddress(text, "the path is missing");
-  if (path.find('\0') != path.npos) return BadAddress(text, "the path holds a NUL");
+  if (path.find('\0') != std::string_view::npos) return BadAddress(text, "the path holds a NUL");
   if (path.size() > kMaxSocketPathBytes) {
     return BadAddress(text, "the path of a Unix socket has at most " +
                                 std::to_string(kMaxSocketPathBytes) + " bytes");
@@ -39,12 +39,12 @@ bool IsHostCharacter(char c) {
 absl::StatusOr<Address> ParseAddress(std::string_view text) {
   if (text.substr(0, kUnixPrefix.size()) == kUnixPrefix) return ParseUnix(text);
   const size_t colon = text.rfind(':');
-  if (colon == text.npos) return BadAddress(text, "want unix:PATH or HOST:PORT");
+  if (colon == std::string_view::npos) return BadAddress(text, "want unix:PATH or HOST:PORT");
   std::string_view host = text.substr(0, colon);
   const std::string_view port_text = text.substr(colon + 1);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != host.npos) {
+  } else if (host.find(':') != std::string_view::npos) {
     return BadAddress(text, "an IPv6 address stands in brackets: [::1]:PORT");
   }
   if (host.empty()) return BadAddress(text, "the host is missing");
@@ -62,7 +62,7 @@ absl::StatusOr<Address> ParseAddress(std::string_view text) {
 
 std::string Address::ToString() const {
   if (is_unix()) return std::string(kUnixPrefix) + socket_path;
-  const bool is_ipv6 = host.find(':') != host.npos;
+  const bool is_ipv6 = host.find(':') != std::string_view::npos;
   return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
@@ -75,7 +75,7 @@ std::string Address::ToGrpcTarget() const {
     const auto byte = static_cast<unsigned char>(c);
     const bool alphanumeric =
         (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (alphanumeric || kPlain.find(c) != kPlain.npos) {
+    if (alphanumeric || kPlain.find(c) != std::string_view::npos) {
       target += c;
     } else {
       target += {'%', kHex[byte >> 4], kHex[byte & 15]};

@@ -1,9 +1,11 @@
 #include "decoder/chunk_encoder.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "decoder/table_search.h"
 #include "gtest/gtest.h"
 #include "tests/decoder/weight_samples.h"
@@ -41,6 +43,24 @@ TEST(ChunkEncoderTest, CodedChunksAreSmallerAndAligned) {
   ChunkEncoder(TablesFor(Codec::kE4M3, weights)).Encode(weights, &stored);
   EXPECT_EQ(stored.size() % kSectionAlignment, 0u);
   EXPECT_LT(stored.size(), weights.size() * 9 / 10);
+}
+
+// Padding decides at some sizes: a coded chunk is smaller, any other an exact copy.
+TEST(ChunkEncoderTest, IsNeverLargerAtAnySize) {
+  const std::vector<uint8_t> all = MakeWeights("noise", Codec::kE4M3, 700, 8);
+  for (size_t noise = 0; noise < 300; noise += 5) {
+    std::vector<uint8_t> weights = MakeWeights("one_symbol", Codec::kE4M3, 700, 9);
+    std::copy_n(all.begin(), noise, weights.begin());
+    const TableSet tables = TablesFor(Codec::kE4M3, weights);
+    for (size_t size = 513; size <= weights.size(); ++size) {
+      std::vector<uint8_t> stored;
+      const auto part = absl::MakeSpan(weights).subspan(0, size);
+      ChunkEncoder(tables).Encode(part, &stored);
+      ASSERT_TRUE(stored.size() < size || std::equal(stored.begin(), stored.end(), part.begin()))
+          << size << " " << noise;
+      ASSERT_LE(stored.size(), size);
+    }
+  }
 }
 
 TEST(ChunkEncoderTest, ForgetsTheLastChunk) {

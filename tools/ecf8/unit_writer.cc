@@ -38,7 +38,7 @@ class SafetensorsWriter final : public UnitWriter {
   }
 
   absl::Status End() override {
-    const absl::Status status = file_->Commit();
+    absl::Status status = file_->Commit();
     file_.reset();
     return status;
   }
