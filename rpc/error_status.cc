@@ -35,6 +35,7 @@ bool IsAboutRequest(ErrorReason reason) {
     case ErrorReason::kBadRequest:
     case ErrorReason::kOverloaded:
     case ErrorReason::kShuttingDown:
+    case ErrorReason::kBudgetTooSmall:
       return true;
     case ErrorReason::kUnspecified:
     case ErrorReason::kCorruptData:
@@ -90,6 +91,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status, std::string_view request_i
   detail.set_tensor(Cut(info.tensor, kMaxFieldBytes));
   detail.set_shard(Cut(info.shard, kMaxFieldBytes));
   detail.set_offset_bytes(info.offset_bytes);
+  detail.set_shortfall_bytes(info.shortfall_bytes);
   detail.set_request_id(Cut(request_id, kMaxFieldBytes));
 
   const grpc::StatusCode code = GrpcCodeFor(status.code());
@@ -113,7 +115,8 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
                                            .unit = detail.unit(),
                                            .tensor = detail.tensor(),
                                            .shard = detail.shard(),
-                                           .offset_bytes = detail.offset_bytes()});
+                                           .offset_bytes = detail.offset_bytes(),
+                                           .shortfall_bytes = detail.shortfall_bytes()});
 }
 
 }  // namespace ecf8

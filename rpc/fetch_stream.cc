@@ -11,16 +11,21 @@
 
 namespace ecf8 {
 
-FetchStream::FetchStream(grpc::CallbackServerContext* context, UnitReader reader,
+FetchStream::FetchStream(grpc::CallbackServerContext* context, Engine& engine, ReadOrder order,
                          std::string request_id, WorkerPool& pool, StreamRegistry& registry)
     : context_(context),
+      engine_(engine),
+      order_(std::move(order)),
+      model_name_(order_.model->name()),
       request_id_(std::move(request_id)),
       pool_(pool),
-      registry_(registry),
-      reader_(std::move(reader)) {}
+      registry_(registry) {}
 
 void FetchStream::Start() {
   self_ = shared_from_this();
+  reader_.emplace(engine_, std::move(order_), [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->Wake();
+  });
   Actions actions;
   {
     MutexLock lock(mutex_);
@@ -49,8 +54,9 @@ FetchStream::Actions FetchStream::Decide() {
     if (ready_ || writing_) return actions;
     finished_ = true;
     actions.finish = end_;
-  } else if (!ready_ && !preparing_) {
+  } else if (!ready_ && !preparing_ && !waiting_) {
     preparing_ = true;
+    woken_ = false;
     actions.prepare = true;
   }
   return actions;
@@ -76,6 +82,7 @@ void FetchStream::Act(Actions actions) {
     }
   }
   if (actions.finish) {
+    reader_->Stop();  // gRPC may take its time until OnDone
     Log(*actions.finish);
     Finish(ToGrpcStatus(*actions.finish, request_id_));
   }
@@ -87,49 +94,67 @@ void FetchStream::Prepare() {
     MutexLock lock(mutex_);
     if (!abort_) slot = &slots_[slot_to_prepare_];
   }
-  absl::StatusOr<bool> filled = false;
+  absl::StatusOr<ReadStep::Kind> filled = ReadStep::Kind::kDone;
   if (slot != nullptr) filled = FillSlot(slot);
   Actions actions;
   {
     MutexLock lock(mutex_);
-    preparing_ = false;
-    if (filled.ok() && *filled) {
-      ready_ = true;
-    } else {
-      end_ = filled.status();
-    }
+    Prepared(filled);
     actions = Decide();
   }
   Act(std::move(actions));
 }
 
-absl::StatusOr<bool> FetchStream::FillSlot(v1::FetchResponse* message) {
+void FetchStream::Prepared(const absl::StatusOr<ReadStep::Kind>& filled) {
+  preparing_ = false;
+  if (!filled.ok() || *filled == ReadStep::Kind::kDone) {
+    end_ = filled.status();
+  } else if (*filled == ReadStep::Kind::kWait) {
+    waiting_ = !woken_;
+  } else {
+    ready_ = true;
+  }
+}
+
+void FetchStream::Wake() {
+  Actions actions;
+  {
+    MutexLock lock(mutex_);
+    woken_ = true;
+    if (!std::exchange(waiting_, false)) return;
+    actions = Decide();
+  }
+  Act(std::move(actions));
+}
+
+absl::StatusOr<ReadStep::Kind> FetchStream::FillSlot(v1::FetchResponse* message) {
   if (message->has_data()) spare_ = std::move(*message->mutable_data()->mutable_data());
-  const absl::StatusOr<ReadStep> step = reader_.Next(&spare_);
+  const absl::StatusOr<ReadStep> step = reader_->Next(&spare_);
   if (!step.ok()) return step.status();
-  const bool stored = reader_.form() == UnitForm::kStored;
+  const bool stored = reader_->form() == UnitForm::kStored;
   switch (step->kind) {
     case ReadStep::Kind::kBegin: {
       v1::UnitBegin* const begin = message->mutable_begin();
       begin->Clear();
       begin->set_form(stored ? v1::FORM_STORED : v1::FORM_DECODED);
-      FillUnit(reader_.model(), reader_.unit().unit_index, reader_.unit().pieces, stored,
+      FillUnit(reader_->model(), reader_->unit().unit_index, reader_->unit().pieces, stored,
                begin->mutable_unit());
-      return true;
+      break;
     }
     case ReadStep::Kind::kData:
       data_bytes_ += spare_.size();
       message->mutable_data()->set_offset_bytes(step->offset_bytes);
       message->mutable_data()->set_xxh3(step->xxh3);
       *message->mutable_data()->mutable_data() = std::move(spare_);
-      return true;
+      break;
     case ReadStep::Kind::kEnd:
       message->mutable_end()->set_data_size_bytes(step->data_size_bytes);
-      return true;
+      break;
     case ReadStep::Kind::kDone:
+    case ReadStep::Kind::kWait:
       break;
   }
-  return false;
+  return step->kind;
 }
 
 void FetchStream::Abort(const absl::Status& status) {
@@ -168,7 +193,7 @@ void FetchStream::Log(const absl::Status& status) const {
   const double ms = std::chrono::duration<double, std::milli>(elapsed).count();
   const std::string request =
       request_id_.empty() ? std::string() : " request " + Quoted(request_id_);
-  const std::string model = Quoted(reader_.model().name());
+  const std::string model = Quoted(model_name_);
   if (status.ok() || absl::IsCancelled(status)) {
     spdlog::debug("fetch of {}{}: {}, {} bytes in {:.1f} ms", model, request,
                   status.ok() ? "done" : "cancelled", data_bytes_, ms);

@@ -1,9 +1,9 @@
-// One Fetch: reads and decodes on the worker pool while gRPC writes.
+// One Fetch: takes bytes from the engine's tiers, on the worker pool, while gRPC writes.
 //
 // Two messages exist: one is being written, the other is being prepared or waits. A client that
 // does not read holds both, and nothing more is prepared. All work happens in steps of one message,
 // so that a cancelled stream stops after the step at hand and many streams share the workers in
-// turn.
+// turn. Where the next bytes are not there yet, the engine wakes the stream.
 #ifndef ECF8_RPC_FETCH_STREAM_H_
 #define ECF8_RPC_FETCH_STREAM_H_
 
@@ -29,9 +29,9 @@ class FetchStream final : public grpc::ServerWriteReactor<v1::FetchResponse>,
                           public ServedStream,
                           public std::enable_shared_from_this<FetchStream> {
  public:
-  // `pool` and `registry` must outlive the stream.
-  FetchStream(grpc::CallbackServerContext* context, UnitReader reader, std::string request_id,
-              WorkerPool& pool, StreamRegistry& registry);
+  // `engine`, `pool` and `registry` must outlive the stream.
+  FetchStream(grpc::CallbackServerContext* context, Engine& engine, ReadOrder order,
+              std::string request_id, WorkerPool& pool, StreamRegistry& registry);
 
   // To be called once, after the registry has taken the stream. From here on it owns itself, until
   // gRPC is done with it.
@@ -57,10 +57,16 @@ class FetchStream final : public grpc::ServerWriteReactor<v1::FetchResponse>,
 
   // On the pool: one step of the reader, into slot `slot_to_prepare_`.
   void Prepare();
-  absl::StatusOr<bool> FillSlot(v1::FetchResponse* message);  // false: there is nothing more
+  absl::StatusOr<ReadStep::Kind> FillSlot(v1::FetchResponse* message);
+  void Prepared(const absl::StatusOr<ReadStep::Kind>& filled) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // From the engine: what the reader waited for may be there.
+  void Wake();
   void Log(const absl::Status& status) const;
 
   grpc::CallbackServerContext* const context_;
+  Engine& engine_;
+  ReadOrder order_;  // until Start
+  const std::string model_name_;
   const std::string request_id_;
   WorkerPool& pool_;
   StreamRegistry& registry_;
@@ -68,14 +74,16 @@ class FetchStream final : public grpc::ServerWriteReactor<v1::FetchResponse>,
   std::shared_ptr<FetchStream> self_;  // from Start to OnDone
 
   // The preparing worker's alone; a slot's bytes also gRPC's while it is written.
-  UnitReader reader_;
+  std::optional<UnitReader> reader_;  // from Start on
   std::array<v1::FetchResponse, 2> slots_;
   std::string spare_;  // a buffer between messages, so that its pages are kept
   uint64_t data_bytes_ = 0;
 
   Mutex mutex_;
   bool preparing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool ready_ ABSL_GUARDED_BY(mutex_) = false;  // the slot prepared last waits to be written
+  bool waiting_ ABSL_GUARDED_BY(mutex_) = false;  // for the engine to wake it
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;    // while it was preparing
+  bool ready_ ABSL_GUARDED_BY(mutex_) = false;    // the slot prepared last waits to be written
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   size_t slot_to_prepare_ ABSL_GUARDED_BY(mutex_) = 0;

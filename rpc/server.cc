@@ -49,19 +49,24 @@ absl::StatusOr<std::optional<SocketClaim>> ClaimSocket(const Address& address) {
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ModelSet models,
                                                       const ServerOptions& options) {
   ECF8_ASSIGN_OR_RETURN(std::optional<SocketClaim> claim, ClaimSocket(options.address));
-  std::unique_ptr<Server> server(new Server(std::move(models), options, std::move(claim)));
+  ECF8_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine,
+                        Engine::Start(options.engine, models.models()));
+  std::unique_ptr<Server> server(
+      new Server(std::move(models), std::move(engine), options, std::move(claim)));
   ECF8_RETURN_IF_ERROR(server->Listen());
   return server;
 }
 
 // A stream has at most one task in the pool, so the queue never fills up.
-Server::Server(ModelSet models, const ServerOptions& options, std::optional<SocketClaim> claim)
+Server::Server(ModelSet models, std::unique_ptr<Engine> engine, const ServerOptions& options,
+               std::optional<SocketClaim> claim)
     : address_(options.address),
       claim_(std::move(claim)),
       models_(std::move(models)),
+      engine_(std::move(engine)),
       registry_(options.max_streams),
       pool_(options.threads, options.max_streams),
-      service_(models_, pool_, registry_) {}
+      service_(models_, *engine_, pool_, registry_) {}
 
 Server::~Server() {
   if (server_ != nullptr) Drain(std::chrono::milliseconds(0), nullptr);

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
 #include "loader/base/worker_pool.h"
+#include "loader/engine/engine.h"
 #include "loader/serve/model_set.h"
 #include "rpc/address.h"
 #include "rpc/stream_registry.h"
@@ -21,8 +22,9 @@ namespace ecf8 {
 
 struct ServerOptions {
   Address address;
-  int threads = 0;          // that read and decode; 0: one a core
+  int threads = 0;          // that make messages; 0: one a core
   size_t max_streams = 64;  // Fetch and DescribeModel calls served at once
+  EngineOptions engine{};
 };
 
 // Thread-compatible. Without a Drain the destructor ends every stream at once.
@@ -40,6 +42,7 @@ class Server {
   // With the port that the system chose.
   const Address& address() const { return address_; }
   size_t stream_count() const { return registry_.size(); }
+  const Engine& engine() const { return *engine_; }
 
   // Stops accepting and waits until the streams have ended, at most `timeout`, or until `hurry`
   // (asked several times a second; may be empty) returns true. What is left then ends with
@@ -48,13 +51,15 @@ class Server {
   bool Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry);
 
  private:
-  Server(ModelSet models, const ServerOptions& options, std::optional<SocketClaim> claim);
+  Server(ModelSet models, std::unique_ptr<Engine> engine, const ServerOptions& options,
+         std::optional<SocketClaim> claim);
 
   absl::Status Listen();
 
   Address address_;
   std::optional<SocketClaim> claim_;
   const ModelSet models_;
+  const std::unique_ptr<Engine> engine_;
   StreamRegistry registry_;
   WorkerPool pool_;  // after what its tasks use
   WeightService service_;

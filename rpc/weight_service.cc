@@ -49,7 +49,7 @@ absl::StatusOr<std::shared_ptr<const CompressedModel>> FindModel(const ModelSet&
                        {.reason = ErrorReason::kModelNotFound, .model = name});
 }
 
-absl::StatusOr<UnitReader> MakeReader(const ModelSet& models, const v1::FetchRequest& request) {
+absl::StatusOr<ReadOrder> MakeOrder(const ModelSet& models, const v1::FetchRequest& request) {
   if (request.request_id().size() > kMaxRequestIdBytes) {
     return BadRequest("a request_id has at most " + std::to_string(kMaxRequestIdBytes) + " bytes");
   }
@@ -60,8 +60,12 @@ absl::StatusOr<UnitReader> MakeReader(const ModelSet& models, const v1::FetchReq
   const std::vector<std::string_view> units(request.units().begin(), request.units().end());
   const std::vector<std::string_view> tensors(request.tensors().begin(), request.tensors().end());
   ECF8_ASSIGN_OR_RETURN(Selection selection, Selection::Make(*model, units, tensors));
-  return UnitReader(std::move(model), std::move(selection),
-                    request.form() == v1::FORM_STORED ? UnitForm::kStored : UnitForm::kDecoded);
+  const uint32_t number = *models.NumberOf(model->name());
+  return ReadOrder{
+      .model_number = number,
+      .model = std::move(model),
+      .selection = std::move(selection),
+      .form = request.form() == v1::FORM_STORED ? UnitForm::kStored : UnitForm::kDecoded};
 }
 
 }  // namespace
@@ -90,9 +94,9 @@ grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeMode
 
 grpc::ServerWriteReactor<v1::FetchResponse>* WeightService::Fetch(
     grpc::CallbackServerContext* context, const v1::FetchRequest* request) {
-  auto reader = MakeReader(models_, *request);
-  if (!reader.ok()) return Fail<v1::FetchResponse>(reader.status(), request->request_id());
-  const auto stream = std::make_shared<FetchStream>(context, *std::move(reader),
+  auto order = MakeOrder(models_, *request);
+  if (!order.ok()) return Fail<v1::FetchResponse>(order.status(), request->request_id());
+  const auto stream = std::make_shared<FetchStream>(context, engine_, *std::move(order),
                                                     request->request_id(), pool_, registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
     return Fail<v1::FetchResponse>(status, request->request_id());

@@ -4,6 +4,7 @@
 
 #include "ecf8/v1/weights.grpc.pb.h"
 #include "loader/base/worker_pool.h"
+#include "loader/engine/engine.h"
 #include "loader/serve/model_set.h"
 #include "rpc/stream_registry.h"
 
@@ -12,8 +13,8 @@ namespace ecf8 {
 class WeightService final : public v1::WeightService::CallbackService {
  public:
   // All of them must outlive the service and its streams.
-  WeightService(const ModelSet& models, WorkerPool& pool, StreamRegistry& registry)
-      : models_(models), pool_(pool), registry_(registry) {}
+  WeightService(const ModelSet& models, Engine& engine, WorkerPool& pool, StreamRegistry& registry)
+      : models_(models), engine_(engine), pool_(pool), registry_(registry) {}
 
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
                                        const v1::ListModelsRequest* request,
@@ -27,6 +28,7 @@ class WeightService final : public v1::WeightService::CallbackService {
 
  private:
   const ModelSet& models_;
+  Engine& engine_;
   WorkerPool& pool_;
   StreamRegistry& registry_;
 };

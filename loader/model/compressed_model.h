@@ -56,6 +56,7 @@ class CompressedModel {
   const Unit& unit(uint32_t index) const {
     return shards_[units_[index].shard].manifest.units[units_[index].unit];
   }
+  uint32_t shard_number_of(uint32_t unit_index) const { return units_[unit_index].shard; }
   const Shard& shard_of(uint32_t unit_index) const { return shards_[units_[unit_index].shard]; }
 
   std::optional<uint32_t> FindUnit(std::string_view id) const;

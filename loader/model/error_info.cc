@@ -53,6 +53,7 @@ absl::Status WithErrorInfo(absl::Status status, const ErrorInfo& info) {
   AppendField(info.tensor, &text);
   AppendField(info.shard, &text);
   AppendField(std::to_string(info.offset_bytes), &text);
+  AppendField(std::to_string(info.shortfall_bytes), &text);
   status.SetPayload(kPayload, absl::Cord(std::move(text)));
   return status;
 }
@@ -68,14 +69,16 @@ std::optional<ErrorInfo> GetErrorInfo(const absl::Status& status) {
   auto tensor = TakeField(&text);
   auto shard = TakeField(&text);
   const auto offset = TakeNumber<uint64_t>(&text);
-  if (!reason || !model || !unit || !tensor || !shard || !offset) return std::nullopt;
-  if (*reason > static_cast<uint8_t>(ErrorReason::kInternal)) return std::nullopt;
+  const auto shortfall = TakeNumber<uint64_t>(&text);
+  if (!reason || !model || !unit || !tensor || !shard || !offset || !shortfall) return std::nullopt;
+  if (*reason > static_cast<uint8_t>(ErrorReason::kBudgetTooSmall)) return std::nullopt;
   return ErrorInfo{static_cast<ErrorReason>(*reason),
                    *std::move(model),
                    *std::move(unit),
                    *std::move(tensor),
                    *std::move(shard),
-                   *offset};
+                   *offset,
+                   *shortfall};
 }
 
 }  // namespace ecf8

@@ -25,6 +25,7 @@ enum class ErrorReason : uint8_t {
   kOverloaded = 7,
   kShuttingDown = 8,
   kInternal = 9,
+  kBudgetTooSmall = 10,
 };
 
 struct ErrorInfo {
@@ -33,8 +34,9 @@ struct ErrorInfo {
   std::string model{};
   std::string unit{};
   std::string tensor{};
-  std::string shard{};        // a file name, never a path
-  uint64_t offset_bytes = 0;  // in the shard
+  std::string shard{};           // a file name, never a path
+  uint64_t offset_bytes = 0;     // in the shard
+  uint64_t shortfall_bytes = 0;  // what is missing to a budget
 
   bool operator==(const ErrorInfo&) const = default;
 };

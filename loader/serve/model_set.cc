@@ -97,11 +97,17 @@ absl::StatusOr<ModelSet> ModelSet::FromModels(ModelVector models) {
   return set;
 }
 
-std::shared_ptr<const CompressedModel> ModelSet::Find(std::string_view name) const {
+std::optional<uint32_t> ModelSet::NumberOf(std::string_view name) const {
   const auto found =
       std::lower_bound(models_.begin(), models_.end(), name,
                        [](const auto& model, std::string_view n) { return model->name() < n; });
-  return found != models_.end() && (*found)->name() == name ? *found : nullptr;
+  if (found == models_.end() || (*found)->name() != name) return std::nullopt;
+  return static_cast<uint32_t>(found - models_.begin());
+}
+
+std::shared_ptr<const CompressedModel> ModelSet::Find(std::string_view name) const {
+  const std::optional<uint32_t> number = NumberOf(name);
+  return number ? models_[*number] : nullptr;
 }
 
 }  // namespace ecf8

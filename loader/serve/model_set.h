@@ -2,7 +2,9 @@
 #ifndef ECF8_LOADER_SERVE_MODEL_SET_H_
 #define ECF8_LOADER_SERVE_MODEL_SET_H_
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +41,8 @@ class ModelSet {
 
   // nullptr where there is none.
   std::shared_ptr<const CompressedModel> Find(std::string_view name) const;
+  // Its place in models(), which is its number in an engine that was started with them.
+  std::optional<uint32_t> NumberOf(std::string_view name) const;
 
  private:
   ModelSet() = default;

@@ -1,118 +1,121 @@
 #include "loader/serve/unit_reader.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "decoder/checksum.h"
-#include "decoder/format.h"
-#include "loader/model/error_info.h"
+#include "decoder/status_macros.h"
 
 namespace ecf8 {
 namespace {
 
-absl::Span<uint8_t> AsBytes(std::string* text) {
-  return {reinterpret_cast<uint8_t*>(text->data()), text->size()};
+// Units asked for beyond the one that is sent, so that the disk and the decoder never wait for the
+// client's connection. More would only hold memory.
+constexpr size_t kUnitsAhead = 2;
+
+absl::Span<const uint8_t> AsBytes(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
 }  // namespace
 
-UnitReader::UnitReader(std::shared_ptr<const CompressedModel> model, Selection selection,
-                       UnitForm form)
-    : model_(std::move(model)), selection_(std::move(selection)), form_(form) {}
+UnitReader::UnitReader(Engine& engine, ReadOrder order, std::function<void()> wake)
+    : engine_(&engine), order_(std::move(order)), wake_(std::move(wake)) {}
+
+void UnitReader::Stop() {
+  stage_ = Stage::kDone;
+  lease_.Release();
+  ahead_.clear();
+}
 
 absl::StatusOr<ReadStep> UnitReader::Next(std::string* data) {
-  switch (stage_) {
-    case Stage::kBegin:
-      return Begin();
-    case Stage::kTables:
-      return Tables(data);
-    case Stage::kChunks:
-      return Chunk(data);
-    case Stage::kDone:
-      break;
+  absl::StatusOr<ReadStep> step = ReadStep{};
+  if (stage_ == Stage::kBegin) step = Begin();
+  if (stage_ == Stage::kParts && step.ok() && step->kind != ReadStep::Kind::kBegin) {
+    step = Part(data);
   }
-  return ReadStep{};
+  if (!step.ok()) Stop();
+  return step;
+}
+
+absl::StatusOr<UnitLease> UnitReader::Acquire(uint32_t unit_index, Priority priority) {
+  return engine_->Acquire({.model = order_.model_number,
+                           .unit_index = unit_index,
+                           .form = order_.form,
+                           .priority = priority,
+                           .revocable = true,
+                           .on_progress = wake_});
 }
 
 absl::StatusOr<ReadStep> UnitReader::Begin() {
-  if (next_unit_ == selection_.unit_count()) {
-    stage_ = Stage::kDone;
+  if (next_unit_ == order_.selection.unit_count()) {
+    Stop();
     return ReadStep{};
   }
-  current_ = selection_.Get(*model_, next_unit_++);
-  const Unit& unit = model_->unit(current_.unit_index);
-  piece_ = 0;
-  chunk_ = 0;
+  current_ = order_.selection.Get(*order_.model, next_unit_++);
+  part_ = 0;
+  wanted_piece_ = 0;
   sent_bytes_ = 0;
-  if (form_ == UnitForm::kStored) {
-    stage_ = unit.tables_size_bytes > 0 ? Stage::kTables : Stage::kChunks;
-  } else {
-    absl::StatusOr<UnitTables> tables = model_->ReadTables(current_.unit_index);
-    if (!tables.ok()) return Failure(tables.status(), "", 0);
-    tables_ = *std::move(tables);
-    stage_ = Stage::kChunks;
-  }
+  // What was a hint is wanted now; the new lease joins the old one.
+  ECF8_ASSIGN_OR_RETURN(lease_, Acquire(current_.unit_index, Priority::kDemand));
+  if (!ahead_.empty()) ahead_.pop_front();
+  AcquireAhead();
+  stage_ = Stage::kParts;
   return ReadStep{.kind = ReadStep::Kind::kBegin};
 }
 
-absl::StatusOr<ReadStep> UnitReader::Tables(std::string* data) {
-  const absl::Status status = model_->ReadStoredTables(current_.unit_index, &scratch_);
-  if (!status.ok()) return Failure(status, "", 0);
-  data->assign(scratch_.begin(), scratch_.end());
-  sent_bytes_ = data->size();
-  stage_ = Stage::kChunks;
-  return ReadStep{.kind = ReadStep::Kind::kData,
-                  .xxh3 = model_->unit(current_.unit_index).tables_xxh3};
+void UnitReader::AcquireAhead() {
+  while (ahead_.size() < kUnitsAhead &&
+         next_unit_ + ahead_.size() < order_.selection.unit_count()) {
+    const SelectedUnit next = order_.selection.Get(*order_.model, next_unit_ + ahead_.size());
+    absl::StatusOr<UnitLease> lease = Acquire(next.unit_index, Priority::kHinted);
+    // Only a hint: the error is told when the unit's turn has come.
+    if (!lease.ok()) return;
+    ahead_.push_back(*std::move(lease));
+  }
 }
 
-absl::StatusOr<ReadStep> UnitReader::Chunk(std::string* data) {
-  const Unit& unit = model_->unit(current_.unit_index);
-  while (piece_ < current_.pieces.size() &&
-         chunk_ == unit.pieces[current_.pieces[piece_]].chunks.size()) {
-    ++piece_;
-    chunk_ = 0;
+// Parts come in order of their pieces, and so do the wanted pieces.
+bool UnitReader::IsWanted(const UnitPart& part) {
+  if (part.is_tables()) return order_.form == UnitForm::kStored;
+  while (wanted_piece_ < current_.pieces.size() && current_.pieces[wanted_piece_] < part.piece) {
+    ++wanted_piece_;
   }
-  if (piece_ == current_.pieces.size()) return End();
+  return wanted_piece_ < current_.pieces.size() && current_.pieces[wanted_piece_] == part.piece;
+}
 
-  const PieceRef ref{current_.unit_index, current_.pieces[piece_]};
-  const Piece& piece = unit.pieces[ref.piece];
-  if (chunk_ == 0) chunk_stored_offset_ = piece.stored_offset_bytes;
-  ReadStep step{.kind = ReadStep::Kind::kData};
-  absl::Status status;
-  if (form_ == UnitForm::kStored) {
-    status = model_->ReadStoredChunk(ref, chunk_, &scratch_);
-    if (status.ok()) data->assign(scratch_.begin(), scratch_.end());
-    step.offset_bytes = chunk_stored_offset_;
-    step.xxh3 = piece.chunks[chunk_].xxh3;
-  } else {
-    data->resize(DecodedChunkSizeBytes(piece, chunk_));
-    status = model_->ReadDecodedChunk(ref, chunk_, tables_, &scratch_, AsBytes(data));
-    step.offset_bytes = piece.decoded_offset_bytes + uint64_t{chunk_} * kChunkWeights;
-    if (status.ok()) step.xxh3 = Xxh3(AsBytes(data));
+absl::StatusOr<ReadStep> UnitReader::Part(std::string* data) {
+  const std::vector<UnitPart>& parts = lease_->parts();
+  while (part_ < parts.size() && !IsWanted(parts[part_])) ++part_;
+  if (part_ == parts.size()) return End();
+  ECF8_RETURN_IF_ERROR(lease_->status());
+  if (part_ >= lease_->ready_parts()) return ReadStep{.kind = ReadStep::Kind::kWait};
+  const UnitPart& part = parts[part_];
+  data->resize(order_.form == UnitForm::kStored ? part.stored_size_bytes : part.decoded_size_bytes);
+  if (!lease_->CopyPart(part_, reinterpret_cast<uint8_t*>(data->data()))) {
+    // The memory went to somebody else while the client did not read.
+    ECF8_ASSIGN_OR_RETURN(lease_, Acquire(current_.unit_index, Priority::kDemand));
+    return ReadStep{.kind = ReadStep::Kind::kWait};
   }
-  if (!status.ok()) return Failure(status, piece.tensor, chunk_stored_offset_);
+  ++part_;
   sent_bytes_ += data->size();
-  chunk_stored_offset_ += piece.chunks[chunk_].stored_size_bytes;
-  ++chunk_;
-  return step;
+  return Describe(part, *data);
+}
+
+ReadStep UnitReader::Describe(const UnitPart& part, const std::string& data) const {
+  if (order_.form == UnitForm::kStored) {
+    return {
+        .kind = ReadStep::Kind::kData, .offset_bytes = part.stored_offset_bytes, .xxh3 = part.xxh3};
+  }
+  return {.kind = ReadStep::Kind::kData,
+          .offset_bytes = part.decoded_offset_bytes,
+          .xxh3 = Xxh3(AsBytes(data))};
 }
 
 ReadStep UnitReader::End() {
   stage_ = Stage::kBegin;
+  lease_.Release();
   return ReadStep{.kind = ReadStep::Kind::kEnd, .data_size_bytes = sent_bytes_};
-}
-
-absl::Status UnitReader::Failure(const absl::Status& status, const std::string& tensor,
-                                 uint64_t offset_bytes) {
-  stage_ = Stage::kDone;
-  const Unit& unit = model_->unit(current_.unit_index);
-  const bool corrupt = absl::IsDataLoss(status) || absl::IsInvalidArgument(status);
-  return WithErrorInfo(status,
-                       {.reason = corrupt ? ErrorReason::kCorruptData : ErrorReason::kReadFailed,
-                        .model = model_->name(),
-                        .unit = unit.id,
-                        .tensor = tensor,
-                        .shard = model_->shard_of(current_.unit_index).file_name,
-                        .offset_bytes = unit.offset_bytes + offset_bytes});
 }
 
 }  // namespace ecf8

@@ -1,17 +1,22 @@
 // A cursor over the bytes that a fetch sends, one message at a time.
 //
 // For every selected unit: kBegin; kData for its tables (stored form) and for every chunk of the
-// wanted pieces, in order of offset; kEnd. After the last unit: kDone.
+// wanted pieces, in order of offset; kEnd. After the last unit: kDone. The bytes come from the
+// engine's tiers as they get there: kWait where the next have not.
 #ifndef ECF8_LOADER_SERVE_UNIT_READER_H_
 #define ECF8_LOADER_SERVE_UNIT_READER_H_
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "loader/engine/engine.h"
 #include "loader/model/compressed_model.h"
 #include "loader/serve/selection.h"
 
@@ -19,13 +24,8 @@ namespace ecf8 {
 
 inline constexpr uint64_t kMaxMessageDataBytes = 1 << 20;
 
-enum class UnitForm : uint8_t {
-  kStored,   // tables, then chunks, at their offsets in the stored unit
-  kDecoded,  // original bytes at their offsets in the decoded layout
-};
-
 struct ReadStep {
-  enum class Kind : uint8_t { kBegin, kData, kEnd, kDone };
+  enum class Kind : uint8_t { kBegin, kData, kEnd, kDone, kWait };
 
   Kind kind = Kind::kDone;
   uint64_t offset_bytes = 0;     // kData: in the unit
@@ -33,46 +33,57 @@ struct ReadStep {
   uint64_t data_size_bytes = 0;  // kEnd: of all data of the unit
 };
 
+// What is to be read. The model is number `model_number` of the engine's.
+struct ReadOrder {
+  uint32_t model_number = 0;
+  std::shared_ptr<const CompressedModel> model;
+  Selection selection;
+  UnitForm form = UnitForm::kDecoded;
+};
+
 // Thread-compatible: one thread at a time, any thread.
 class UnitReader {
  public:
-  UnitReader(std::shared_ptr<const CompressedModel> model, Selection selection, UnitForm form);
+  // `engine` outlives the reader. `wake` is called, on a thread of the engine's, whenever there is
+  // news after a kWait, or even without; as HeldUnit's on_progress, it must be short.
+  UnitReader(Engine& engine, ReadOrder order, std::function<void()> wake);
 
-  // The next step. Of kData, *data is replaced by 1 to kMaxMessageDataBytes bytes, checked against
-  // the chunk's checksum; its capacity is reused. Reads the disk and decodes, so it blocks. Errors
-  // carry an ErrorInfo with unit, tensor, shard and offset; after one, the reader is at its end.
+  // The next step. Of kData, *data is replaced by 1 to kMaxMessageDataBytes checked bytes; its
+  // capacity is reused. Never blocks. Errors carry an ErrorInfo with unit, tensor, shard and
+  // offset; after one, the reader is at its end and holds nothing.
   absl::StatusOr<ReadStep> Next(std::string* data);
 
-  const CompressedModel& model() const { return *model_; }
-  UnitForm form() const { return form_; }
+  // Gives back all that is held; the reader is at its end.
+  void Stop();
+
+  const CompressedModel& model() const { return *order_.model; }
+  UnitForm form() const { return order_.form; }
   // The unit of the last kBegin.
   const SelectedUnit& unit() const { return current_; }
 
  private:
-  enum class Stage : uint8_t { kBegin, kTables, kChunks, kDone };
+  enum class Stage : uint8_t { kBegin, kParts, kDone };
 
   absl::StatusOr<ReadStep> Begin();
-  absl::StatusOr<ReadStep> Tables(std::string* data);
-  absl::StatusOr<ReadStep> Chunk(std::string* data);
+  absl::StatusOr<ReadStep> Part(std::string* data);
   ReadStep End();
+  void AcquireAhead();
+  absl::StatusOr<UnitLease> Acquire(uint32_t unit_index, Priority priority);
+  bool IsWanted(const UnitPart& part);
+  ReadStep Describe(const UnitPart& part, const std::string& data) const;
 
-  // `status` as an error of the current unit, at `offset_bytes` of its stored bytes.
-  absl::Status Failure(const absl::Status& status, const std::string& tensor,
-                       uint64_t offset_bytes);
-
-  std::shared_ptr<const CompressedModel> model_;
-  Selection selection_;
-  UnitForm form_;
+  Engine* engine_;
+  ReadOrder order_;
+  std::function<void()> wake_;
 
   Stage stage_ = Stage::kBegin;
-  size_t next_unit_ = 0;
+  size_t next_unit_ = 0;  // of the selection: those before it have begun
   SelectedUnit current_;
-  UnitTables tables_;
-  size_t piece_ = 0;                  // in current_.pieces
-  uint32_t chunk_ = 0;                // of that piece, next to be sent
-  uint64_t chunk_stored_offset_ = 0;  // of that chunk in the stored unit
-  uint64_t sent_bytes_ = 0;           // of the unit
-  std::vector<uint8_t> scratch_;
+  UnitLease lease_;              // of the current unit
+  std::deque<UnitLease> ahead_;  // of those after it
+  size_t part_ = 0;              // of the current unit, next to be sent
+  size_t wanted_piece_ = 0;      // in current_.pieces
+  uint64_t sent_bytes_ = 0;      // of the current unit
 };
 
 }  // namespace ecf8

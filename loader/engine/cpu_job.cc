@@ -1,0 +1,66 @@
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "decoder/checksum.h"
+#include "decoder/chunk_decoder.h"
+#include "loader/engine/device.h"
+#include "loader/engine/stored_bytes.h"
+
+namespace ecf8 {
+namespace {
+
+int64_t NowNs() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+absl::Status DecodeTables(const Unit& unit, absl::Span<const uint8_t> stored,
+                          std::unique_ptr<UnitTables>* out) {
+  absl::StatusOr<UnitTables> tables = ParseUnitTables(unit, stored);
+  if (!tables.ok()) return tables.status();
+  *out = std::make_unique<UnitTables>(*std::move(tables));
+  return absl::OkStatus();
+}
+
+absl::Status DecodePart(const DeviceJob& job, const UnitPart& part,
+                        absl::Span<const uint8_t> stored) {
+  const Codec codec = job.unit->pieces[part.piece].codec;
+  const absl::Status status =
+      DecodeChunk({codec, stored, part.decoded_size_bytes}, job.tables->For(codec),
+                  {job.slot + part.decoded_offset_bytes, part.decoded_size_bytes});
+  if (!absl::IsDataLoss(status)) return status;
+  return absl::DataLossError(absl::StrCat("cannot be decoded: ", status.message()));
+}
+
+}  // namespace
+
+DeviceJobDone RunOnCpu(const DeviceJob& job, std::vector<uint8_t>* scratch) {
+  DeviceJobDone done;
+  done.tag = job.tag;
+  int64_t now = done.times.begin_ns = NowNs();
+  const auto took = [&now](int64_t* stage) {
+    const int64_t then = std::exchange(now, NowNs());
+    *stage += now - then;
+  };
+  for (size_t i = 0; i < job.parts.size() && done.status.ok(); ++i) {
+    const UnitPart& part = job.parts[i];
+    const auto stored =
+        SliceOf(*job.stored, part.stored_offset_bytes, part.stored_size_bytes, scratch);
+    done.bad_part = static_cast<uint32_t>(i);
+    if (job.verify && Xxh3(stored) != part.xxh3) {
+      done.status = absl::DataLossError("does not match its checksum");
+      break;
+    }
+    took(&done.times.verify_ns);
+    if (job.slot == nullptr) continue;
+    done.status = part.is_tables() ? DecodeTables(*job.unit, stored, &done.tables)
+                                   : DecodePart(job, part, stored);
+    took(&done.times.decode_ns);
+  }
+  done.times.end_ns = now;
+  return done;
+}
+
+}  // namespace ecf8

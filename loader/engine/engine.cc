@@ -1,0 +1,158 @@
+#include "loader/engine/engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "decoder/format.h"
+#include "decoder/status_macros.h"
+#include "loader/cache/schedule_policy.h"
+#include "loader/model/error_info.h"
+
+namespace ecf8 {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+}  // namespace
+
+void UnitLease::Release() {
+  if (held_ != nullptr) engine_->Release(std::move(held_));
+}
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(
+    const EngineOptions& options,
+    const std::vector<std::shared_ptr<const CompressedModel>>& models) {
+  std::unique_ptr<Engine> engine(new Engine);
+  ECF8_RETURN_IF_ERROR(engine->Open(options, models));
+  return engine;
+}
+
+absl::Status Engine::Open(const EngineOptions& options,
+                          const std::vector<std::shared_ptr<const CompressedModel>>& models) {
+  max_requests_ = options.max_requests;
+  ECF8_ASSIGN_OR_RETURN(device_, HostDevice::Create({.slot_budget_bytes = options.slot_budget_bytes,
+                                                     .threads = options.decode_threads,
+                                                     .cores = options.decode_cores},
+                                                    *this));
+  slots_.emplace(device_->slot_memory());
+  // Each thread of the decoder may put one chunk together.
+  const uint64_t scratch_bytes = device_->thread_count() * kChunkWeights;
+  if (options.host_budget_bytes <= scratch_bytes + kHugePageBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a host budget of ", options.host_budget_bytes, " bytes is less than the ",
+                     scratch_bytes + kHugePageBytes, " that decoding takes"));
+  }
+  ECF8_ASSIGN_OR_RETURN(reader_, OpenBlockReader(options.reader, *this));
+  ArenaOptions arena;
+  arena.budget_bytes = options.host_budget_bytes - scratch_bytes;
+  arena.lock = options.lock_memory;
+  ECF8_ASSIGN_OR_RETURN(arena_, Arena::Create(arena));
+  host_policy_ = MakeSchedulePolicy(arena_->capacity_bytes());
+  slot_policy_ = MakeSchedulePolicy(slots_->capacity_bytes());
+  core_.emplace(EngineParts{.reader = reader_.get(),
+                            .device = device_.get(),
+                            .arena = arena_.get(),
+                            .slots = &*slots_,
+                            .host_policy = host_policy_.get(),
+                            .slot_policy = slot_policy_.get()});
+  for (const auto& model : models) ECF8_RETURN_IF_ERROR(core_->AddModel(model).status());
+  try {
+    loop_ = std::thread([this] { Run(); });
+  } catch (const std::system_error& error) {
+    return absl::ResourceExhaustedError(absl::StrCat("no thread for the engine: ", error.what()));
+  }
+  return arena_->StartTouching(options.touch_threads, [this](absl::Span<uint8_t> memory) {
+    reader_->RegisterMemory(memory);
+  });
+}
+
+Engine::~Engine() {
+  if (loop_.joinable()) {
+    {
+      MutexLock lock(mutex_);
+      stopping_ = true;
+      news_.NotifyOne();
+    }
+    loop_.join();
+  }
+  if (arena_ != nullptr) arena_->StopTouching();
+  core_.reset();
+}
+
+absl::StatusOr<UnitLease> Engine::Acquire(UnitRequest request) {
+  ECF8_ASSIGN_OR_RETURN(std::shared_ptr<HeldUnit> held, core_->MakeHold(std::move(request)));
+  MutexLock lock(mutex_);
+  if (requests_ == max_requests_) {
+    return WithErrorInfo(
+        absl::ResourceExhaustedError("too many units are held or waited for: try again later"),
+        {.reason = ErrorReason::kOverloaded, .model = held->model().name()});
+  }
+  ++requests_;
+  mail_.acquired.push_back(held);
+  news_.NotifyOne();
+  return UnitLease(this, std::move(held));
+}
+
+void Engine::Release(std::shared_ptr<HeldUnit> held) {
+  MutexLock lock(mutex_);
+  --requests_;
+  mail_.released.push_back(std::move(held));
+  news_.NotifyOne();
+}
+
+void Engine::OnReadsDone(absl::Span<const BlockReadDone> done) {
+  MutexLock lock(mutex_);
+  mail_.reads.insert(mail_.reads.end(), done.begin(), done.end());
+  news_.NotifyOne();
+}
+
+void Engine::OnJobDone(DeviceJobDone done) {
+  MutexLock lock(mutex_);
+  mail_.jobs.push_back(std::move(done));
+  news_.NotifyOne();
+}
+
+EngineStats Engine::stats() const {
+  MutexLock lock(mutex_);
+  return stats_;
+}
+
+void Engine::Run() {
+  Clock::time_point last_tick = Clock::now();
+  constexpr std::chrono::milliseconds kTick(EngineCore::kTickMs);
+  while (true) {
+    Mail mail;
+    {
+      MutexLock lock(mutex_);
+      stats_ = core_->stats();
+      bool ticked = false;
+      while (mail_.empty() && !ticked) {
+        if (stopping_ && core_->idle()) return;
+        if (core_->wants_ticks()) {
+          ticked = !news_.WaitUntil(lock, last_tick + kTick);
+        } else {
+          news_.Wait(lock);
+        }
+      }
+      mail = std::exchange(mail_, {});
+    }
+    Deliver(std::move(mail));
+    if (Clock::now() >= last_tick + kTick) {
+      last_tick = Clock::now();
+      core_->Tick();
+    }
+    core_->Advance();
+  }
+}
+
+// A hold that was acquired and released meanwhile is in both.
+void Engine::Deliver(Mail mail) {
+  for (const BlockReadDone& done : mail.reads) core_->OnReadDone(done);
+  for (DeviceJobDone& done : mail.jobs) core_->OnJobDone(std::move(done));
+  for (const std::shared_ptr<HeldUnit>& held : mail.acquired) core_->Acquire(held);
+  for (const std::shared_ptr<HeldUnit>& held : mail.released) core_->Release(held);
+}
+
+}  // namespace ecf8

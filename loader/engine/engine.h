@@ -1,0 +1,139 @@
+// The streaming engine: units of models, from disk to memory to decoded, bounded and asynchronous.
+//
+//   ECF8_ASSIGN_OR_RETURN(auto engine, Engine::Start(options, models));
+//   ECF8_ASSIGN_OR_RETURN(UnitLease lease, engine->Acquire({.model = 0, .unit_index = 7,
+//                                                           .on_progress = [=] { wake(); }}));
+//   ... when lease->ready(): lease->decoded() ...; destroying the lease gives the unit back.
+//
+// One thread runs the decisions (EngineCore); the reader and the device have their own and only
+// leave word. Nothing here waits for a client.
+#ifndef ECF8_LOADER_ENGINE_ENGINE_H_
+#define ECF8_LOADER_ENGINE_ENGINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "loader/base/mutex.h"
+#include "loader/cache/cache_policy.h"
+#include "loader/engine/engine_core.h"
+#include "loader/engine/engine_stats.h"
+#include "loader/engine/held_unit.h"
+#include "loader/engine/host_device.h"
+#include "loader/io/block_reader.h"
+#include "loader/memory/arena.h"
+#include "loader/memory/slot_space.h"
+
+namespace ecf8 {
+
+struct EngineOptions {
+  uint64_t host_budget_bytes = uint64_t{1} << 30;  // the arena, and the decoder's scratch memory
+  uint64_t slot_budget_bytes = uint64_t{1} << 30;
+  int decode_threads = 0;           // 0: one a core
+  std::vector<int> decode_cores{};  // to pin them to
+  BlockReaderOptions reader{};
+  bool lock_memory = false;    // the arena
+  int touch_threads = 1;       // that touch the arena after the start; 0: none
+  size_t max_requests = 4096;  // held or waiting at once
+};
+
+class Engine;
+
+// Holds a unit until it is destroyed or given back. Movable.
+class UnitLease {
+ public:
+  UnitLease() = default;
+  UnitLease(Engine* engine, std::shared_ptr<HeldUnit> held)
+      : engine_(engine), held_(std::move(held)) {}
+  UnitLease(UnitLease&& other) noexcept = default;
+  UnitLease& operator=(UnitLease&& other) noexcept {
+    Release();
+    engine_ = other.engine_;
+    held_ = std::move(other.held_);
+    return *this;
+  }
+  ~UnitLease() { Release(); }
+
+  explicit operator bool() const { return held_ != nullptr; }
+  HeldUnit* operator->() const { return held_.get(); }
+  HeldUnit& operator*() const { return *held_; }
+
+  void Release();
+
+ private:
+  Engine* engine_ = nullptr;
+  std::shared_ptr<HeldUnit> held_;
+};
+
+// Thread-safe. Every lease is given back before it is destroyed.
+class Engine final : private BlockReadSink, private DeviceSink {
+ public:
+  // The models get the numbers 0, 1, ... in order.
+  static absl::StatusOr<std::unique_ptr<Engine>> Start(
+      const EngineOptions& options,
+      const std::vector<std::shared_ptr<const CompressedModel>>& models);
+  ~Engine() override;
+
+  // Never blocks. RESOURCE_EXHAUSTED where the unit can never fit (with the shortfall), or where
+  // max_requests are held or waiting.
+  absl::StatusOr<UnitLease> Acquire(UnitRequest request);
+
+  EngineStats stats() const;
+  BlockReaderInfo reader_info() const { return reader_->info(); }
+  const ArenaInfo& arena_info() const { return arena_->info(); }
+  const HostDevice& device() const { return *device_; }
+
+ private:
+  friend class UnitLease;
+
+  // What the other threads have left for the loop. Bounded: by max_requests and the depths of the
+  // reader's and the device's queues.
+  struct Mail {
+    std::vector<std::shared_ptr<HeldUnit>> acquired;
+    std::vector<std::shared_ptr<HeldUnit>> released;
+    std::vector<BlockReadDone> reads;
+    std::vector<DeviceJobDone> jobs;
+
+    bool empty() const {
+      return acquired.empty() && released.empty() && reads.empty() && jobs.empty();
+    }
+  };
+
+  Engine() = default;
+
+  absl::Status Open(const EngineOptions& options,
+                    const std::vector<std::shared_ptr<const CompressedModel>>& models);
+  void Release(std::shared_ptr<HeldUnit> held);
+  void OnReadsDone(absl::Span<const BlockReadDone> done) override;
+  void OnJobDone(DeviceJobDone done) override;
+  void Run();
+  void Deliver(Mail mail);
+
+  size_t max_requests_ = 0;
+
+  mutable Mutex mutex_;
+  CondVar news_;
+  Mail mail_ ABSL_GUARDED_BY(mutex_);
+  size_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
+  EngineStats stats_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // In the order in which each needs those before it.
+  std::unique_ptr<CachePolicy> host_policy_;
+  std::unique_ptr<CachePolicy> slot_policy_;
+  std::unique_ptr<Arena> arena_;
+  std::unique_ptr<HostDevice> device_;
+  std::optional<SlotSpace> slots_;
+  std::unique_ptr<BlockReader> reader_;
+  std::optional<EngineCore> core_;  // the loop's, once it runs; MakeHold anybody's
+  std::thread loop_;
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_LOADER_ENGINE_ENGINE_H_

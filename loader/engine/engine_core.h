@@ -1,0 +1,180 @@
+// The engine's decisions: which unit is read, decoded, kept, dropped, and who is told.
+//
+// A state machine without threads, locks or clocks: completions come in by OnReadDone and
+// OnJobDone, which only mark what has happened; Advance does what has become possible. The daemon
+// runs it on one thread (engine.h); tests run it in virtual time.
+//
+//   Acquire --> waits for memory --> reads --> (verify, decode) jobs --> ready --> Release
+//                 by priority         \__ part by part, as it arrives __/
+//
+// Every unit is in flight once: whoever asks for what is on its way joins. What nobody holds stays
+// in memory until the memory is wanted; the policies say what to give up.
+#ifndef ECF8_LOADER_ENGINE_ENGINE_CORE_H_
+#define ECF8_LOADER_ENGINE_ENGINE_CORE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "loader/cache/cache_policy.h"
+#include "loader/engine/device.h"
+#include "loader/engine/engine_stats.h"
+#include "loader/engine/held_unit.h"
+#include "loader/engine/unit_state.h"
+#include "loader/io/block_reader.h"
+#include "loader/memory/arena.h"
+#include "loader/memory/slot_space.h"
+
+namespace ecf8 {
+
+// All of them outlive the core.
+struct EngineParts {
+  BlockReader* reader = nullptr;
+  Device* device = nullptr;
+  Arena* arena = nullptr;
+  SlotSpace* slots = nullptr;
+  CachePolicy* host_policy = nullptr;  // of stored units in the arena
+  CachePolicy* slot_policy = nullptr;  // of decoded units in slots
+};
+
+// Units that are read or decoded at once, at most.
+inline constexpr size_t kMaxActiveUnits = 32;
+
+// Thread-compatible.
+class EngineCore {
+ public:
+  explicit EngineCore(const EngineParts& parts);
+  EngineCore(const EngineCore&) = delete;
+  EngineCore& operator=(const EngineCore&) = delete;
+  // Nothing is in flight and nothing is held.
+  ~EngineCore();
+
+  // Opens the model's shards with the reader and gives the model a number.
+  absl::StatusOr<uint32_t> AddModel(std::shared_ptr<const CompressedModel> model);
+
+  // A hold to give to Acquire. RESOURCE_EXHAUSTED, with the shortfall, where the unit can never
+  // fit. Thread-safe once the models are added.
+  absl::StatusOr<std::shared_ptr<HeldUnit>> MakeHold(UnitRequest request) const;
+
+  // Asks for the hold's unit: what becomes of it, the hold tells.
+  void Acquire(const std::shared_ptr<HeldUnit>& held);
+
+  // Ends a hold, in whatever state: what it waited for or held is given back.
+  void Release(const std::shared_ptr<HeldUnit>& held);
+
+  void OnReadDone(const BlockReadDone& done);
+  void OnJobDone(DeviceJobDone done);
+
+  // Starts what can be started and tells the holders what is new.
+  void Advance();
+
+  // Whether requests wait for memory: then Tick is to be called every kTickMs. Holds that may be
+  // revoked and were not used from one tick to the next but one lose their memory.
+  bool wants_ticks() const { return blocked_; }
+  void Tick();
+  static constexpr int kTickMs = 100;
+
+  // Requests all ended, nothing in flight.
+  bool idle() const { return request_count_ == 0 && reads_.in_use == 0 && jobs_.in_use == 0; }
+
+  EngineStats stats() const;
+
+ private:
+  struct Model {
+    std::shared_ptr<const CompressedModel> model;
+    std::vector<uint32_t> files;
+  };
+  // A unit in one form, in the order in which such are served.
+  struct Turn {
+    Priority priority;
+    uint64_t sequence;
+    UnitState* unit;
+    UnitForm form;
+
+    bool operator<(const Turn& other) const {
+      return std::tie(priority, sequence, form) <
+             std::tie(other.priority, other.sequence, other.form);
+    }
+    FormState& state() const { return unit->form(form); }
+  };
+  // Of what is in flight, by tag.
+  struct Operation {
+    UnitState* unit = nullptr;
+    uint32_t first = 0;  // the read's number, or the job's first part
+    uint32_t count = 0;
+    bool decodes = false;
+  };
+  struct OperationTable {
+    std::vector<Operation> slots;
+    std::vector<uint64_t> free;
+    size_t in_use = 0;
+
+    uint64_t Add(const Operation& operation);
+    Operation Take(uint64_t tag);
+  };
+
+  // engine_core.cc: requests.
+  absl::Status CheckFits(const UnitRequest& request) const;
+  UnitState& FindOrMake(const HeldUnit& held);
+  void CountAccess(const UnitState& unit, const UnitRequest& request);
+  void SetPriority(UnitState& unit, UnitForm form, Priority priority);
+  void Abandon(UnitState& unit, UnitForm form);
+  void ForgetIfAbsent(UnitState& unit);
+  static Turn TurnOf(UnitState& unit, UnitForm form);
+  std::set<Turn>& WaitingOf(Priority priority) { return waiting_[static_cast<size_t>(priority)]; }
+  void Tell(const std::shared_ptr<HeldUnit>& held) { news_.push_back(held); }
+
+  // engine_memory.cc: who gets memory.
+  enum class StartResult : uint8_t { kStarted, kBusy, kNoMemory };
+  void StartWaiting();
+  std::optional<Priority> MostUrgent() const;
+  Priority NextPriority() const;
+  bool StartOneOf(Priority priority);
+  void CountStart(Priority priority);
+  StartResult Start(Turn turn);
+  bool TakeFrames(UnitState& unit, bool must);
+  bool TakeSlot(UnitState& unit, bool must);
+  bool MakeRoom(UnitForm form, const CacheUnit& unit, uint64_t missing_bytes, bool must);
+  void FreeFrames(UnitState& unit);
+  void FreeSlot(UnitState& unit);
+  void RevokeIdle(FormState& form);
+
+  // engine_progress.cc: what is in flight.
+  void BeginFilling(UnitState& unit, UnitForm form);
+  void SubmitReads();
+  bool SubmitReadsOf(UnitState& unit);  // false: the reader is full
+  void SubmitJobs();
+  bool SubmitJob(UnitState& unit, UnitForm form);
+  void FinishIfReady(UnitState& unit, UnitForm form);
+  void Fail(UnitState& unit, const absl::Status& status);
+  void FailHolds(const Holds& holds, const absl::Status& status);
+  void FailForm(UnitState& unit, UnitForm form, const absl::Status& status);
+  void FinishDraining(UnitState& unit);
+
+  const EngineParts parts_;
+  std::vector<Model> models_;
+  std::unordered_map<uint64_t, std::unique_ptr<UnitState>> units_;
+  std::array<std::set<Turn>, kPriorityCount> waiting_;  // for memory
+  std::set<Turn> active_;                               // kFilling
+  uint64_t next_sequence_ = 0;
+  size_t request_count_ = 0;
+  std::array<uint32_t, kPriorityCount> burst_{};  // starts since the next class last had one
+  bool blocked_ = false;                          // somebody waits for memory that is in use
+  bool retry_ = false;                            // who waits may be luckier now
+  OperationTable reads_;
+  OperationTable jobs_;
+  std::vector<std::shared_ptr<HeldUnit>> news_;
+  EngineStats stats_;
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_LOADER_ENGINE_ENGINE_CORE_H_

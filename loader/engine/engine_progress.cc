@@ -1,0 +1,211 @@
+// EngineCore: what is in flight, and what becomes of it.
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "loader/engine/engine_core.h"
+#include "loader/engine/unit_errors.h"
+
+namespace ecf8 {
+namespace {
+
+// Of stored bytes in one job: enough that handing it over costs nothing beside it, little enough
+// that the cores of the device share a unit.
+constexpr uint64_t kJobBytes = 2 << 20;
+
+// One past the last part of a job that begins with `begin`: parts that have arrived, tables alone.
+size_t JobEnd(const UnitState& unit, size_t begin) {
+  const std::vector<UnitPart>& parts = *unit.parts;
+  const uint64_t arrived_bytes = unit.arrived_bytes();
+  size_t end = begin;
+  uint64_t bytes = 0;
+  while (end < parts.size() && parts[end].stored_end_bytes() <= arrived_bytes &&
+         (end == begin ||
+          (bytes + parts[end].stored_size_bytes <= kJobBytes && !parts[begin].is_tables()))) {
+    bytes += parts[end++].stored_size_bytes;
+  }
+  return end;
+}
+
+}  // namespace
+
+void EngineCore::BeginFilling(UnitState& unit, UnitForm form) {
+  FormState& state = unit.form(form);
+  state.stage = Stage::kFilling;
+  state.progress.Reset(unit.parts->size());
+  if (form == UnitForm::kStored) {
+    unit.reads = PlanReads(unit.frames, unit.unit->stored_size_bytes);
+    unit.read_progress.Reset(unit.reads.size());
+  }
+  active_.insert(TurnOf(unit, form));
+  state.holders = std::exchange(state.waiters, {});
+  for (const std::shared_ptr<HeldUnit>& held : state.holders) {
+    held->Begin(&unit.frames, unit.slot.data());
+    Tell(held);
+  }
+  FinishIfReady(unit, form);  // a unit may have no parts
+}
+
+void EngineCore::SubmitReads() {
+  for (const Turn& turn : active_) {
+    if (turn.form == UnitForm::kStored && !SubmitReadsOf(*turn.unit)) return;
+  }
+}
+
+bool EngineCore::SubmitReadsOf(UnitState& unit) {
+  while (unit.read_progress.next() < unit.reads.size()) {
+    const size_t number = unit.read_progress.next();
+    const PlannedRead& read = unit.reads[number];
+    const uint64_t tag = reads_.Add({.unit = &unit, .first = static_cast<uint32_t>(number)});
+    if (!parts_.reader->TrySubmit({.file = unit.file,
+                                   .offset_bytes = unit.unit->offset_bytes + read.offset_bytes,
+                                   .data = read.data,
+                                   .size_bytes = read.size_bytes,
+                                   .tag = tag})) {
+      reads_.Take(tag);
+      return false;
+    }
+    unit.read_progress.Begun(number + 1);
+    ++unit.reads_in_flight;
+  }
+  return true;
+}
+
+void EngineCore::OnReadDone(const BlockReadDone& done) {
+  const Operation read = reads_.Take(done.tag);
+  UnitState& unit = *read.unit;
+  --unit.reads_in_flight;
+  if (unit.stored.stage == Stage::kFilling) {
+    if (done.status.ok()) {
+      stats_.read_bytes += unit.reads[read.first].size_bytes;
+      unit.read_progress.Done(read.first);
+    } else {
+      Fail(unit, ReadFailure(unit, unit.reads[read.first].offset_bytes, done.status));
+    }
+  }
+  FinishDraining(unit);
+  ForgetIfAbsent(unit);
+}
+
+void EngineCore::SubmitJobs() {
+  for (const Turn& turn : active_) {
+    while (SubmitJob(*turn.unit, turn.form)) {
+      if (jobs_.in_use >= parts_.device->queue_depth()) return;
+    }
+  }
+}
+
+// False where there is nothing to do for the unit now, or the device is full.
+bool EngineCore::SubmitJob(UnitState& unit, UnitForm form) {
+  const bool decode = form == UnitForm::kDecoded;
+  if (!decode && unit.decoded.stage == Stage::kFilling) return false;  // decoding verifies
+  FormState& state = unit.form(form);
+  size_t begin = state.progress.next();
+  while (begin < unit.parts->size() && state.progress.done(begin)) ++begin;
+  const size_t end = JobEnd(unit, begin);
+  if (begin == end) return false;
+  const bool has_tables = unit.parts->front().is_tables();
+  if (decode && begin > 0 && has_tables && unit.tables == nullptr) return false;
+
+  bool verified = true;
+  for (size_t i = begin; i < end; ++i) verified = verified && unit.stored.progress.done(i);
+  const uint64_t tag = jobs_.Add({.unit = &unit,
+                                  .first = static_cast<uint32_t>(begin),
+                                  .count = static_cast<uint32_t>(end - begin),
+                                  .decodes = decode});
+  if (!parts_.device->TrySubmit({.tag = tag,
+                                 .unit = unit.unit,
+                                 .parts = {unit.parts->data() + begin, end - begin},
+                                 .stored = &unit.frames,
+                                 .verify = !verified,
+                                 .slot = decode ? unit.slot.data() : nullptr,
+                                 .tables = unit.tables.get()})) {
+    jobs_.Take(tag);
+    return false;
+  }
+  state.progress.Begun(end);
+  ++state.jobs_in_flight;
+  return true;
+}
+
+void EngineCore::OnJobDone(DeviceJobDone done) {
+  const Operation job = jobs_.Take(done.tag);
+  UnitState& unit = *job.unit;
+  const UnitForm form = job.decodes ? UnitForm::kDecoded : UnitForm::kStored;
+  --unit.form(form).jobs_in_flight;
+  stats_.verify_ns += static_cast<uint64_t>(done.times.verify_ns);
+  stats_.decode_ns += static_cast<uint64_t>(done.times.decode_ns);
+  if (!done.status.ok()) {
+    Fail(unit, PartFailure(unit, job.first + done.bad_part, done.status));
+  } else {
+    if (done.tables != nullptr) unit.tables = std::move(done.tables);
+    for (size_t i = job.first; i < job.first + job.count; ++i) {
+      const UnitPart& part = (*unit.parts)[i];
+      if (unit.stored.stage == Stage::kFilling && !unit.stored.progress.done(i)) {
+        stats_.verified_bytes += part.stored_size_bytes;
+        unit.stored.progress.Done(i);
+      }
+      if (job.decodes && unit.decoded.stage == Stage::kFilling) {
+        stats_.decoded_bytes += part.decoded_size_bytes;
+        unit.decoded.progress.Done(i);
+      }
+    }
+    FinishIfReady(unit, UnitForm::kStored);
+    FinishIfReady(unit, UnitForm::kDecoded);
+  }
+  FinishDraining(unit);
+  ForgetIfAbsent(unit);
+}
+
+void EngineCore::FinishIfReady(UnitState& unit, UnitForm form) {
+  FormState& state = unit.form(form);
+  if (state.stage != Stage::kFilling) return;
+  for (const std::shared_ptr<HeldUnit>& held : state.holders) {
+    if (held->ready_parts() == state.progress.ready()) continue;
+    held->Publish(state.progress.ready());
+    Tell(held);
+  }
+  if (!state.progress.all_done()) return;
+  active_.erase(TurnOf(unit, form));
+  state.stage = Stage::kReady;
+  if (form == UnitForm::kDecoded) unit.tables.reset();
+  retry_ = true;  // what nobody holds may be evicted now
+}
+
+void EngineCore::Fail(UnitState& unit, const absl::Status& status) {
+  if (unit.stored.stage == Stage::kDraining) return;
+  ++stats_.failed_units;
+  FailForm(unit, UnitForm::kStored, status);
+  if (unit.decoded.stage == Stage::kFilling) FailForm(unit, UnitForm::kDecoded, status);
+}
+
+void EngineCore::FailHolds(const Holds& holds, const absl::Status& status) {
+  for (const std::shared_ptr<HeldUnit>& held : holds) {
+    held->Fail(status);
+    Tell(held);
+  }
+}
+
+// The holders get nothing more, but may be copying what they have: its memory goes when they have
+// let go of it and nothing is in flight.
+void EngineCore::FailForm(UnitState& unit, UnitForm form, const absl::Status& status) {
+  FormState& state = unit.form(form);
+  FailHolds(state.holders, status);
+  if (state.stage == Stage::kFilling) active_.erase(TurnOf(unit, form));
+  state.stage = Stage::kDraining;
+}
+
+void EngineCore::FinishDraining(UnitState& unit) {
+  if (unit.decoded.stage == Stage::kDraining && unit.decoded.jobs_in_flight == 0 &&
+      unit.decoded.holders.empty()) {
+    unit.decoded.stage = Stage::kAbsent;
+    unit.tables.reset();
+    FreeSlot(unit);
+  }
+  if (unit.stored.stage == Stage::kDraining && !unit.in_flight() && unit.stored.holders.empty()) {
+    unit.stored.stage = Stage::kAbsent;
+    FreeFrames(unit);
+  }
+}
+
+}  // namespace ecf8

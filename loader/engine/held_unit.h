@@ -1,0 +1,108 @@
+// A client's hold on a unit that is in memory, or on its way there.
+//
+// The engine writes, the holder reads, each on its own threads; no lock is taken on the way.
+#ifndef ECF8_LOADER_ENGINE_HELD_UNIT_H_
+#define ECF8_LOADER_ENGINE_HELD_UNIT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "loader/base/mutex.h"
+#include "loader/engine/unit_parts.h"
+#include "loader/memory/arena.h"
+#include "loader/model/compressed_model.h"
+
+namespace ecf8 {
+
+enum class UnitForm : uint8_t {
+  kStored,   // tables, then chunks, at their offsets in the stored unit
+  kDecoded,  // original bytes at their offsets in the decoded layout
+};
+
+// Which requests go first. The numbers are those of the order.
+enum class Priority : uint8_t { kDemand = 0, kHinted = 1, kPreload = 2 };
+inline constexpr size_t kPriorityCount = 3;
+
+struct UnitRequest {
+  uint32_t model = 0;  // from AddModel
+  uint32_t unit_index = 0;
+  UnitForm form = UnitForm::kDecoded;
+  Priority priority = Priority::kDemand;
+  // Whether the engine may take the memory back where others wait for it and nobody has used it
+  // for a while (see CopyPart). A hold that clients map must not.
+  bool revocable = false;
+  // Called by the engine's loop when there is news: parts are ready, or the unit has failed, or was
+  // taken back. Short; must not call the engine. May still be called once while the hold is being
+  // released, so it must keep alive what it uses. May be empty.
+  std::function<void()> on_progress{};
+};
+
+// Thread-safe.
+class HeldUnit {
+ public:
+  HeldUnit(UnitRequest request, std::shared_ptr<const CompressedModel> model,
+           std::shared_ptr<const std::vector<UnitPart>> parts);
+
+  const UnitRequest& request() const { return request_; }
+  const CompressedModel& model() const { return *model_; }
+  const Unit& unit() const { return model_->unit(request_.unit_index); }
+  const std::vector<UnitPart>& parts() const { return *parts_; }
+
+  // So many parts, from the first on, are in memory, checked, and in the form asked for.
+  size_t ready_parts() const { return ready_parts_.load(std::memory_order_acquire); }
+  bool ready() const { return ready_parts() == parts_->size() && begun(); }
+  // The unit has its memory: with no parts, that is all there is to wait for.
+  bool begun() const { return begun_.load(std::memory_order_acquire); }
+
+  // Not OK: the unit will not come. Carries an ErrorInfo.
+  absl::Status status() const;
+
+  // Copies a ready part, in the form asked for, to `out`, which has just its size. False where the
+  // memory was taken back: ask the engine for the unit again.
+  [[nodiscard]] bool CopyPart(size_t part, uint8_t* out);
+
+  // The decoded unit, of a hold that is ready and not revocable; valid until it is released.
+  absl::Span<const uint8_t> decoded() const;
+
+ private:
+  friend class EngineCore;
+
+  enum class Use : uint8_t { kIdle, kInUse, kRevoked };
+
+  // For the engine's loop.
+  void Begin(const Extents* stored, uint8_t* slot);
+  void Publish(size_t ready_parts) { ready_parts_.store(ready_parts, std::memory_order_release); }
+  void Fail(const absl::Status& status);
+  // True where the holder is not just copying: from here on it gets nothing more.
+  bool TryRevoke();
+  void Notify() const {
+    if (request_.on_progress) request_.on_progress();
+  }
+
+  const UnitRequest request_;
+  const std::shared_ptr<const CompressedModel> model_;
+  const std::shared_ptr<const std::vector<UnitPart>> parts_;
+
+  // Set before begun_.
+  const Extents* stored_ = nullptr;
+  uint8_t* slot_ = nullptr;
+  std::atomic<bool> begun_ = false;
+  std::atomic<size_t> ready_parts_ = 0;
+  std::atomic<Use> use_ = Use::kIdle;
+  std::atomic<bool> used_ = true;  // since the loop last looked
+  std::vector<uint8_t> scratch_;   // the user's
+
+  mutable Mutex mutex_;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_LOADER_ENGINE_HELD_UNIT_H_

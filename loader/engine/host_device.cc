@@ -1,0 +1,122 @@
+#include "loader/engine/host_device.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "decoder/status_macros.h"
+#include "loader/base/file.h"
+#include "loader/memory/slot_space.h"
+
+namespace ecf8 {
+namespace {
+
+// Queued beside each job at hand, so that a thread that is done need not wait for the loop.
+constexpr size_t kQueuedPerThread = 1;
+
+absl::Status PinTo(pthread_t thread, int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (core < 0 || core >= CPU_SETSIZE) {
+    return absl::InvalidArgumentError(absl::StrCat("there is no core ", core));
+  }
+  CPU_SET(core, &set);
+  const int error = pthread_setaffinity_np(thread, sizeof(set), &set);
+  if (error == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("cannot decode on core ", core, ": it is not ours"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HostDevice>> HostDevice::Create(const HostDeviceOptions& options,
+                                                               DeviceSink& sink) {
+  const size_t threads = options.threads > 0 ? static_cast<size_t>(options.threads)
+                                             : std::max(1u, std::thread::hardware_concurrency());
+  std::unique_ptr<HostDevice> device(new HostDevice(sink, threads * (1 + kQueuedPerThread)));
+  ECF8_RETURN_IF_ERROR(device->MapSlots(options.slot_budget_bytes));
+  ECF8_RETURN_IF_ERROR(device->StartThreads(options, threads));
+  return device;
+}
+
+absl::Status HostDevice::MapSlots(uint64_t budget_bytes) {
+  const uint64_t size = budget_bytes / kSlotPageBytes * kSlotPageBytes;
+  slot_fd_ = memfd_create("ecf8-slots", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (slot_fd_ < 0) return ErrnoStatus(errno, "cannot make the slots' memory");
+  if (size == 0) return absl::OkStatus();
+  if (ftruncate(slot_fd_, static_cast<off_t>(size)) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("cannot make ", size, " bytes of slots"));
+  }
+  void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, slot_fd_, 0);
+  if (memory == MAP_FAILED) {
+    return ErrnoStatus(errno, absl::StrCat("cannot map ", size, " bytes of slots"));
+  }
+  madvise(memory, size, MADV_HUGEPAGE);  // a wish: shared memory has huge pages where so configured
+  slot_memory_ = {static_cast<uint8_t*>(memory), size};
+  return absl::OkStatus();
+}
+
+absl::Status HostDevice::StartThreads(const HostDeviceOptions& options, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    try {
+      threads_.emplace_back([this] { Run(); });
+    } catch (const std::system_error& error) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("no thread for the decoder: ", error.what()));
+    }
+    if (!options.cores.empty()) {
+      ECF8_RETURN_IF_ERROR(
+          PinTo(threads_.back().native_handle(), options.cores[i % options.cores.size()]));
+    }
+  }
+  return absl::OkStatus();
+}
+
+HostDevice::~HostDevice() {
+  {
+    MutexLock lock(mutex_);
+    ending_ = true;
+    work_.NotifyAll();
+  }
+  for (std::thread& thread : threads_) thread.join();
+  if (!slot_memory_.empty()) munmap(slot_memory_.data(), slot_memory_.size());
+  if (slot_fd_ >= 0) close(slot_fd_);
+}
+
+bool HostDevice::TrySubmit(DeviceJob job) {
+  MutexLock lock(mutex_);
+  if (jobs_ == queue_depth_) return false;
+  ++jobs_;
+  queue_.push_back(job);
+  work_.NotifyOne();
+  return true;
+}
+
+void HostDevice::Run() {
+  std::vector<uint8_t> scratch;
+  while (true) {
+    DeviceJob job;
+    {
+      MutexLock lock(mutex_);
+      while (queue_.empty() && !ending_) work_.Wait(lock);
+      if (queue_.empty()) return;
+      job = queue_.front();
+      queue_.pop_front();
+    }
+    DeviceJobDone done = RunOnCpu(job, &scratch);
+    {
+      MutexLock lock(mutex_);
+      --jobs_;  // before the sink hears of it: it may make room for another
+    }
+    sink_.OnJobDone(std::move(done));
+  }
+}
+
+}  // namespace ecf8

@@ -1,0 +1,64 @@
+// The device that every machine has: slots in shared memory, the decoder on threads of its own.
+#ifndef ECF8_LOADER_ENGINE_HOST_DEVICE_H_
+#define ECF8_LOADER_ENGINE_HOST_DEVICE_H_
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "loader/base/mutex.h"
+#include "loader/engine/device.h"
+
+namespace ecf8 {
+
+struct HostDeviceOptions {
+  uint64_t slot_budget_bytes = 0;  // rounded down to whole pages of slots
+  int threads = 0;                 // that decode; 0: one a core
+  std::vector<int> cores{};        // to pin the threads to, in turn; empty: the system chooses
+};
+
+class HostDevice final : public Device {
+ public:
+  // `sink` outlives the device. RESOURCE_EXHAUSTED where there is no such memory or no thread;
+  // INVALID_ARGUMENT for a core that is not there.
+  static absl::StatusOr<std::unique_ptr<HostDevice>> Create(const HostDeviceOptions& options,
+                                                            DeviceSink& sink);
+  ~HostDevice() override;
+
+  bool TrySubmit(DeviceJob job) override;
+  size_t queue_depth() const override { return queue_depth_; }
+  absl::Span<uint8_t> slot_memory() const override { return slot_memory_; }
+  std::string name() const override { return "host"; }
+
+  size_t thread_count() const { return threads_.size(); }
+
+  // Of the slots: pages appear when they are first written.
+  int slot_fd() const { return slot_fd_; }
+
+ private:
+  HostDevice(DeviceSink& sink, size_t queue_depth) : sink_(sink), queue_depth_(queue_depth) {}
+
+  absl::Status MapSlots(uint64_t budget_bytes);
+  absl::Status StartThreads(const HostDeviceOptions& options, size_t count);
+  void Run();
+
+  DeviceSink& sink_;
+  const size_t queue_depth_;
+  int slot_fd_ = -1;
+  absl::Span<uint8_t> slot_memory_;
+
+  Mutex mutex_;
+  CondVar work_;
+  std::deque<DeviceJob> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t jobs_ ABSL_GUARDED_BY(mutex_) = 0;  // queued and at hand
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_LOADER_ENGINE_HOST_DEVICE_H_

@@ -1,0 +1,74 @@
+#include "loader/engine/unit_errors.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "loader/base/strings.h"
+#include "loader/model/error_info.h"
+
+namespace ecf8 {
+namespace {
+
+ErrorInfo InfoOf(const UnitState& unit, size_t part, ErrorReason reason) {
+  ErrorInfo info{.reason = reason,
+                 .model = unit.model->name(),
+                 .unit = unit.unit->id,
+                 .shard = unit.model->shard_of(unit.unit_index).file_name,
+                 .offset_bytes = unit.unit->offset_bytes};
+  if (part >= unit.parts->size()) return info;
+  const UnitPart& bad = (*unit.parts)[part];
+  if (!bad.is_tables()) info.tensor = unit.unit->pieces[bad.piece].tensor;
+  info.offset_bytes += bad.stored_offset_bytes;
+  return info;
+}
+
+std::string NameOf(const ErrorInfo& info) {
+  std::string name = absl::StrCat(Quoted(info.shard), ", unit ", Quoted(info.unit));
+  if (!info.tensor.empty()) absl::StrAppend(&name, ", tensor ", Quoted(info.tensor));
+  return name;
+}
+
+}  // namespace
+
+absl::Status DoesNotFit(const CompressedModel& model, const Unit& unit, const char* tier,
+                        uint64_t shortfall_bytes) {
+  return WithErrorInfo(absl::ResourceExhaustedError(
+                           absl::StrCat("model ", Quoted(model.name()), ", unit ", Quoted(unit.id),
+                                        ": the ", tier, " budget is too small by ", shortfall_bytes,
+                                        " bytes (", FormatBytes(shortfall_bytes), ")")),
+                       {.reason = ErrorReason::kBudgetTooSmall,
+                        .model = model.name(),
+                        .unit = unit.id,
+                        .shortfall_bytes = shortfall_bytes});
+}
+
+absl::Status NotWorthItsMemory(const UnitState& unit) {
+  return WithErrorInfo(
+      absl::ResourceExhaustedError(
+          absl::StrCat("unit ", Quoted(unit.unit->id), " is not worth the memory that others use")),
+      {.reason = ErrorReason::kOverloaded, .model = unit.model->name(), .unit = unit.unit->id});
+}
+
+absl::Status ReadFailure(const UnitState& unit, uint64_t stored_offset_bytes,
+                         const absl::Status& status) {
+  size_t part = 0;
+  while (part < unit.parts->size() &&
+         (*unit.parts)[part].stored_end_bytes() <= stored_offset_bytes) {
+    ++part;
+  }
+  const ErrorInfo info = InfoOf(unit, part, ErrorReason::kReadFailed);
+  return WithErrorInfo(AddContext(status, NameOf(info)), info);
+}
+
+absl::Status PartFailure(const UnitState& unit, size_t part, const absl::Status& status) {
+  const ErrorInfo info = InfoOf(
+      unit, part, absl::IsDataLoss(status) ? ErrorReason::kCorruptData : ErrorReason::kInternal);
+  const UnitPart& bad = (*unit.parts)[part];
+  std::string what = "the tables";
+  if (!bad.is_tables()) what = absl::StrCat("chunk ", bad.chunk, " at byte ", info.offset_bytes);
+  return WithErrorInfo(
+      absl::Status(status.code(), absl::StrCat(NameOf(info), ": ", what, " ", status.message())),
+      info);
+}
+
+}  // namespace ecf8

@@ -1,0 +1,29 @@
+// What went wrong with a unit, named as the rest of the project names it: model, unit, tensor,
+// shard and offset, never a path.
+#ifndef ECF8_LOADER_ENGINE_UNIT_ERRORS_H_
+#define ECF8_LOADER_ENGINE_UNIT_ERRORS_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "loader/engine/unit_state.h"
+
+namespace ecf8 {
+
+// The unit can never have the memory of a tier: `shortfall_bytes` more would be needed.
+absl::Status DoesNotFit(const CompressedModel& model, const Unit& unit, const char* tier,
+                        uint64_t shortfall_bytes);
+
+// A hint that would have cost more than it promised.
+absl::Status NotWorthItsMemory(const UnitState& unit);
+
+// A read of stored bytes from `stored_offset_bytes` on has failed.
+absl::Status ReadFailure(const UnitState& unit, uint64_t stored_offset_bytes,
+                         const absl::Status& status);
+
+// Part `part` could not be verified or decoded.
+absl::Status PartFailure(const UnitState& unit, size_t part, const absl::Status& status);
+
+}  // namespace ecf8
+
+#endif  // ECF8_LOADER_ENGINE_UNIT_ERRORS_H_

@@ -1,0 +1,115 @@
+// What the engine's loop knows of a unit that is in memory, on its way, or waited for.
+#ifndef ECF8_LOADER_ENGINE_UNIT_STATE_H_
+#define ECF8_LOADER_ENGINE_UNIT_STATE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "loader/cache/cache_policy.h"
+#include "loader/engine/held_unit.h"
+#include "loader/engine/stored_bytes.h"
+#include "loader/engine/unit_parts.h"
+#include "loader/memory/arena.h"
+#include "loader/model/compressed_model.h"
+
+namespace ecf8 {
+
+// How far one form of a unit is.
+//
+//              memory given             all parts ready
+//   kAbsent ------------------> kFilling ---------------> kReady
+//      ^                           | fails, or nobody        |
+//      |  nothing in flight,       v wants it any more       | evicted
+//      |  nobody holds it
+//      +----------------------- kDraining                    |
+//      +-----------------------------------------------------+
+enum class Stage : uint8_t { kAbsent, kFilling, kReady, kDraining };
+
+// The parts of one form that are done, and those whose turn it is.
+class PartProgress {
+ public:
+  void Reset(size_t count) {
+    done_.assign(count, false);
+    ready_ = next_ = 0;
+  }
+  void Done(size_t part) {
+    done_[part] = true;
+    while (ready_ < done_.size() && done_[ready_]) ++ready_;
+  }
+  bool done(size_t part) const { return done_[part]; }
+  bool all_done() const { return ready_ == done_.size(); }
+  size_t ready() const { return ready_; }  // leading parts that are done
+
+  // The next part that has not been begun.
+  size_t next() const { return next_; }
+  void Begun(size_t end) { next_ = end; }
+
+ private:
+  std::vector<bool> done_;
+  size_t ready_ = 0;
+  size_t next_ = 0;
+};
+
+using Holds = std::vector<std::shared_ptr<HeldUnit>>;
+
+struct FormState {
+  Stage stage = Stage::kAbsent;
+  Holds holders;  // of the memory: while kDraining, they know that it has failed
+  Holds waiters;  // for memory; none while kFilling or kReady
+  Priority priority =
+      Priority::kPreload;  // of the most urgent; while there are waiters or kFilling
+  uint64_t sequence = 0;   // of the first request
+  PartProgress progress;
+  uint32_t jobs_in_flight = 0;
+};
+
+struct UnitState {
+  uint64_t key = 0;
+  uint32_t file = 0;  // of the reader
+  std::shared_ptr<const CompressedModel> model;
+  uint32_t unit_index = 0;
+  const Unit* unit = nullptr;
+  std::shared_ptr<const std::vector<UnitPart>> parts;
+  CacheUnit host_unit;  // as the policies know it
+  CacheUnit slot_unit;
+
+  FormState stored;
+  Extents frames;
+  std::vector<PlannedRead> reads;
+  PartProgress read_progress;
+  uint32_t reads_in_flight = 0;
+
+  FormState decoded;
+  absl::Span<uint8_t> slot;
+  std::unique_ptr<UnitTables> tables;  // while decoding
+
+  FormState& form(UnitForm form) { return form == UnitForm::kStored ? stored : decoded; }
+
+  // Stored bytes that have arrived, from the first on.
+  uint64_t arrived_bytes() const {
+    if (read_progress.ready() == reads.size()) return unit->stored_size_bytes;
+    return reads[read_progress.ready()].offset_bytes;
+  }
+  bool arrived(size_t part) const { return (*parts)[part].stored_end_bytes() <= arrived_bytes(); }
+
+  bool in_flight() const {
+    return reads_in_flight > 0 || stored.jobs_in_flight > 0 || decoded.jobs_in_flight > 0;
+  }
+  // Nobody uses the stored bytes, nobody waits for them.
+  bool stored_is_idle() const {
+    return stored.stage == Stage::kReady && stored.holders.empty() && !in_flight() &&
+           decoded.stage != Stage::kFilling;
+  }
+  bool decoded_is_idle() const { return decoded.stage == Stage::kReady && decoded.holders.empty(); }
+  bool forgotten() const {
+    return stored.stage == Stage::kAbsent && decoded.stage == Stage::kAbsent &&
+           stored.waiters.empty() && decoded.waiters.empty();
+  }
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_LOADER_ENGINE_UNIT_STATE_H_

@@ -1,0 +1,45 @@
+// The memory that decoded units live in, given out in slots: each one run of whole pages, so that a
+// client maps it as it is.
+#ifndef ECF8_LOADER_MEMORY_SLOT_SPACE_H_
+#define ECF8_LOADER_MEMORY_SLOT_SPACE_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/types/span.h"
+#include "loader/memory/frame_map.h"
+
+namespace ecf8 {
+
+inline constexpr uint64_t kSlotPageBytes = uint64_t{2} << 20;
+
+// Does not touch the memory, which may be a device's. Thread-compatible.
+class SlotSpace {
+ public:
+  // `memory` outlives the slots; what is left of the last page is not used.
+  explicit SlotSpace(absl::Span<uint8_t> memory);
+
+  // What a slot for `size_bytes` takes.
+  static uint64_t SlotBytes(uint64_t size_bytes) {
+    return (size_bytes + kSlotPageBytes - 1) / kSlotPageBytes * kSlotPageBytes;
+  }
+
+  // The smallest free run that holds `size_bytes`, cut to SlotBytes(size_bytes). nullopt where
+  // there is none, though there may be as many free bytes. Empty for 0 bytes.
+  std::optional<absl::Span<uint8_t>> Allocate(uint64_t size_bytes);
+
+  // `slot` came from Allocate.
+  void Free(absl::Span<uint8_t> slot);
+
+  uint64_t capacity_bytes() const { return page_count_ * kSlotPageBytes; }
+  uint64_t free_bytes() const { return pages_.free_count() * kSlotPageBytes; }
+
+ private:
+  uint8_t* const base_;
+  const uint64_t page_count_;
+  FrameMap pages_;
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_LOADER_MEMORY_SLOT_SPACE_H_
