@@ -41,10 +41,10 @@ class Server {
   const Address& address() const { return address_; }
   size_t stream_count() const { return registry_.size(); }
 
-  // Stops accepting and waits until the streams have ended, at most `timeout`, or until `hurry`
-  // (asked several times a second; may be empty) returns true. What is left then ends with
-  // UNAVAILABLE, and what cannot even be told that, because its client does not read, is cut.
-  // Removes the socket. Returns true where every stream ended by itself.
+  // Refuses new streams, removes the socket, and waits until the streams have ended, at most
+  // `timeout`, or until `hurry` (asked several times a second; may be empty) returns true. What is
+  // left then ends with UNAVAILABLE, and what cannot even be told that, because its client does not
+  // read, is cut. Returns true where every stream ended by itself.
   bool Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry);
 
  private:
