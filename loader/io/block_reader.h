@@ -83,7 +83,7 @@ struct BlockReaderInfo {
   uint32_t direct_files = 0;         // open with O_DIRECT
   uint32_t buffered_files = 0;       // open without: their file system knows no direct reads
   uint64_t registered_bytes = 0;     // of RegisterMemory, what the kernel holds as fixed buffers
-  std::string registration_problem;  // why memory or files are not registered; empty where all are
+  std::string registration_problem;  // why memory is not registered; empty where all of it is
   uint64_t reads_done = 0;           // completions with OK, and what they read
   uint64_t bytes_read = 0;
   uint64_t reads_failed = 0;  // completions without

@@ -24,7 +24,8 @@ class ReadProgress {
 
   // `direct`: requests are whole blocks, at multiples of blocks, into memory aligned so. A shorter
   // answer within a block is asked for again from that block's start.
-  ReadProgress(const BlockRead& read, bool direct) : read_(read), direct_(direct) {}
+  // Asserts what BlockRead says of its fields.
+  ReadProgress(const BlockRead& read, bool direct);
 
   // The next request: its place in the file and in memory.
   uint64_t offset_bytes() const { return read_.offset_bytes + done_bytes_; }

@@ -23,7 +23,6 @@
 #include <thread>
 #include <vector>
 
-#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -41,7 +40,7 @@ inline constexpr uint64_t kArenaPieceBytes = uint64_t{1} << 30;
 
 // The memory of an allocation, in order: runs of adjacent frames, each a multiple of kFrameBytes.
 // One run unless the arena is fragmented. Empty for 0 bytes.
-using Extents = absl::InlinedVector<absl::Span<uint8_t>, 2>;
+using Extents = std::vector<absl::Span<uint8_t>>;
 
 struct ArenaOptions {
   uint64_t budget_bytes = 0;  // a hard limit; rounded down to kHugePageBytes
@@ -113,7 +112,7 @@ class Arena {
   Arena(absl::Span<uint8_t> memory, ArenaInfo info, MemoryCalls& calls);
 
   void TouchPieces();
-  bool TouchPiece(absl::Span<uint8_t> piece);
+  bool TouchPiece(absl::Span<uint8_t> piece);  // false where touching ended before its end
 
   const absl::Span<uint8_t> memory_;
   const ArenaInfo info_;

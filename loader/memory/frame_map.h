@@ -10,8 +10,7 @@
 #include <optional>
 #include <set>
 #include <utility>
-
-#include "absl/container/inlined_vector.h"
+#include <vector>
 
 namespace ecf8 {
 
@@ -22,7 +21,7 @@ struct FrameRun {
   bool operator==(const FrameRun&) const = default;
 };
 
-using FrameRuns = absl::InlinedVector<FrameRun, 2>;
+using FrameRuns = std::vector<FrameRun>;
 
 // Thread-compatible.
 class FrameMap {

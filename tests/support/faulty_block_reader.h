@@ -21,7 +21,8 @@
 
 namespace ecf8::testing {
 
-// Chances are of one request to the "kernel"; a read takes several where it is interrupted.
+// Chances are of one request to the "kernel"; a read takes several where it is interrupted, and
+// fails where too many bring nothing (ReadProgress::kMaxFruitless).
 struct FaultyReaderOptions {
   uint64_t seed = 0;
   uint32_t queue_depth = 32;
@@ -29,7 +30,7 @@ struct FaultyReaderOptions {
   double eintr = 0;
   double eagain = 0;
   double eio = 0;
-  double truncated = 0;  // the file ends somewhere in the request, this time
+  double truncated = 0;  // for this read, the file ends somewhere in the request
   double enomem_at_registration = 0;
   uint64_t min_delay_us = 20;  // of one request
   uint64_t max_delay_us = 2000;
@@ -77,7 +78,7 @@ class FaultyBlockReader : public BlockReader {
   uint64_t Draw(uint64_t from, uint64_t to);
   void StartRequest(std::shared_ptr<Flight> flight);
   void FinishRequest(const std::shared_ptr<Flight>& flight);
-  int RequestResult(const Flight& flight);
+  int64_t RequestResult(Flight& flight);
   void Complete(const std::shared_ptr<Flight>& flight, absl::Status status);
   void Deliver();
 
