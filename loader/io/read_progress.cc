@@ -1,5 +1,6 @@
 #include "loader/io/read_progress.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 
@@ -38,8 +39,9 @@ std::optional<absl::Status> ReadProgress::OnResult(int64_t result, std::string_v
     return std::nullopt;
   }
   // Part of a block, again and again: there the file ends.
+  furthest_bytes_ = std::max(furthest_bytes_, arrived_bytes);
   if (++fruitless_ <= kMaxFruitless) return std::nullopt;
-  return EndsEarly(read_.offset_bytes + arrived_bytes, name);
+  return EndsEarly(read_.offset_bytes + furthest_bytes_, name);
 }
 
 std::optional<absl::Status> ReadProgress::OnError(int error, std::string_view name) {

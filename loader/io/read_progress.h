@@ -46,6 +46,7 @@ class ReadProgress {
   bool direct_ = false;
   int fruitless_ = 0;
   uint32_t done_bytes_ = 0;
+  uint32_t furthest_bytes_ = 0;  // that answers within one block have reached
 };
 
 }  // namespace ecf8

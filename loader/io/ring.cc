@@ -1,6 +1,8 @@
 #include "loader/io/ring.h"
 
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -61,7 +63,9 @@ Ring::~Ring() {
 }
 
 void Ring::Start() {
-  [[maybe_unused]] const int result = ::io_uring_enable_rings(&ring_);
+  // io_uring_enable_rings(3), which liburing 2.3 declares and does not export.
+  [[maybe_unused]] const long result = ::syscall(__NR_io_uring_register, ring_.ring_fd,
+                                                 IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
   assert(result == 0);
 }
 

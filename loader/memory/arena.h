@@ -47,7 +47,7 @@ struct ArenaOptions {
   bool lock = true;           // mlock, as far as RLIMIT_MEMLOCK lets it
   // The node whose memory is taken first. By default that of the calling thread, where the machine
   // has several.
-  std::optional<int> numa_node;
+  std::optional<int> numa_node = std::nullopt;
   MemoryCalls* calls =
       nullptr;  // for tests: what to call instead of the system; outlives the arena
 };
