@@ -12,6 +12,8 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash) # libxxhash-dev
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)     # libzstd-dev
 pkg_check_modules(GRPCXX REQUIRED IMPORTED_TARGET grpc++)    # libgrpc++-dev
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)  # libtomlplusplus-dev
+pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)     # liburing-dev
+pkg_check_modules(NUMA REQUIRED IMPORTED_TARGET numa)          # libnuma-dev
 find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)       # protobuf-compiler-grpc
 if(ECF8_BUILD_TESTS)
   find_package(GTest REQUIRED)                               # libgtest-dev, libgmock-dev

@@ -22,6 +22,10 @@ constexpr int kMaxRequestBytes = 1 << 20;
 // How long ended streams get to tell their clients why, and cut ones to unwind.
 constexpr std::chrono::seconds kGrace(1);
 constexpr std::chrono::milliseconds kHurryInterval(50);
+// How long a connection stays open after its last stream. gRPC closes a connection that is told to
+// end as soon as its streams have, and a client that then writes (a window update) drops what it
+// has not read yet, the status included.
+constexpr std::chrono::milliseconds kLinger(500);
 
 // Dead TCP peers hold a stream until a keepalive finds them.
 constexpr int kKeepaliveMs = 60'000;
@@ -95,9 +99,8 @@ absl::Status Server::Listen() {
 
 bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry) {
   registry_.BeginDrain();
-  // Closes the listening socket at once, sends GOAWAY, and then waits for the calls.
-  std::thread shutdown(
-      [this, deadline = SystemDeadline(timeout + 3 * kGrace)] { server_->Shutdown(deadline); });
+  if (claim_) claim_->HideSocket();
+  const bool had_streams = registry_.size() > 0;
   const Clock::time_point end = Clock::now() + timeout;
   bool idle = false;
   while (!idle && Clock::now() < end && !(hurry && hurry())) {
@@ -108,7 +111,8 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
     registry_.AbortAll(ShuttingDownError());
     if (!registry_.WaitIdle(Clock::now() + kGrace)) registry_.CancelAll();
   }
-  shutdown.join();
+  if (had_streams) std::this_thread::sleep_for(kLinger);
+  server_->Shutdown(SystemDeadline(kGrace));
   server_.reset();
   claim_.reset();
   return idle;

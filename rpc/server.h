@@ -44,10 +44,10 @@ class Server {
   size_t stream_count() const { return registry_.size(); }
   const Engine& engine() const { return *engine_; }
 
-  // Stops accepting and waits until the streams have ended, at most `timeout`, or until `hurry`
-  // (asked several times a second; may be empty) returns true. What is left then ends with
-  // UNAVAILABLE, and what cannot even be told that, because its client does not read, is cut.
-  // Removes the socket. Returns true where every stream ended by itself.
+  // Refuses new streams, removes the socket, and waits until the streams have ended, at most
+  // `timeout`, or until `hurry` (asked several times a second; may be empty) returns true. What is
+  // left then ends with UNAVAILABLE, and what cannot even be told that, because its client does not
+  // read, is cut. Returns true where every stream ended by itself.
   bool Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry);
 
  private:

@@ -131,6 +131,8 @@ SocketClaim::~SocketClaim() {
   close(lock_fd_);
 }
 
+void SocketClaim::HideSocket() const { unlink(path_.c_str()); }
+
 ScopedUmask::ScopedUmask(mode_t mask) : previous_(umask(mask)) {}
 
 ScopedUmask::~ScopedUmask() { umask(previous_); }

@@ -29,6 +29,9 @@ class SocketClaim {
   // Removes the socket and the lock.
   ~SocketClaim();
 
+  // Removes the socket: nobody new finds it, and nobody else may take its place yet.
+  void HideSocket() const;
+
  private:
   SocketClaim(std::string path, int lock_fd);
 

@@ -11,27 +11,15 @@
 #include "decoder/decoders.h"
 #include "decoder/status_macros.h"
 #include "tools/ecf8/codec_workload.h"
+#include "tools/ecf8/samples.h"
 #include "tools/ecf8/text.h"
 
 namespace ecf8 {
 namespace {
 
-// The GB/s of one kind of pass, run by run.
-using Samples = std::vector<double>;
-
-double Median(Samples samples) {
-  std::sort(samples.begin(), samples.end());
-  const size_t middle = samples.size() / 2;
-  return samples.size() % 2 == 1 ? samples[middle] : (samples[middle - 1] + samples[middle]) / 2;
-}
-
-// The median of the ratios run by run: the two sides of one run saw the same machine.
+// The median of the ratios run by run.
 double MedianRatio(const Samples& ours, const Samples& theirs) {
-  Samples ratios;
-  for (size_t i = 0; i < ours.size(); ++i) {
-    ratios.push_back(ours[i] / theirs[i]);
-  }
-  return Median(ratios);
+  return Median(Ratios(ours, theirs));
 }
 
 double TimedGbps(uint64_t bytes, const std::function<void()>& pass) {
@@ -41,7 +29,7 @@ double TimedGbps(uint64_t bytes, const std::function<void()>& pass) {
   return static_cast<double>(bytes) / elapsed.count() / 1e9;
 }
 
-// What one set of passes, on so many threads, measured.
+// What one set of passes, on so many threads, measured: GB/s, run by run.
 struct Measured {
   Samples encode, decode, zstd1_encode, zstd1_decode, zstd3_encode, zstd3_decode, copy;
 };
@@ -84,13 +72,6 @@ void AddFigures(const Measured& measured, const std::string& suffix,
   report["zstd3_encode_gbps" + suffix] = Median(measured.zstd3_encode);
   report["encode_vs_zstd1" + suffix] = MedianRatio(measured.encode, measured.zstd1_encode);
   report["memcpy_gbps" + suffix] = Median(measured.copy);
-}
-
-std::string Range(const Samples& samples) {
-  const auto [low, high] = std::minmax_element(samples.begin(), samples.end());
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.2f (%.2f..%.2f)", Median(samples), *low, *high);
-  return text;
 }
 
 std::string BitsText(uint64_t bytes, uint64_t weights) {

@@ -1,9 +1,11 @@
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "tools/ecf8/bench_codec.h"
+#include "tools/ecf8/bench_read.h"
 #include "tools/ecf8/commands.h"
 
 namespace ecf8 {
@@ -25,15 +27,38 @@ class BenchCommand : public Command {
         ->check(CLI::Range(1, 99));
     codec->add_option("--max-bytes", codec_.max_bytes, "of FP8 weights; the first so many are used")
         ->check(CLI::PositiveNumber);
+    AddRead(app);
     app.require_subcommand(1);
   }
 
   absl::Status Run(const CommandContext& context) override {
-    return RunBenchCodec(codec_, context);
+    return read_app_->parsed() ? RunBenchRead(read_, context) : RunBenchCodec(codec_, context);
   }
 
  private:
+  void AddRead(CLI::App& app) {
+    read_app_ = app.add_subcommand("read", "read a large file beside fio, in the same run");
+    read_app_
+        ->add_option("DIR", read_.directory,
+                     "its largest shard is read; without one of --size, a scratch file there")
+        ->required();
+    read_app_->add_option("--size", read_.size_bytes, "of one pass, as in 2GiB")
+        ->transform(CLI::AsSizeValue(false));
+    read_app_->add_option("--runs", read_.runs, "the median of so many interleaved runs counts")
+        ->check(CLI::Range(1, 999));
+    read_app_->add_option("--queue-depth", read_.queue_depths, "reads in flight; several: each")
+        ->check(CLI::Range(uint32_t{1}, kMaxQueueDepth));
+    const std::map<std::string, BlockReaderBackend> backends = {
+        {"auto", BlockReaderBackend::kAuto},
+        {"io_uring", BlockReaderBackend::kIoUring},
+        {"threads", BlockReaderBackend::kThreads}};
+    read_app_->add_option("--backend", read_.backend, "auto, io_uring or threads")
+        ->transform(CLI::CheckedTransformer(backends));
+  }
+
   BenchCodecOptions codec_;
+  CLI::App* read_app_ = nullptr;  // CLI11's
+  BenchReadOptions read_;
 };
 
 }  // namespace

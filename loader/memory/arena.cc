@@ -1,0 +1,217 @@
+#include "loader/memory/arena.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "loader/base/file.h"
+#include "loader/base/strings.h"
+#include "loader/memory/memory_calls.h"
+
+namespace ecf8 {
+namespace {
+
+// Touched between two looks at whether to stop: a few milliseconds.
+constexpr uint64_t kTouchStepBytes = uint64_t{32} << 20;
+
+// Memory of `size_bytes` that starts on a huge page; empty where there is none, with errno.
+absl::Span<uint8_t> MapAligned(uint64_t size_bytes, MemoryCalls& calls) {
+  const uint64_t mapped_bytes = size_bytes + kHugePageBytes;
+  void* const mapped = calls.Map(mapped_bytes, 0);
+  if (mapped == MAP_FAILED) return {};
+  auto* const begin = static_cast<uint8_t*>(mapped);
+  const uint64_t past = reinterpret_cast<uintptr_t>(begin) % kHugePageBytes;
+  uint8_t* const start = past == 0 ? begin : begin + (kHugePageBytes - past);
+  // What stands over on both sides goes back.
+  if (start > begin) ::munmap(begin, static_cast<size_t>(start - begin));
+  uint8_t* const end = start + size_bytes;
+  if (begin + mapped_bytes > end) ::munmap(end, static_cast<size_t>(begin + mapped_bytes - end));
+  return {start, size_bytes};
+}
+
+absl::StatusOr<absl::Span<uint8_t>> MapMemory(uint64_t size_bytes, MemoryCalls& calls,
+                                              ArenaInfo& info) {
+  // All of the pages are reserved here, or none: no SIGBUS later.
+  void* const mapped =
+      calls.Map(size_bytes, MAP_HUGETLB | (21 << MAP_HUGE_SHIFT));  // of 2^21 bytes
+  if (mapped != MAP_FAILED) {
+    info.huge_pages = HugePages::kReserved;
+    return absl::Span<uint8_t>(static_cast<uint8_t*>(mapped), size_bytes);
+  }
+  const absl::Span<uint8_t> memory = MapAligned(size_bytes, calls);
+  if (memory.empty()) {
+    return ErrnoStatus(
+        errno, absl::StrCat("cannot map ", FormatBytes(size_bytes), " for the host budget"));
+  }
+  if (const int error = calls.Advise(memory, MADV_HUGEPAGE); error == 0) {
+    info.huge_pages = HugePages::kTransparent;
+  } else {
+    info.warnings.push_back(absl::StrCat(
+        "no huge pages: ", ErrnoStatus(error, "the kernel refuses transparent ones").message(),
+        "; reserve some: sysctl vm.nr_hugepages=", size_bytes / kHugePageBytes));
+  }
+  return memory;
+}
+
+void Place(absl::Span<uint8_t> memory, std::optional<int> node, MemoryCalls& calls,
+           ArenaInfo& info) {
+  if (!node.has_value()) node = calls.CurrentNode();
+  if (!node.has_value()) return;
+  if (const int error = calls.PreferNode(memory, *node); error == 0) {
+    info.numa_node = node;
+  } else {
+    info.warnings.push_back(
+        std::string(ErrnoStatus(error, absl::StrCat("memory cannot be placed on NUMA node ", *node))
+                        .message()));
+  }
+}
+
+void LockInMemory(absl::Span<uint8_t> memory, MemoryCalls& calls, ArenaInfo& info) {
+  const int error = calls.Lock(memory);
+  info.locked = error == 0;
+  if (info.locked) return;
+  info.warnings.push_back(absl::StrCat(
+      "the host budget is not locked in memory and may be swapped: RLIMIT_MEMLOCK is ",
+      calls.LockLimitBytes(), " bytes, ", memory.size(), " are needed (ulimit -l ",
+      memory.size() / 1024, ", or LimitMEMLOCK=", memory.size(), " in the systemd unit)"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Arena>> Arena::Create(const ArenaOptions& options) {
+  const uint64_t size_bytes = options.budget_bytes / kHugePageBytes * kHugePageBytes;
+  if (size_bytes == 0) {
+    return absl::InvalidArgumentError(absl::StrCat("a host budget of ", options.budget_bytes,
+                                                   " bytes; the least is ", kHugePageBytes));
+  }
+  MemoryCalls& calls = options.calls != nullptr ? *options.calls : MemoryCalls::System();
+  ArenaInfo info;
+  absl::StatusOr<absl::Span<uint8_t>> memory = MapMemory(size_bytes, calls, info);
+  if (!memory.ok()) return std::move(memory).status();
+  calls.Advise(*memory, MADV_DONTDUMP);  // a core dump without the weights; else a larger one
+  Place(*memory, options.numa_node, calls, info);
+  if (options.lock) LockInMemory(*memory, calls, info);
+  return std::unique_ptr<Arena>(new Arena(*memory, std::move(info), calls));
+}
+
+Arena::Arena(absl::Span<uint8_t> memory, ArenaInfo info, MemoryCalls& calls)
+    : memory_(memory),
+      info_(std::move(info)),
+      calls_(calls),
+      frames_(memory.size() / kFrameBytes) {}
+
+Arena::~Arena() {
+  StopTouching();
+  ::munmap(memory_.data(), memory_.size());
+}
+
+absl::Status Arena::StartTouching(int threads,
+                                  std::function<void(absl::Span<uint8_t>)> on_touched) {
+  assert(touch_threads_.empty());
+  on_touched_ = std::move(on_touched);
+  try {
+    for (int i = 0; i < threads; ++i) touch_threads_.emplace_back([this] { TouchPieces(); });
+  } catch (const std::system_error& error) {  // the only way that std::thread has to say it
+    if (touch_threads_.empty()) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("cannot start a thread to touch memory: ", error.what()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Arena::StopTouching() {
+  {
+    MutexLock lock(touch_mutex_);
+    touching_ = false;
+    touch_ended_.NotifyAll();
+  }
+  for (std::thread& thread : touch_threads_) thread.join();
+  touch_threads_.clear();
+}
+
+bool Arena::WaitUntilTouched() {
+  MutexLock lock(touch_mutex_);
+  while (touching_ && touched_bytes_ < memory_.size()) touch_ended_.Wait(lock);
+  return touched_bytes_ == memory_.size();
+}
+
+void Arena::TouchPieces() {
+  while (true) {
+    absl::Span<uint8_t> piece;
+    {
+      MutexLock lock(touch_mutex_);
+      if (!touching_ || next_piece_ == memory_.size()) return;
+      piece = memory_.subspan(next_piece_, kArenaPieceBytes);
+      next_piece_ += piece.size();
+    }
+    if (!TouchPiece(piece)) return;
+    if (on_touched_) on_touched_(piece);
+  }
+}
+
+bool Arena::TouchPiece(absl::Span<uint8_t> piece) {
+  while (!piece.empty()) {
+    const absl::Span<uint8_t> step = piece.subspan(0, kTouchStepBytes);
+    {
+      MutexLock lock(touch_mutex_);
+      if (!touching_) return false;
+    }
+    // Linux 5.14. It leaves what the pages hold, so they may be in use.
+    const bool touched = calls_.Advise(step, MADV_POPULATE_WRITE) == 0;
+    piece.remove_prefix(step.size());
+    MutexLock lock(touch_mutex_);
+    if (touched) {
+      touched_bytes_ += step.size();
+    } else {
+      touching_ = false;  // the kernel will bring pages as they are used
+    }
+    touch_ended_.NotifyAll();
+  }
+  return true;
+}
+
+std::optional<Extents> Arena::Allocate(uint64_t size_bytes) {
+  const uint64_t count = size_bytes / kFrameBytes + (size_bytes % kFrameBytes != 0 ? 1 : 0);
+  std::optional<FrameRuns> runs;
+  {
+    MutexLock lock(mutex_);
+    runs = frames_.Allocate(count);
+  }
+  if (!runs.has_value()) return std::nullopt;
+  Extents extents;
+  for (const FrameRun& run : *runs) {
+    extents.push_back(memory_.subspan(run.first * kFrameBytes, run.count * kFrameBytes));
+  }
+  return extents;
+}
+
+void Arena::Free(const Extents& extents) {
+  MutexLock lock(mutex_);
+  for (const absl::Span<uint8_t>& extent : extents) {
+    const auto offset_bytes = static_cast<uint64_t>(extent.data() - memory_.data());
+    frames_.Free({offset_bytes / kFrameBytes, extent.size() / kFrameBytes});
+  }
+}
+
+uint64_t Arena::free_bytes() const {
+  MutexLock lock(mutex_);
+  return frames_.free_count() * kFrameBytes;
+}
+
+uint64_t Arena::largest_run_bytes() const {
+  MutexLock lock(mutex_);
+  return frames_.largest_run() * kFrameBytes;
+}
+
+uint64_t Arena::touched_bytes() const {
+  MutexLock lock(touch_mutex_);
+  return touched_bytes_;
+}
+
+}  // namespace ecf8
