@@ -1,6 +1,7 @@
 #include "loader/base/strings.h"
 
 #include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstdio>
 
@@ -69,6 +70,24 @@ std::string FormatBytes(uint64_t bytes) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.2f %s", value, kUnits[unit]);
   return text.data();
+}
+
+std::optional<uint64_t> ParseByteSize(std::string_view text) {
+  uint64_t count = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, count);
+  if (error != std::errc()) return std::nullopt;
+  std::string_view suffix(rest, static_cast<size_t>(end - rest));
+  if (suffix.size() > 1 && suffix.front() == ' ') suffix.remove_prefix(1);
+  uint64_t unit = 1;
+  if (!suffix.empty() && suffix != "B") {
+    const size_t power = std::string_view("KMGT").find(suffix.front());
+    const std::string_view base = suffix.substr(1);
+    if (power == std::string_view::npos || (base != "iB" && base != "B")) return std::nullopt;
+    for (size_t i = 0; i <= power; ++i) unit *= base == "iB" ? 1024 : 1000;
+  }
+  if (count > static_cast<uint64_t>(INT64_MAX) / unit) return std::nullopt;
+  return count * unit;
 }
 
 bool IsValidUtf8(std::string_view text) {

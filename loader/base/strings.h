@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,10 @@ absl::Status AddContext(const absl::Status& status, std::string_view prefix);
 
 // "0 B", "1023 B", "1.00 KiB", "4.66 GiB": two decimals, rounded, in powers of 1024 up to EiB.
 std::string FormatBytes(uint64_t bytes);
+
+// "1048576", "4GiB", "4 GB": a whole number of bytes, or of KiB, MiB, GiB, TiB (powers of 1024), or
+// of KB, MB, GB, TB (powers of 1000). nullopt for anything else and beyond 2^63-1.
+std::optional<uint64_t> ParseByteSize(std::string_view text);
 
 bool IsValidUtf8(std::string_view text);
 

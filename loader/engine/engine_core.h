@@ -157,6 +157,7 @@ class EngineCore {
   void Fail(UnitState& unit, const absl::Status& status);
   void FailHolds(const Holds& holds, const absl::Status& status);
   void FailForm(UnitState& unit, UnitForm form, const absl::Status& status);
+  void DropFailed(FormState& form);
   void FinishDraining(UnitState& unit);
 
   const EngineParts parts_;

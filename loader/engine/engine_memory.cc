@@ -1,4 +1,5 @@
 // EngineCore: who gets memory, and from whom.
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -11,7 +12,12 @@ namespace {
 // So many starts of more urgent requests, and then one of a less urgent one that waits.
 constexpr uint32_t kMaxBurst = 8;
 
-constexpr bool MustHave(Priority priority) { return priority != Priority::kHinted; }
+// Whether anybody needs the unit; hints alone may be refused.
+bool MustHave(const Holds& waiters) {
+  return std::any_of(waiters.begin(), waiters.end(), [](const auto& held) {
+    return held->request().priority != Priority::kHinted;
+  });
+}
 
 }  // namespace
 
@@ -75,7 +81,7 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
   if (unit.stored.stage == Stage::kDraining || turn.state().stage == Stage::kDraining) {
     return StartResult::kBusy;
   }
-  const bool must = MustHave(turn.priority);
+  const bool must = MustHave(turn.state().waiters);
   const bool needs_frames = unit.stored.stage == Stage::kAbsent;
   bool got = !decode || TakeSlot(unit, must);
   if (got && needs_frames && !TakeFrames(unit, must)) {
@@ -182,7 +188,8 @@ void EngineCore::Tick() {
 }
 
 void EngineCore::RevokeIdle(FormState& form) {
-  if (form.stage == Stage::kFilling) return;
+  if (form.stage == Stage::kDraining) DropFailed(form);
+  if (form.stage != Stage::kReady) return;
   std::erase_if(form.holders, [this](const std::shared_ptr<HeldUnit>& held) {
     if (!held->request().revocable || held->used_.exchange(false) || !held->TryRevoke()) {
       return false;

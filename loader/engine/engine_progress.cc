@@ -186,13 +186,19 @@ void EngineCore::FailHolds(const Holds& holds, const absl::Status& status) {
   }
 }
 
-// The holders get nothing more, but may be copying what they have: its memory goes when they have
-// let go of it and nothing is in flight.
+// The holders get nothing more. Its memory goes when nothing is in flight, and nobody is just
+// copying what was ready: those are asked again at a tick, or let go by themselves.
 void EngineCore::FailForm(UnitState& unit, UnitForm form, const absl::Status& status) {
   FormState& state = unit.form(form);
   FailHolds(state.holders, status);
+  DropFailed(state);
   if (state.stage == Stage::kFilling) active_.erase(TurnOf(unit, form));
   state.stage = Stage::kDraining;
+}
+
+void EngineCore::DropFailed(FormState& form) {
+  std::erase_if(form.holders,
+                [](const std::shared_ptr<HeldUnit>& held) { return held->TryRevoke(); });
 }
 
 void EngineCore::FinishDraining(UnitState& unit) {

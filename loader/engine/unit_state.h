@@ -57,7 +57,7 @@ using Holds = std::vector<std::shared_ptr<HeldUnit>>;
 
 struct FormState {
   Stage stage = Stage::kAbsent;
-  Holds holders;  // of the memory: while kDraining, they know that it has failed
+  Holds holders;  // of the memory; while kDraining, those who were just copying when it failed
   Holds waiters;  // for memory; none while kFilling or kReady
   Priority priority =
       Priority::kPreload;  // of the most urgent; while there are waiters or kFilling

@@ -68,8 +68,9 @@ class DamagedModelTest : public ::testing::Test {
     if (!model.ok()) return nullptr;
     auto models = ModelSet::FromModels({*std::move(model)});
     EXPECT_THAT(models, IsOk());
-    auto server =
-        Server::Start(*std::move(models), {.address = Socket(), .threads = 1, .max_streams = 4});
+    auto server = Server::Start(
+        *std::move(models),
+        {.address = Socket(), .threads = 1, .max_streams = 4, .engine = testing::SmallEngine()});
     EXPECT_THAT(server, IsOk());
     return server.ok() ? *std::move(server) : nullptr;
   }

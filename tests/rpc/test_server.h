@@ -23,6 +23,16 @@
 
 namespace ecf8::testing {
 
+// Enough for the models of these tests, and quick to start.
+inline EngineOptions SmallEngine() {
+  EngineOptions options;
+  options.host_budget_bytes = 64 << 20;
+  options.slot_budget_bytes = 64 << 20;
+  options.decode_threads = 2;
+  options.touch_threads = 0;
+  return options;
+}
+
 class TestServer {
  public:
   explicit TestServer(const SmallModelOptions& model = {}, size_t max_streams = 64) {
@@ -34,6 +44,7 @@ class TestServer {
     options.address.socket_path = directory_ / "s.sock";
     options.threads = 2;
     options.max_streams = max_streams;
+    options.engine = SmallEngine();
     auto server = Server::Start(*std::move(models), options);
     EXPECT_TRUE(server.ok()) << server.status();
     if (server.ok()) server_ = *std::move(server);

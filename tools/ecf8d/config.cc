@@ -1,6 +1,9 @@
 #include "tools/ecf8d/config.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "decoder/status_macros.h"
@@ -8,6 +11,35 @@
 #include "rpc/address.h"
 
 namespace ecf8 {
+
+namespace {
+
+constexpr int kMaxCores = 4096;
+
+// "2,3,6-9"; nullopt where it is none.
+std::optional<std::vector<int>> ParseCores(std::string_view text) {
+  std::vector<int> cores;
+  while (!text.empty()) {
+    const std::string_view item = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), item.size() + 1));
+    int first = 0;
+    const char* const end = item.data() + item.size();
+    auto [rest, error] = std::from_chars(item.data(), end, first);
+    int last = first;
+    if (error == std::errc() && rest != end && *rest == '-') {
+      const std::from_chars_result range = std::from_chars(rest + 1, end, last);
+      rest = range.ptr;
+      error = range.ec;
+    }
+    if (error != std::errc() || rest != end || first < 0 || last < first || last >= kMaxCores) {
+      return std::nullopt;
+    }
+    for (int core = first; core <= last; ++core) cores.push_back(core);
+  }
+  return cores;
+}
+
+}  // namespace
 
 absl::Span<const Setting> AllSettings() {
   static const std::vector<Setting>* const settings = new std::vector<Setting>{
@@ -32,7 +64,35 @@ absl::Span<const Setting> AllSettings() {
        0,
        0,
        {"text", "json"}},
-      {"threads", "that read and decode; 0: one a core", &DaemonConfig::threads, 0, 1024},
+      {"threads", "that make messages; 0: one a core", &DaemonConfig::threads, 0, 1024},
+      {"host-budget",
+       "memory for compressed units, as in 4GiB; a hard limit",
+       &DaemonConfig::host_budget,
+       0,
+       0,
+       {},
+       true},
+      {"slot-budget",
+       "memory for decoded units, as in 1GiB; a hard limit",
+       &DaemonConfig::slot_budget,
+       0,
+       0,
+       {},
+       true},
+      {"decode-threads", "that verify and decode; 0: one a core", &DaemonConfig::decode_threads, 0,
+       1024},
+      {"decode-cores", "to pin those threads to, as in 2,3,6-9; empty: the system chooses",
+       &DaemonConfig::decode_cores},
+      {"reader",
+       "how the disk is read; auto: io_uring, or threads where the system refuses it",
+       &DaemonConfig::reader,
+       0,
+       0,
+       {"auto", "io_uring", "threads"}},
+      {"queue-depth", "reads in flight, of up to 4 MiB each", &DaemonConfig::queue_depth, 1,
+       kMaxQueueDepth},
+      {"lock-memory", "keep the host budget's memory from being swapped out (see ulimit -l)",
+       &DaemonConfig::lock_memory},
       {"max-streams", "fetches served at once", &DaemonConfig::max_streams, 1, 65536},
       {"drain-timeout-ms", "how long fetches may go on after SIGTERM",
        &DaemonConfig::drain_timeout_ms, 0, 86'400'000},
@@ -54,6 +114,10 @@ absl::Status CheckSetting(const Setting& setting, const DaemonConfig& config) {
                                       std::to_string(setting.max));
   }
   const auto* text = std::get_if<std::string DaemonConfig::*>(&setting.member);
+  if (text != nullptr && setting.is_byte_size && !ParseByteSize(config.*(*text))) {
+    return absl::InvalidArgumentError(name + ": " + Quoted(config.*(*text)) +
+                                      " is no size such as 4GiB");
+  }
   if (text == nullptr || setting.choices.empty()) return absl::OkStatus();
   const std::string& value = config.*(*text);
   const auto& choices = setting.choices;
@@ -63,9 +127,27 @@ absl::Status CheckSetting(const Setting& setting, const DaemonConfig& config) {
   return absl::InvalidArgumentError(name + ": " + Quoted(value) + " is none of " + all);
 }
 
+EngineOptions EngineOptionsFrom(const DaemonConfig& config) {
+  EngineOptions options;
+  options.host_budget_bytes = *ParseByteSize(config.host_budget);
+  options.slot_budget_bytes = *ParseByteSize(config.slot_budget);
+  options.decode_threads = static_cast<int>(config.decode_threads);
+  options.decode_cores = *ParseCores(config.decode_cores);
+  options.reader.queue_depth = static_cast<uint32_t>(config.queue_depth);
+  options.reader.backend = config.reader == "io_uring"  ? BlockReaderBackend::kIoUring
+                           : config.reader == "threads" ? BlockReaderBackend::kThreads
+                                                        : BlockReaderBackend::kAuto;
+  options.lock_memory = config.lock_memory;
+  return options;
+}
+
 absl::Status CheckConfig(const DaemonConfig& config) {
   if (config.model_dirs.empty()) {
     return absl::InvalidArgumentError("no model: give at least one --model-dir DIR");
+  }
+  if (!ParseCores(config.decode_cores)) {
+    return absl::InvalidArgumentError("decode-cores: " + Quoted(config.decode_cores) +
+                                      " is no list such as 2,3,6-9");
   }
   if (config.listen.empty()) return absl::OkStatus();
   ECF8_ASSIGN_OR_RETURN(const Address address, ParseAddress(config.listen));

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "loader/engine/engine.h"
 
 namespace ecf8 {
 
@@ -19,6 +21,13 @@ struct DaemonConfig {
   std::string log_level = "info";
   std::string log_format = "text";
   int64_t threads = 0;
+  std::string host_budget = "1GiB";
+  std::string slot_budget = "1GiB";
+  int64_t decode_threads = 0;
+  std::string decode_cores;
+  std::string reader = "auto";
+  int64_t queue_depth = 32;
+  bool lock_memory = false;
   int64_t max_streams = 64;
   int64_t drain_timeout_ms = 30'000;
 };
@@ -33,6 +42,7 @@ struct Setting {
   int64_t min = 0;  // of a number
   int64_t max = 0;
   std::vector<std::string> choices{};  // of a text; empty: any
+  bool is_byte_size = false;           // of a text: what ParseByteSize takes
 };
 
 // Every setting that both know.
@@ -47,6 +57,9 @@ absl::Status CheckSetting(const Setting& setting, const DaemonConfig& config);
 // Sets what the file at `path` says. INVALID_ARGUMENT names file, line and key: bad TOML, an
 // unknown key, a value of the wrong type or out of range.
 absl::Status ReadConfigFile(const std::string& path, DaemonConfig* config);
+
+// The engine's part of `config`, which has passed CheckConfig.
+EngineOptions EngineOptionsFrom(const DaemonConfig& config);
 
 // What no single setting shows: TCP without --insecure, an address that is none, no models.
 // INVALID_ARGUMENT.

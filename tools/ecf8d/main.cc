@@ -46,6 +46,7 @@ absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, 
   }
   options.threads = static_cast<int>(config.threads);
   options.max_streams = static_cast<size_t>(config.max_streams);
+  options.engine = EngineOptionsFrom(config);
   return Server::Start(std::move(models), options);
 }
 

@@ -6,7 +6,10 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "decoder/checksum.h"
 #include "loader/model/error_info.h"
@@ -30,20 +33,61 @@ class UnitReaderTest : public ::testing::Test {
     model_ = testing::OpenModel(directory_ / "small");
   }
 
-  UnitReader Reader(UnitForm form, const std::vector<std::string_view>& units = {},
-                    const std::vector<std::string_view>& tensors = {}) {
+  // A UnitReader that waits where the engine needs time.
+  class WaitingReader {
+   public:
+    WaitingReader(Engine& engine, ReadOrder order)
+        : reader_(engine, std::move(order), [this] {
+            MutexLock lock(mutex_);
+            woken_ = true;
+            news_.NotifyOne();
+          }) {}
+    ~WaitingReader() { reader_.Stop(); }
+
+    absl::StatusOr<ReadStep> Next(std::string* data) {
+      while (true) {
+        auto step = reader_.Next(data);
+        if (!step.ok() || step->kind != ReadStep::Kind::kWait) return step;
+        MutexLock lock(mutex_);
+        while (!std::exchange(woken_, false)) news_.Wait(lock);
+      }
+    }
+    const SelectedUnit& unit() const { return reader_.unit(); }
+
+   private:
+    Mutex mutex_;
+    CondVar news_;
+    bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+    UnitReader reader_;
+  };
+
+  // The engine opens the model's files, so it starts when the test has done with them what it does.
+  WaitingReader& Reader(UnitForm form, const std::vector<std::string_view>& units = {},
+                        const std::vector<std::string_view>& tensors = {}) {
     auto selection = Selection::Make(*model_, units, tensors);
     EXPECT_THAT(selection, IsOk());
-    return UnitReader(model_, *std::move(selection), form);
+    reader_.reset();
+    EngineOptions options;
+    options.host_budget_bytes = 32 << 20;
+    options.slot_budget_bytes = 32 << 20;
+    options.touch_threads = 0;
+    auto engine = Engine::Start(options, {model_});
+    EXPECT_THAT(engine, IsOk());
+    engine_ = *std::move(engine);
+    reader_.emplace(*engine_,
+                    ReadOrder{.model = model_, .selection = *std::move(selection), .form = form});
+    return *reader_;
   }
 
   testing::TempDir directory_;
   testing::TensorBytes tensors_;
   std::shared_ptr<const CompressedModel> model_;
+  std::unique_ptr<Engine> engine_;
+  std::optional<WaitingReader> reader_;
 };
 
 TEST_F(UnitReaderTest, DecodedFormIsTheOriginal) {
-  UnitReader reader = Reader(UnitForm::kDecoded);
+  WaitingReader& reader = Reader(UnitForm::kDecoded);
   std::map<std::string, std::string> read;
   std::string data;
   while (true) {
@@ -70,7 +114,7 @@ TEST_F(UnitReaderTest, DecodedFormIsTheOriginal) {
 }
 
 TEST_F(UnitReaderTest, StoredFormIsTheShardsBytes) {
-  UnitReader reader = Reader(UnitForm::kStored, {"layers.1"});
+  WaitingReader& reader = Reader(UnitForm::kStored, {"layers.1"});
   const uint32_t index = *model_->FindUnit("layers.1");
   const Unit& unit = model_->unit(index);
   const std::string shard =
@@ -97,7 +141,7 @@ TEST_F(UnitReaderTest, StoredFormIsTheShardsBytes) {
 }
 
 TEST_F(UnitReaderTest, OfATensorOnlyTablesAndItsChunksAreSent) {
-  UnitReader reader = Reader(UnitForm::kStored, {}, {"model.layers.0.self_attn.q_proj.weight"});
+  WaitingReader& reader = Reader(UnitForm::kStored, {}, {"model.layers.0.self_attn.q_proj.weight"});
   const Unit& unit = model_->unit(*model_->FindUnit("layers.0"));
   std::string data;
   uint64_t sum = 0;
@@ -134,7 +178,7 @@ TEST_F(UnitReaderTest, DamageNamesUnitTensorShardAndOffset) {
   file.close();
 
   for (const UnitForm form : {UnitForm::kStored, UnitForm::kDecoded}) {
-    UnitReader reader = Reader(form);
+    WaitingReader& reader = Reader(form);
     std::string data;
     auto step = reader.Next(&data);
     while (step.ok() && step->kind != ReadStep::Kind::kDone) step = reader.Next(&data);
@@ -154,7 +198,7 @@ TEST_F(UnitReaderTest, DamageNamesUnitTensorShardAndOffset) {
 TEST_F(UnitReaderTest, ATruncatedShardIsAnError) {
   const std::string path = directory_ / ("small/" + model_->shards()[0].file_name);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
-  UnitReader reader = Reader(UnitForm::kDecoded);
+  WaitingReader& reader = Reader(UnitForm::kDecoded);
   std::string data;
   auto step = reader.Next(&data);
   while (step.ok() && step->kind != ReadStep::Kind::kDone) step = reader.Next(&data);

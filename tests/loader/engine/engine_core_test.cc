@@ -1,0 +1,218 @@
+// The engine's decisions, one at a time, in virtual time.
+
+#include "loader/engine/engine_core.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loader/model/error_info.h"
+#include "tests/loader/engine/simulated_engine.h"
+#include "tests/support/status_matchers.h"
+
+namespace ecf8 {
+namespace {
+
+using ::ecf8::testing::ExpectedModel;
+using ::ecf8::testing::IsOk;
+using ::ecf8::testing::SimulatedEngine;
+using ::ecf8::testing::SimulationOptions;
+using ::ecf8::testing::StatusIs;
+using ::testing::HasSubstr;
+
+// embed, layers.0 to layers.7 of three chunks each, head.
+class EngineCoreTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    expected_ = new ExpectedModel({.layers = 8, .projection_rows = 2500});
+  }
+  static void TearDownTestSuite() { delete expected_; }
+
+  void StartEngine(const SimulationOptions& options = {}) { engine_.emplace(*expected_, options); }
+
+  static uint32_t Unit(const std::string& id) { return *expected_->model->FindUnit(id); }
+  static uint32_t Layer(int layer) { return Unit("layers." + std::to_string(layer)); }
+
+  std::shared_ptr<HeldUnit> Acquire(uint32_t unit_index, UnitForm form = UnitForm::kDecoded,
+                                    Priority priority = Priority::kDemand, bool revocable = false) {
+    return engine_->Acquire(
+        {.unit_index = unit_index, .form = form, .priority = priority, .revocable = revocable});
+  }
+
+  void ExpectReadyAndRight(HeldUnit& held) {
+    EXPECT_THAT(held.status(), IsOk());
+    ASSERT_TRUE(held.ready());
+    size_t checked = 0;
+    engine_->CheckReadyParts(held, &checked);
+    EXPECT_EQ(checked, held.parts().size());
+  }
+
+  static ExpectedModel* expected_;
+  std::optional<SimulatedEngine> engine_;
+};
+
+ExpectedModel* EngineCoreTest::expected_ = nullptr;
+
+TEST_F(EngineCoreTest, EveryUnitInBothForms) {
+  StartEngine();
+  for (uint32_t i = 0; i < expected_->model->unit_count(); ++i) {
+    for (const UnitForm form : {UnitForm::kStored, UnitForm::kDecoded}) {
+      const auto held = Acquire(i, form);
+      ASSERT_TRUE(engine_->RunUntilIdle());
+      ExpectReadyAndRight(*held);
+      engine_->Release(held);
+    }
+  }
+  EXPECT_EQ(engine_->core->stats().failed_units, 0u);
+}
+
+TEST_F(EngineCoreTest, TwoRequestsShareOneReadAndOneDecode) {
+  StartEngine();
+  const auto first = Acquire(Layer(0));
+  const auto second = Acquire(Layer(0));
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  const auto third = Acquire(Layer(0));
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  const EngineStats stats = engine_->core->stats();
+  EXPECT_EQ(stats.read_bytes, first->unit().stored_size_bytes);
+  EXPECT_EQ(stats.slots.misses, 1u);
+  EXPECT_EQ(stats.slots.hits, 2u);
+  for (const auto& held : {first, second, third}) {
+    ExpectReadyAndRight(*held);
+    engine_->Release(held);
+  }
+}
+
+TEST_F(EngineCoreTest, WhatIsStoredInTheArenaIsNotReadAgain) {
+  SimulationOptions options;
+  options.slot_bytes = 4 << 20;  // one layer
+  StartEngine(options);
+  for (const int layer : {0, 1, 0, 1}) {
+    const auto held = Acquire(Layer(layer));
+    ASSERT_TRUE(engine_->RunUntilIdle());
+    ExpectReadyAndRight(*held);
+    engine_->Release(held);
+  }
+  const EngineStats stats = engine_->core->stats();
+  EXPECT_EQ(stats.host.misses, 2u);
+  EXPECT_EQ(stats.host.hits, 2u);
+  uint64_t part_bytes = 0;
+  for (const int layer : {0, 1}) {
+    for (const UnitPart& part : ListUnitParts(expected_->model->unit(Layer(layer)))) {
+      part_bytes += part.stored_size_bytes;
+    }
+  }
+  EXPECT_EQ(stats.verified_bytes, part_bytes) << "what has been checked is not checked again";
+}
+
+TEST_F(EngineCoreTest, PartsAreReadyBeforeTheUnitIs) {
+  StartEngine();
+  std::vector<size_t> seen;
+  std::shared_ptr<HeldUnit> held;
+  held = engine_->Acquire({.unit_index = Layer(0), .on_progress = [&] {
+                             if (held != nullptr) seen.push_back(held->ready_parts());
+                           }});
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  ASSERT_FALSE(seen.empty());
+  EXPECT_EQ(seen.back(), held->parts().size());
+  EXPECT_LT(seen.front(), held->parts().size());
+  engine_->Release(held);
+}
+
+TEST_F(EngineCoreTest, WhoeverCannotEverFitIsToldByHowMuch) {
+  SimulationOptions options;
+  options.slot_bytes = 2 << 20;
+  StartEngine(options);
+  const auto held = engine_->core->MakeHold({.unit_index = Layer(0)});
+  ASSERT_THAT(held, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("2097152 bytes")));
+  const auto info = GetErrorInfo(held.status());
+  ASSERT_TRUE(info.has_value());
+  EXPECT_EQ(info->reason, ErrorReason::kBudgetTooSmall);
+  EXPECT_EQ(info->shortfall_bytes, 2u << 20);
+  const auto stored = Acquire(Layer(0), UnitForm::kStored);
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  ExpectReadyAndRight(*stored);
+  engine_->Release(stored);
+}
+
+TEST_F(EngineCoreTest, DemandGoesBeforeHintsAndHintsBeforePreloads) {
+  SimulationOptions options;
+  options.slot_bytes = 4 << 20;
+  StartEngine(options);
+  const auto first = Acquire(Layer(0));
+  ASSERT_TRUE(engine_->RunUntilIdle(1'000'000));
+  const auto preload = Acquire(Layer(1), UnitForm::kDecoded, Priority::kPreload);
+  const auto demand = Acquire(Layer(2), UnitForm::kDecoded, Priority::kDemand);
+  engine_->Release(first);
+  engine_->RunUntilIdle(5'000'000);
+  ExpectReadyAndRight(*demand);
+  EXPECT_FALSE(preload->begun());
+  engine_->Release(demand);
+  engine_->RunUntilIdle(9'000'000);
+  ExpectReadyAndRight(*preload);
+  engine_->Release(preload);
+  EXPECT_TRUE(engine_->RunUntilIdle());
+}
+
+TEST_F(EngineCoreTest, AnIdleRevocableHoldGivesWayToWhoWaits) {
+  SimulationOptions options;
+  options.slot_bytes = 4 << 20;
+  StartEngine(options);
+  const auto slow = Acquire(Layer(0), UnitForm::kDecoded, Priority::kDemand, true);
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  ExpectReadyAndRight(*slow);
+  const auto other = Acquire(Layer(1));
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  ExpectReadyAndRight(*other);
+  std::vector<uint8_t> part(2 << 20);
+  EXPECT_FALSE(slow->CopyPart(1, part.data()));
+  EXPECT_EQ(engine_->core->stats().revoked_holds, 1u);
+  engine_->Release(slow);
+  engine_->Release(other);
+}
+
+TEST_F(EngineCoreTest, ABadDiskHurtsOnlyThoseWhoAskAndOnlyAsLongAsItIsBad) {
+  StartEngine();
+  engine_->reader().SetError(expected_->shard_path(), EIO);
+  const auto stored = Acquire(Layer(0), UnitForm::kStored);
+  const auto decoded = Acquire(Layer(0));
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  for (const auto& held : {stored, decoded}) {
+    EXPECT_THAT(held->status(),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("unit \"layers.0\"")));
+    const auto info = GetErrorInfo(held->status());
+    ASSERT_TRUE(info.has_value());
+    EXPECT_EQ(info->reason, ErrorReason::kReadFailed);
+    EXPECT_EQ(info->shard, "model.safetensors");
+    EXPECT_GE(info->offset_bytes, held->unit().offset_bytes);
+  }
+  engine_->reader().SetError(expected_->shard_path(), 0);
+  // The failed holds are still there: a new one does not share their fate.
+  const auto again = Acquire(Layer(0));
+  engine_->Release(stored);
+  engine_->Release(decoded);
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  ExpectReadyAndRight(*again);
+  engine_->Release(again);
+}
+
+TEST_F(EngineCoreTest, ReleaseInAnyStateGivesEverythingBack) {
+  SimulationOptions options;
+  options.slot_bytes = 4 << 20;
+  for (uint64_t when_us = 0; when_us < 8000; when_us += 211) {
+    StartEngine(options);
+    const auto held = Acquire(Layer(0));
+    const auto waiting = Acquire(Layer(1));
+    engine_->time.At(when_us, [&] { engine_->Release(held); });
+    engine_->time.At(when_us + 20, [&] { engine_->Release(waiting); });
+    ASSERT_TRUE(engine_->RunUntilIdle());
+    engine_.reset();  // checks that nothing is left
+  }
+}
+
+}  // namespace
+}  // namespace ecf8

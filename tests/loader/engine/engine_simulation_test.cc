@@ -1,0 +1,151 @@
+// Random clients on a bad disk and a bad device, in virtual time. A run is told by its seed alone:
+//
+//   ECF8_SIMULATION_RUNS=10000 engine_simulation_test
+//   ECF8_SIMULATION_SEED=4711 ECF8_SIMULATION_RUNS=1 engine_simulation_test
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "loader/model/error_info.h"
+#include "tests/loader/engine/simulated_engine.h"
+
+namespace ecf8 {
+namespace {
+
+using ::ecf8::testing::ExpectedModel;
+using ::ecf8::testing::SimulatedEngine;
+using ::ecf8::testing::SimulationOptions;
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
+}
+
+// One client: asks, looks at what it gets, and lets go, now or then.
+struct Client {
+  std::shared_ptr<HeldUnit> held;
+  size_t checked_parts = 0;
+  bool done = false;  // ready, failed, or no longer interested
+};
+
+class Scenario {
+ public:
+  Scenario(const ExpectedModel& expected, uint64_t seed) : expected_(expected), random_(seed) {
+    SimulationOptions options;
+    options.host_bytes = Draw(2, 4) * (2 << 20);
+    options.slot_bytes = Draw(2, 5) * (2 << 20);
+    faulty_ = Draw(0, 3) > 0;
+    options.reader.seed = random_();
+    options.reader.queue_depth = static_cast<uint32_t>(Draw(1, 8));
+    options.device.seed = random_();
+    options.device.queue_depth = Draw(1, 4);
+    if (faulty_) {
+      options.reader.short_read = 0.2;
+      options.reader.eintr = 0.1;
+      options.reader.eagain = 0.1;
+      options.reader.eio = 0.02;
+      options.reader.truncated = 0.01;
+      options.device.failure = 0.02;
+    }
+    engine_.emplace(expected, options);
+  }
+
+  void Go() {
+    clients_.resize(Draw(1, 24));
+    for (Client& client : clients_) At(Draw(0, 20'000), [this, &client] { Ask(client); });
+    if (faulty_ && Draw(0, 2) == 0) {
+      At(Draw(0, 10'000), [this] { SetBadDisk(EIO); });
+      At(Draw(10'000, 30'000), [this] { SetBadDisk(0); });
+    }
+    ASSERT_TRUE(engine_->RunUntilIdle()) << "no end";
+    for (const Client& client : clients_) {
+      ASSERT_TRUE(client.done) << "deadlock: " << client.held->unit().id;
+    }
+    if (!faulty_) {
+      EXPECT_EQ(engine_->core->stats().failed_units, 0u);
+    }
+  }
+
+ private:
+  uint64_t Draw(uint64_t from, uint64_t to) {
+    return std::uniform_int_distribution<uint64_t>(from, to)(random_);
+  }
+  void At(uint64_t delay_us, std::function<void()> function) {
+    engine_->time.At(delay_us, std::move(function));
+  }
+  void SetBadDisk(int error) { engine_->reader().SetError(expected_.shard_path(), error); }
+
+  void Ask(Client& client) {
+    UnitRequest request;
+    // A few units are asked for by many.
+    request.unit_index =
+        static_cast<uint32_t>(std::min(Draw(0, 9), Draw(0, expected_.model->unit_count() - 1)));
+    request.form = Draw(0, 2) == 0 ? UnitForm::kStored : UnitForm::kDecoded;
+    request.priority = static_cast<Priority>(Draw(0, 2));
+    request.revocable = Draw(0, 1) == 0;
+    request.on_progress = [this, &client] { At(0, [this, &client] { Look(client); }); };
+    client.held = engine_->Acquire(std::move(request));
+    if (Draw(0, 4) == 0) At(Draw(0, 5000), [this, &client] { LetGo(client); });
+  }
+
+  void Look(Client& client) {
+    if (client.done) return;
+    HeldUnit& held = *client.held;
+    engine_->CheckReadyParts(held, &client.checked_parts);
+    const bool over = !held.status().ok() || held.ready();
+    if (!held.status().ok()) CheckError(held);
+    if (over) At(Draw(0, 3000), [this, &client] { LetGo(client); });
+  }
+
+  void LetGo(Client& client) {
+    if (std::exchange(client.done, true)) return;
+    engine_->CheckReadyParts(*client.held, &client.checked_parts);
+    engine_->Release(client.held);
+  }
+
+  // An error has a cause, in the unit that it names.
+  void CheckError(const HeldUnit& held) {
+    const auto info = GetErrorInfo(held.status());
+    ASSERT_TRUE(info.has_value()) << held.status();
+    EXPECT_EQ(info->unit, held.unit().id);
+    if (held.request().priority == Priority::kHinted && absl::IsResourceExhausted(held.status())) {
+      return;
+    }
+    const uint64_t begin = held.unit().offset_bytes;
+    const uint64_t end = begin + held.unit().stored_size_bytes;
+    bool caused = engine_->device().failed_units().contains(&held.unit());
+    for (const auto& failure : engine_->reader().failures()) {
+      caused = caused || (failure.read.offset_bytes >= begin && failure.read.offset_bytes < end);
+    }
+    EXPECT_TRUE(caused) << held.status();
+  }
+
+  const ExpectedModel& expected_;
+  std::mt19937_64 random_;
+  bool faulty_ = false;
+  std::vector<Client> clients_;
+  std::optional<SimulatedEngine> engine_;  // last: it goes first, and checks that nothing is left
+};
+
+TEST(EngineSimulation, EveryByteIsRightAndEveryErrorHasItsCause) {
+  const ExpectedModel expected({.layers = 10, .projection_rows = 1100});
+  const uint64_t first = FromEnvironment("ECF8_SIMULATION_SEED", 1);
+  const uint64_t runs = FromEnvironment("ECF8_SIMULATION_RUNS", 200);
+  for (uint64_t seed = first; seed < first + runs; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Scenario scenario(expected, seed);
+    scenario.Go();
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace ecf8

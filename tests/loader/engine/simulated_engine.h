@@ -1,0 +1,178 @@
+// An EngineCore with a disk and a device in virtual time, over one small model.
+#ifndef ECF8_TESTS_LOADER_ENGINE_SIMULATED_ENGINE_H_
+#define ECF8_TESTS_LOADER_ENGINE_SIMULATED_ENGINE_H_
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "loader/cache/schedule_policy.h"
+#include "loader/engine/engine_core.h"
+#include "tests/support/fake_device.h"
+#include "tests/support/faulty_block_reader.h"
+#include "tests/support/small_model.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/virtual_time.h"
+
+namespace ecf8::testing {
+
+// A model in memory, with what every unit holds in each form.
+struct ExpectedModel {
+  std::shared_ptr<const CompressedModel> model;
+  std::string shard;                 // the bytes of its one shard
+  std::vector<std::string> decoded;  // by unit: the decoded layout, gaps as zeros
+
+  explicit ExpectedModel(const SmallModelOptions& options) {
+    const TensorBytes tensors = MakeCompressedModel(directory_.path(), "small", options);
+    model = OpenModel(directory_ / "small");
+    shard = ReadFile(shard_path());
+    for (uint32_t i = 0; i < model->unit_count(); ++i) {
+      std::string bytes(model->unit(i).decoded_size_bytes, '\0');
+      for (const Piece& piece : model->unit(i).pieces) {
+        tensors.at(piece.tensor)
+            .copy(bytes.data() + piece.decoded_offset_bytes, piece.decoded_size_bytes,
+                  piece.tensor_offset_bytes);
+      }
+      decoded.push_back(std::move(bytes));
+    }
+  }
+
+  std::string shard_path() const { return model->directory() + "/" + model->shards()[0].file_name; }
+
+  // What CopyPart must give.
+  std::string_view Part(uint32_t unit_index, UnitForm form, const UnitPart& part) const {
+    if (form == UnitForm::kDecoded) {
+      return std::string_view(decoded[unit_index])
+          .substr(part.decoded_offset_bytes, part.decoded_size_bytes);
+    }
+    return std::string_view(shard).substr(
+        model->unit(unit_index).offset_bytes + part.stored_offset_bytes, part.stored_size_bytes);
+  }
+
+ private:
+  TempDir directory_;
+};
+
+struct SimulationOptions {
+  uint64_t host_bytes = 8 << 20;
+  uint64_t slot_bytes = 8 << 20;
+  FaultyReaderOptions reader{};
+  FakeDeviceOptions device{};
+};
+
+class SimulatedEngine final : public BlockReadSink, public DeviceSink {
+ public:
+  SimulatedEngine(const ExpectedModel& expected, SimulationOptions options) : expected_(expected) {
+    ArenaOptions arena;
+    arena.budget_bytes = options.host_bytes;
+    arena.lock = false;
+    arena_ = *Arena::Create(arena);
+    options.device.slot_bytes = options.slot_bytes;
+    device_.emplace(options.device, time, *this);
+    slots_.emplace(device_->slot_memory());
+    reader_.emplace(options.reader, time, *this);
+    reader_->SetContent(expected.shard_path(), expected.shard);
+    host_policy_ = MakeSchedulePolicy(arena_->capacity_bytes());
+    slot_policy_ = MakeSchedulePolicy(slots_->capacity_bytes());
+    core.emplace(EngineParts{.reader = &*reader_,
+                             .device = &*device_,
+                             .arena = arena_.get(),
+                             .slots = &*slots_,
+                             .host_policy = host_policy_.get(),
+                             .slot_policy = slot_policy_.get()});
+    EXPECT_EQ(core->AddModel(expected.model).value_or(99), 0u);
+  }
+
+  // Everything must have been given back.
+  ~SimulatedEngine() override {
+    EXPECT_TRUE(core->idle());
+    core.reset();
+    EXPECT_EQ(arena_->free_bytes(), arena_->capacity_bytes());
+    EXPECT_EQ(slots_->free_bytes(), slots_->capacity_bytes());
+  }
+
+  std::shared_ptr<HeldUnit> Acquire(UnitRequest request) {
+    auto held = core->MakeHold(std::move(request));
+    EXPECT_TRUE(held.ok()) << held.status();
+    core->Acquire(*held);
+    AdvanceSoon();
+    return *held;
+  }
+  void Release(const std::shared_ptr<HeldUnit>& held) {
+    core->Release(held);
+    AdvanceSoon();
+  }
+
+  // Runs until nothing more happens. False where the time is up before.
+  bool RunUntilIdle(uint64_t limit_us = 3'600'000'000) {
+    while (time.RunNext()) {
+      if (time.now_us() > limit_us) return false;
+    }
+    return true;
+  }
+
+  // The ready parts of `held`, from `*checked` on, hold what they must. Revoked holds check
+  // nothing.
+  void CheckReadyParts(HeldUnit& held, size_t* checked) const {
+    const UnitRequest& request = held.request();
+    for (; *checked < held.ready_parts(); ++*checked) {
+      const UnitPart& part = held.parts()[*checked];
+      const std::string_view want = expected_.Part(request.unit_index, request.form, part);
+      std::string got(want.size(), '\0');
+      if (!held.CopyPart(*checked, reinterpret_cast<uint8_t*>(got.data()))) return;
+      ASSERT_EQ(got == want, true) << held.unit().id << ", part " << *checked;
+    }
+  }
+
+  FaultyBlockReader& reader() { return *reader_; }
+  FakeDevice& device() { return *device_; }
+
+  VirtualTime time;
+  std::optional<EngineCore> core;
+
+ private:
+  void OnReadsDone(absl::Span<const BlockReadDone> done) override {
+    for (const BlockReadDone& read : done) core->OnReadDone(read);
+    AdvanceSoon();
+  }
+  void OnJobDone(DeviceJobDone done) override {
+    core->OnJobDone(std::move(done));
+    AdvanceSoon();
+  }
+  void AdvanceSoon() {
+    if (std::exchange(advancing_, true)) return;
+    time.At(1, [this] {
+      advancing_ = false;
+      core->Advance();
+      TickWhileWanted();
+    });
+  }
+  void TickWhileWanted() {
+    if (!core->wants_ticks() || std::exchange(ticking_, true)) return;
+    time.At(EngineCore::kTickMs * 1000, [this] {
+      ticking_ = false;
+      core->Tick();
+      core->Advance();
+      TickWhileWanted();
+    });
+  }
+
+  const ExpectedModel& expected_;
+  std::unique_ptr<Arena> arena_;
+  std::unique_ptr<CachePolicy> host_policy_;
+  std::unique_ptr<CachePolicy> slot_policy_;
+  std::optional<FakeDevice> device_;
+  std::optional<SlotSpace> slots_;
+  std::optional<FaultyBlockReader> reader_;
+  bool advancing_ = false;
+  bool ticking_ = false;
+};
+
+}  // namespace ecf8::testing
+
+#endif  // ECF8_TESTS_LOADER_ENGINE_SIMULATED_ENGINE_H_
