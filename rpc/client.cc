@@ -107,6 +107,15 @@ absl::StatusOr<std::vector<v1::Model>> WeightClient::ListModels() {
   return std::vector<v1::Model>(response.models().begin(), response.models().end());
 }
 
+absl::StatusOr<v1::GetStatusResponse> WeightClient::GetStatus() {
+  grpc::ClientContext context;
+  const CancelWatcher watcher(cancel_, &context);
+  v1::GetStatusResponse response;
+  ECF8_RETURN_IF_ERROR(
+      FromGrpcStatus(stub_->GetStatus(&context, v1::GetStatusRequest(), &response)));
+  return response;
+}
+
 absl::StatusOr<v1::Model> WeightClient::DescribeModel(
     const std::string& model, bool with_chunks,
     const std::function<absl::Status(const v1::Unit&)>& on_unit) {

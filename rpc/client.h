@@ -36,6 +36,8 @@ class WeightClient {
       const std::string& model, bool with_chunks,
       const std::function<absl::Status(const v1::Unit&)>& on_unit);
 
+  absl::StatusOr<v1::GetStatusResponse> GetStatus();
+
   // `verify`: decode stored bytes and check the result. Decoded ones are checked always.
   absl::Status Fetch(const v1::FetchRequest& request, bool verify, FetchSink& sink);
 

@@ -16,6 +16,7 @@
 #include "rpc/describe_stream.h"
 #include "rpc/error_status.h"
 #include "rpc/fetch_stream.h"
+#include "rpc/status.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -74,6 +75,19 @@ grpc::ServerUnaryReactor* WeightService::ListModels(grpc::CallbackServerContext*
                                                     const v1::ListModelsRequest* /*request*/,
                                                     v1::ListModelsResponse* response) {
   for (const auto& model : models_.models()) FillModel(*model, response->add_models());
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* WeightService::GetStatus(grpc::CallbackServerContext* context,
+                                                   const v1::GetStatusRequest* /*request*/,
+                                                   v1::GetStatusResponse* response) {
+  const auto uptime = std::chrono::steady_clock::now() - started_;
+  response->set_uptime_ms(
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count()));
+  response->set_streams(static_cast<uint32_t>(registry_.size()));
+  FillStatus(engine_, response);
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;

@@ -2,6 +2,8 @@
 #ifndef ECF8_RPC_WEIGHT_SERVICE_H_
 #define ECF8_RPC_WEIGHT_SERVICE_H_
 
+#include <chrono>
+
 #include "ecf8/v1/weights.grpc.pb.h"
 #include "loader/base/worker_pool.h"
 #include "loader/engine/engine.h"
@@ -26,11 +28,16 @@ class WeightService final : public v1::WeightService::CallbackService {
   grpc::ServerWriteReactor<v1::FetchResponse>* Fetch(grpc::CallbackServerContext* context,
                                                      const v1::FetchRequest* request) override;
 
+  grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
+                                      const v1::GetStatusRequest* request,
+                                      v1::GetStatusResponse* response) override;
+
  private:
   const ModelSet& models_;
   Engine& engine_;
   WorkerPool& pool_;
   StreamRegistry& registry_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace ecf8

@@ -2,7 +2,7 @@
 // they were published; whatever is in it must still be there, with the same number and type. After
 // an addition, record it:
 //   cd proto && protoc -I. --descriptor_set_out=../tests/proto/v1.golden.binpb
-//     ecf8/v1/weights.proto ecf8/v1/error.proto ecf8/manifest/v1/manifest.proto
+//     ecf8/v1/weights.proto ecf8/v1/status.proto ecf8/v1/error.proto ecf8/manifest/v1/manifest.proto
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 

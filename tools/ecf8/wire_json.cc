@@ -80,4 +80,43 @@ nlohmann::ordered_json ToJson(const v1::Unit& unit) {
   return json;
 }
 
+nlohmann::ordered_json ToJson(const v1::GetStatusResponse& status) {
+  const auto tier = [](const v1::Tier& t) {
+    return nlohmann::ordered_json{{"capacity_bytes", t.capacity_bytes()},
+                                  {"free_bytes", t.free_bytes()},
+                                  {"units", t.units()},
+                                  {"hits", t.hits()},
+                                  {"misses", t.misses()},
+                                  {"evictions", t.evictions()}};
+  };
+  const v1::Reader& reader = status.reader();
+  const v1::Pipeline& pipeline = status.pipeline();
+  return {{"uptime_ms", status.uptime_ms()},
+          {"streams", status.streams()},
+          {"host", tier(status.host())},
+          {"slots", tier(status.slots())},
+          {"reader",
+           {{"kind", reader.kind()},
+            {"fallback_reason", reader.fallback_reason()},
+            {"queue_depth", reader.queue_depth()},
+            {"in_flight", reader.in_flight()},
+            {"direct_files", reader.direct_files()},
+            {"buffered_files", reader.buffered_files()},
+            {"registered_bytes", reader.registered_bytes()}}},
+          {"pipeline",
+           {{"requests", pipeline.requests()},
+            {"waiting_demand", pipeline.waiting_demand()},
+            {"waiting_hinted", pipeline.waiting_hinted()},
+            {"waiting_preload", pipeline.waiting_preload()},
+            {"active_units", pipeline.active_units()},
+            {"jobs_in_flight", pipeline.jobs_in_flight()},
+            {"read_bytes", pipeline.read_bytes()},
+            {"verified_bytes", pipeline.verified_bytes()},
+            {"decoded_bytes", pipeline.decoded_bytes()},
+            {"verify_ns", pipeline.verify_ns()},
+            {"decode_ns", pipeline.decode_ns()},
+            {"failed_units", pipeline.failed_units()},
+            {"revoked_holds", pipeline.revoked_holds()}}}};
+}
+
 }  // namespace ecf8

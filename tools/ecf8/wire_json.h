@@ -2,6 +2,7 @@
 #ifndef ECF8_TOOLS_ECF8_WIRE_JSON_H_
 #define ECF8_TOOLS_ECF8_WIRE_JSON_H_
 
+#include "ecf8/v1/status.pb.h"
 #include "ecf8/v1/weights.pb.h"
 #include "nlohmann/json.hpp"
 
@@ -11,6 +12,8 @@ nlohmann::ordered_json ToJson(const v1::Model& model);
 
 // With chunks and table sets where the unit has them.
 nlohmann::ordered_json ToJson(const v1::Unit& unit);
+
+nlohmann::ordered_json ToJson(const v1::GetStatusResponse& status);
 
 }  // namespace ecf8
 

@@ -1,0 +1,51 @@
+#include "rpc/status.h"
+
+namespace ecf8 {
+namespace {
+
+void FillTier(const TierStats& tier, v1::Tier* out) {
+  out->set_capacity_bytes(tier.capacity_bytes);
+  out->set_free_bytes(tier.free_bytes);
+  out->set_units(tier.units);
+  out->set_hits(tier.hits);
+  out->set_misses(tier.misses);
+  out->set_evictions(tier.evictions);
+}
+
+void FillReader(const BlockReaderInfo& reader, v1::Reader* out) {
+  out->set_kind(reader.kind);
+  out->set_fallback_reason(reader.fallback_reason);
+  out->set_queue_depth(reader.queue_depth);
+  out->set_in_flight(reader.in_flight);
+  out->set_direct_files(reader.direct_files);
+  out->set_buffered_files(reader.buffered_files);
+  out->set_registered_bytes(reader.registered_bytes);
+}
+
+void FillPipeline(const EngineStats& stats, v1::Pipeline* out) {
+  out->set_requests(stats.requests);
+  out->set_waiting_demand(stats.waiting[static_cast<size_t>(Priority::kDemand)]);
+  out->set_waiting_hinted(stats.waiting[static_cast<size_t>(Priority::kHinted)]);
+  out->set_waiting_preload(stats.waiting[static_cast<size_t>(Priority::kPreload)]);
+  out->set_active_units(stats.active_units);
+  out->set_jobs_in_flight(stats.jobs_in_flight);
+  out->set_read_bytes(stats.read_bytes);
+  out->set_verified_bytes(stats.verified_bytes);
+  out->set_decoded_bytes(stats.decoded_bytes);
+  out->set_verify_ns(stats.verify_ns);
+  out->set_decode_ns(stats.decode_ns);
+  out->set_failed_units(stats.failed_units);
+  out->set_revoked_holds(stats.revoked_holds);
+}
+
+}  // namespace
+
+void FillStatus(const Engine& engine, v1::GetStatusResponse* out) {
+  const EngineStats stats = engine.stats();
+  FillTier(stats.host, out->mutable_host());
+  FillTier(stats.slots, out->mutable_slots());
+  FillReader(engine.reader_info(), out->mutable_reader());
+  FillPipeline(stats, out->mutable_pipeline());
+}
+
+}  // namespace ecf8
