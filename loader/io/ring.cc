@@ -64,8 +64,8 @@ Ring::~Ring() {
 
 void Ring::Start() {
   // io_uring_enable_rings(3), which liburing 2.3 declares and does not export.
-  [[maybe_unused]] const long result = ::syscall(__NR_io_uring_register, ring_.ring_fd,
-                                                 IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+  [[maybe_unused]] const long result =
+      ::syscall(__NR_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
   assert(result == 0);
 }
 

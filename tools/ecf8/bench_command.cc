@@ -48,12 +48,15 @@ class BenchCommand : public Command {
         ->check(CLI::Range(1, 999));
     read_app_->add_option("--queue-depth", read_.queue_depths, "reads in flight; several: each")
         ->check(CLI::Range(uint32_t{1}, kMaxQueueDepth));
+    read_app_->add_flag("--fio-huge-pages", read_.fio_huge_pages,
+                        "fio's buffers in reserved huge pages (sysctl vm.nr_hugepages)");
     const std::map<std::string, BlockReaderBackend> backends = {
         {"auto", BlockReaderBackend::kAuto},
         {"io_uring", BlockReaderBackend::kIoUring},
         {"threads", BlockReaderBackend::kThreads}};
-    read_app_->add_option("--backend", read_.backend, "auto, io_uring or threads")
-        ->transform(CLI::CheckedTransformer(backends));
+    read_app_->add_option("--backend", read_.backend, "what reads on our side")
+        ->transform(CLI::CheckedTransformer(backends))
+        ->option_text("auto|io_uring|threads");
   }
 
   BenchCodecOptions codec_;

@@ -25,14 +25,14 @@ struct Side {
 
 class ReadBench {
  public:
-  ReadBench(std::string path, uint64_t size_bytes)
-      : path_(std::move(path)), size_bytes_(size_bytes) {}
+  ReadBench(const BenchReadOptions& options, std::string path, uint64_t size_bytes)
+      : options_(options), path_(std::move(path)), size_bytes_(size_bytes) {}
 
-  absl::Status Open(const BenchReadOptions& options) {
-    for (const uint32_t depth : options.queue_depths) {
+  absl::Status Open() {
+    for (const uint32_t depth : options_.queue_depths) {
       Side& side = sides_.emplace_back();
       side.queue_depth = depth;
-      ECF8_ASSIGN_OR_RETURN(side.reader, TimedReader::Open(path_, {.backend = options.backend,
+      ECF8_ASSIGN_OR_RETURN(side.reader, TimedReader::Open(path_, {.backend = options_.backend,
                                                                    .queue_depth = depth}));
     }
     return absl::OkStatus();
@@ -54,13 +54,13 @@ class ReadBench {
 
  private:
   absl::Status RunFio() {
-    ECF8_ASSIGN_OR_RETURN(
-        const double gbps,
-        RunFioRead({.path = path_, .size_bytes = size_bytes_, .direct = direct()}));
+    ECF8_ASSIGN_OR_RETURN(const double gbps,
+                          RunFioRead({path_, size_bytes_, direct(), options_.fio_huge_pages}));
     fio_gbps_.push_back(gbps);
     return absl::OkStatus();
   }
 
+  const BenchReadOptions& options_;
   const std::string path_;
   const uint64_t size_bytes_;
   std::vector<Side> sides_;
@@ -95,7 +95,7 @@ nlohmann::ordered_json Figures(const Side& side, const Samples& fio_gbps) {
 }
 
 // The figures of the first depth stand at the top, so that a script need not look for them.
-nlohmann::ordered_json Report(const ReadBench& bench, uint64_t size_bytes) {
+nlohmann::ordered_json Report(const ReadBench& bench, uint64_t size_bytes, bool fio_huge_pages) {
   nlohmann::ordered_json report = Figures(bench.sides().front(), bench.fio_gbps());
   const BlockReaderInfo info = bench.info();
   report["fio_gbps"] = Median(bench.fio_gbps());
@@ -104,6 +104,7 @@ nlohmann::ordered_json Report(const ReadBench& bench, uint64_t size_bytes) {
   report["reader"] = info.kind;
   report["fallback_reason"] = info.fallback_reason;
   report["direct"] = bench.direct();
+  report["fio_huge_pages"] = fio_huge_pages;
   report["registered_bytes"] = info.registered_bytes;
   report["registration_problem"] = info.registration_problem;
   for (const Side& side : bench.sides()) {
@@ -119,14 +120,14 @@ absl::Status RunBenchRead(const BenchReadOptions& options, const CommandContext&
       std::max<uint64_t>(options.size_bytes / kMaxReadBytes, 1) * kMaxReadBytes;
   ECF8_ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFile> file,
                         ScratchFile::Find(options.directory, size_bytes, *context.cancel));
-  ReadBench bench(file->path(), size_bytes);
-  ECF8_RETURN_IF_ERROR(bench.Open(options));
+  ReadBench bench(options, file->path(), size_bytes);
+  ECF8_RETURN_IF_ERROR(bench.Open());
   for (int run = 0; run < options.runs; ++run) {
     if (*context.cancel) return absl::CancelledError("interrupted");
     ECF8_RETURN_IF_ERROR(bench.RunOnce(/*fio_first=*/run % 2 == 0));
   }
   if (context.json) {
-    PrintJson(Report(bench, size_bytes));
+    PrintJson(Report(bench, size_bytes, options.fio_huge_pages));
   } else {
     PrintTable(bench);
   }

@@ -18,6 +18,7 @@ struct BenchReadOptions {
   int runs = 15;
   std::vector<uint32_t> queue_depths = {32};
   BlockReaderBackend backend = BlockReaderBackend::kAuto;
+  bool fio_huge_pages = false;  // as FioRead::huge_pages
 };
 
 // In every run, fio and then our reader at each depth (the other way round in every other run) read

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,7 @@ absl::StatusOr<std::string> RunProgram(std::vector<std::string> arguments) {
   std::array<int, 2> pipe_fds{};
   if (::pipe2(pipe_fds.data(), O_CLOEXEC) != 0) return ErrnoStatus(errno, "cannot make a pipe");
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;
@@ -68,11 +70,21 @@ absl::StatusOr<std::string> RunProgram(std::vector<std::string> arguments) {
 absl::StatusOr<double> RunFioRead(const FioRead& read) {
   // A colon would separate two files.
   const std::string path = absl::StrReplaceAll(read.path, {{":", "\\:"}});
-  absl::StatusOr<std::string> output =
-      RunProgram({"fio", "--name=read", absl::StrCat("--filename=", path), "--rw=read",
-                  "--readonly", "--bs=4M", "--iodepth=32", "--ioengine=io_uring", "--fixedbufs=1",
-                  "--registerfiles=1", absl::StrCat("--direct=", read.direct ? 1 : 0),
-                  absl::StrCat("--size=", read.size_bytes), "--output-format=json"});
+  std::vector<std::string> arguments = {"fio",
+                                        "--name=read",
+                                        absl::StrCat("--filename=", path),
+                                        "--rw=read",
+                                        "--readonly",
+                                        "--bs=4M",
+                                        "--iodepth=32",
+                                        "--ioengine=io_uring",
+                                        "--fixedbufs=1",
+                                        "--registerfiles=1",
+                                        absl::StrCat("--direct=", read.direct ? 1 : 0),
+                                        absl::StrCat("--size=", read.size_bytes),
+                                        "--output-format=json"};
+  if (read.huge_pages) arguments.emplace_back("--mem=shmhuge");
+  absl::StatusOr<std::string> output = RunProgram(std::move(arguments));
   if (absl::IsNotFound(output.status())) {
     return AddContext(output.status(), "the bench compares with fio (apt-get install fio)");
   }

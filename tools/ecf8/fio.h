@@ -13,6 +13,7 @@ struct FioRead {
   std::string path;
   uint64_t size_bytes = 0;  // from the start of the file
   bool direct = true;       // O_DIRECT
+  bool huge_pages = false;  // buffers in pages that vm.nr_hugepages has reserved; 64 are needed
 };
 
 // Reads sequentially with io_uring, 4 MiB a request, 32 in flight, registered buffers and files.

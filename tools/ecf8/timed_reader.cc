@@ -20,9 +20,7 @@ absl::StatusOr<std::unique_ptr<TimedReader>> TimedReader::Open(const std::string
   timed->arena_->WaitUntilTouched();
   timed->reader_->RegisterMemory(timed->arena_->memory());
   timed->queue_depth_ = options.queue_depth;
-  for (uint32_t i = 0; i < options.queue_depth; ++i) {
-    timed->free_buffers_.push_back(timed->arena_->memory().data() + uint64_t{i} * kMaxReadBytes);
-  }
+  for (uint32_t i = 0; i < options.queue_depth; ++i) timed->free_buffers_.push_back(i);
   return timed;
 }
 
@@ -34,12 +32,12 @@ absl::StatusOr<double> TimedReader::Read(uint64_t size_bytes) {
   absl::Status failure;
   while (in_flight > 0 || (offset < size_bytes && failure.ok())) {
     while (offset < size_bytes && failure.ok() && !free_buffers_.empty()) {
-      uint8_t* const buffer = free_buffers_.back();
+      const uint32_t buffer = free_buffers_.back();
       if (!reader_->TrySubmit({.file = file_,
                                .offset_bytes = offset,
-                               .data = buffer,
+                               .data = arena_->memory().data() + uint64_t{buffer} * kMaxReadBytes,
                                .size_bytes = kMaxReadBytes,
-                               .tag = reinterpret_cast<uintptr_t>(buffer)})) {
+                               .tag = buffer})) {
         break;
       }
       free_buffers_.pop_back();
@@ -68,7 +66,7 @@ uint32_t TimedReader::WaitForSome(absl::Status& failure) {
   }
   for (const BlockReadDone& read : done) {
     failure.Update(read.status);
-    free_buffers_.push_back(reinterpret_cast<uint8_t*>(read.tag));
+    free_buffers_.push_back(static_cast<uint32_t>(read.tag));
   }
   return static_cast<uint32_t>(done.size());
 }

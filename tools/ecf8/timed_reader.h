@@ -38,7 +38,7 @@ class TimedReader : private BlockReadSink {
 
   uint32_t file_ = 0;
   uint32_t queue_depth_ = 0;
-  std::vector<uint8_t*> free_buffers_;
+  std::vector<uint32_t> free_buffers_;  // number i is kMaxReadBytes of the arena at i times that
 
   Mutex mutex_;
   CondVar changed_;
