@@ -34,7 +34,8 @@ absl::Status Engine::Open(const EngineOptions& options,
   max_requests_ = options.max_requests;
   ECF8_ASSIGN_OR_RETURN(device_, HostDevice::Create({.slot_budget_bytes = options.slot_budget_bytes,
                                                      .threads = options.decode_threads,
-                                                     .cores = options.decode_cores},
+                                                     .cores = options.decode_cores,
+                                                     .touch = options.touch_threads > 0},
                                                     *this));
   slots_.emplace(device_->slot_memory());
   // Each thread of the decoder may put one chunk together.
@@ -112,6 +113,11 @@ void Engine::OnJobDone(DeviceJobDone done) {
   MutexLock lock(mutex_);
   mail_.jobs.push_back(std::move(done));
   news_.NotifyOne();
+}
+
+void Engine::WaitUntilTouched() {
+  arena_->WaitUntilTouched();
+  device_->WaitUntilTouched();
 }
 
 EngineStats Engine::stats() const {

@@ -33,7 +33,7 @@ namespace ecf8 {
 
 struct EngineOptions {
   uint64_t host_budget_bytes = uint64_t{1} << 30;  // the arena, and the decoder's scratch memory
-  uint64_t slot_budget_bytes = uint64_t{1} << 30;
+  uint64_t slot_budget_bytes = uint64_t{512} << 20;
   int decode_threads = 0;           // 0: one a core
   std::vector<int> decode_cores{};  // to pin them to
   BlockReaderOptions reader{};
@@ -82,6 +82,9 @@ class Engine final : private BlockReadSink, private DeviceSink {
   // Never blocks. RESOURCE_EXHAUSTED where the unit can never fit (with the shortfall), or where
   // max_requests are held or waiting.
   absl::StatusOr<UnitLease> Acquire(UnitRequest request);
+
+  // Waits until the tiers' memory has been touched, or that has failed. The engine serves before.
+  void WaitUntilTouched();
 
   EngineStats stats() const;
   BlockReaderInfo reader_info() const { return reader_->info(); }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <system_error>
 #include <utility>
 
@@ -20,6 +21,16 @@ namespace {
 
 // Queued beside each job at hand, so that a thread that is done need not wait for the loop.
 constexpr size_t kQueuedPerThread = 1;
+constexpr size_t kTouchBytes = 16 << 20;
+
+// A thread, or RESOURCE_EXHAUSTED.
+absl::StatusOr<std::thread> StartThread(std::function<void()> function) {
+  try {
+    return std::thread(std::move(function));
+  } catch (const std::system_error& error) {
+    return absl::ResourceExhaustedError(absl::StrCat("no thread for the decoder: ", error.what()));
+  }
+}
 
 absl::Status PinTo(pthread_t thread, int core) {
   cpu_set_t set;
@@ -65,18 +76,40 @@ absl::Status HostDevice::MapSlots(uint64_t budget_bytes) {
 
 absl::Status HostDevice::StartThreads(const HostDeviceOptions& options, size_t count) {
   for (size_t i = 0; i < count; ++i) {
-    try {
-      threads_.emplace_back([this] { Run(); });
-    } catch (const std::system_error& error) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("no thread for the decoder: ", error.what()));
-    }
+    ECF8_ASSIGN_OR_RETURN(std::thread thread, StartThread([this] { Run(); }));
+    threads_.push_back(std::move(thread));
     if (!options.cores.empty()) {
       ECF8_RETURN_IF_ERROR(
           PinTo(threads_.back().native_handle(), options.cores[i % options.cores.size()]));
     }
   }
+  if (!options.touch || slot_memory_.empty()) return absl::OkStatus();
+  {
+    MutexLock lock(mutex_);
+    touching_ = true;
+  }
+  ECF8_ASSIGN_OR_RETURN(touch_thread_, StartThread([this] { TouchSlots(); }));
   return absl::OkStatus();
+}
+
+// In steps, so that the end need not wait.
+void HostDevice::TouchSlots() {
+  for (size_t offset = 0; offset < slot_memory_.size(); offset += kTouchBytes) {
+    {
+      MutexLock lock(mutex_);
+      if (ending_) break;
+    }
+    const size_t size = std::min<size_t>(kTouchBytes, slot_memory_.size() - offset);
+    if (madvise(slot_memory_.data() + offset, size, MADV_POPULATE_WRITE) != 0) break;
+  }
+  MutexLock lock(mutex_);
+  touching_ = false;
+  touch_ended_.NotifyAll();
+}
+
+void HostDevice::WaitUntilTouched() {
+  MutexLock lock(mutex_);
+  while (touching_) touch_ended_.Wait(lock);
 }
 
 HostDevice::~HostDevice() {
@@ -86,6 +119,7 @@ HostDevice::~HostDevice() {
     work_.NotifyAll();
   }
   for (std::thread& thread : threads_) thread.join();
+  if (touch_thread_.joinable()) touch_thread_.join();
   if (!slot_memory_.empty()) munmap(slot_memory_.data(), slot_memory_.size());
   if (slot_fd_ >= 0) close(slot_fd_);
 }

@@ -19,6 +19,7 @@ struct HostDeviceOptions {
   uint64_t slot_budget_bytes = 0;  // rounded down to whole pages of slots
   int threads = 0;                 // that decode; 0: one a core
   std::vector<int> cores{};        // to pin the threads to, in turn; empty: the system chooses
+  bool touch = true;               // the slots, in the background
 };
 
 class HostDevice final : public Device {
@@ -36,8 +37,11 @@ class HostDevice final : public Device {
 
   size_t thread_count() const { return threads_.size(); }
 
-  // Of the slots: pages appear when they are first written.
   int slot_fd() const { return slot_fd_; }
+
+  // The slots' pages are touched in the background, so that decoding does not wait for the kernel
+  // to clear them; where it refuses, they are touched as they are written.
+  void WaitUntilTouched();
 
  private:
   HostDevice(DeviceSink& sink, size_t queue_depth) : sink_(sink), queue_depth_(queue_depth) {}
@@ -45,6 +49,7 @@ class HostDevice final : public Device {
   absl::Status MapSlots(uint64_t budget_bytes);
   absl::Status StartThreads(const HostDeviceOptions& options, size_t count);
   void Run();
+  void TouchSlots();
 
   DeviceSink& sink_;
   const size_t queue_depth_;
@@ -56,7 +61,10 @@ class HostDevice final : public Device {
   std::deque<DeviceJob> queue_ ABSL_GUARDED_BY(mutex_);
   size_t jobs_ ABSL_GUARDED_BY(mutex_) = 0;  // queued and at hand
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  CondVar touch_ended_;
+  bool touching_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
+  std::thread touch_thread_;
 };
 
 }  // namespace ecf8

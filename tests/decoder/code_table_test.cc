@@ -82,7 +82,7 @@ TEST_P(CodeTableTest, CopiesAreWholeAndAligned) {
 
 TEST_P(CodeTableTest, RejectsWhatIsNotACompleteCode) {
   const std::vector<uint8_t> good = SomeTables(GetParam(), 1).Serialize();
-  const auto status = [this](const std::vector<uint8_t>& bytes) {
+  const auto status = [](const std::vector<uint8_t>& bytes) {
     return TableSet::Parse(GetParam(), bytes).status().code();
   };
   std::vector<uint8_t> empty_code(good.size(), 0);

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "tools/ecf8/bench_codec.h"
 #include "tools/ecf8/bench_read.h"
+#include "tools/ecf8/bench_stream.h"
 #include "tools/ecf8/commands.h"
 
 namespace ecf8 {
@@ -28,11 +29,14 @@ class BenchCommand : public Command {
     codec->add_option("--max-bytes", codec_.max_bytes, "of FP8 weights; the first so many are used")
         ->check(CLI::PositiveNumber);
     AddRead(app);
+    AddStream(app);
     app.require_subcommand(1);
   }
 
   absl::Status Run(const CommandContext& context) override {
-    return read_app_->parsed() ? RunBenchRead(read_, context) : RunBenchCodec(codec_, context);
+    if (read_app_->parsed()) return RunBenchRead(read_, context);
+    if (stream_app_->parsed()) return RunBenchStream(stream_, context);
+    return RunBenchCodec(codec_, context);
   }
 
  private:
@@ -59,9 +63,29 @@ class BenchCommand : public Command {
         ->option_text("auto|io_uring|threads");
   }
 
+  void AddStream(CLI::App& app) {
+    stream_app_ = app.add_subcommand(
+        "stream", "a model through the whole pipeline, decoded and cold, beside fio");
+    stream_app_->add_option("DIR", stream_.directory, "a compressed model")->required();
+    EngineOptions& engine = stream_.engine;
+    stream_app_->add_option("--host-budget", engine.host_budget_bytes, "as in 1GiB")
+        ->transform(CLI::AsSizeValue(false));
+    stream_app_->add_option("--slot-budget", engine.slot_budget_bytes, "as in 1GiB")
+        ->transform(CLI::AsSizeValue(false));
+    stream_app_->add_option("--threads", engine.decode_threads, "that decode; 0: one a core")
+        ->check(CLI::Range(0, 1024));
+    stream_app_->add_option("--runs", stream_.runs, "the median of so many interleaved runs counts")
+        ->check(CLI::Range(1, 999));
+    stream_app_->add_option("--ahead", stream_.units_ahead, "units asked for ahead")
+        ->check(CLI::Range(0, 1024));
+    stream_app_->add_flag("!--no-fio", stream_.with_fio, "leave fio out");
+  }
+
   BenchCodecOptions codec_;
   CLI::App* read_app_ = nullptr;  // CLI11's
   BenchReadOptions read_;
+  CLI::App* stream_app_ = nullptr;
+  BenchStreamOptions stream_;
 };
 
 }  // namespace

@@ -1,0 +1,126 @@
+#include "tools/ecf8/model_walk.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <utility>
+#include <vector>
+
+#include "decoder/checksum.h"
+#include "decoder/status_macros.h"
+#include "loader/base/mutex.h"
+#include "loader/engine/device.h"
+
+namespace ecf8 {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// Waits for what the engine tells its holders.
+class News {
+ public:
+  std::function<void()> Teller() {
+    return [this] {
+      MutexLock lock(mutex_);
+      ++count_;
+      news_.NotifyOne();
+    };
+  }
+  absl::Status WaitUntilReady(const HeldUnit& held) {
+    while (true) {
+      uint64_t seen = 0;
+      {
+        MutexLock lock(mutex_);
+        seen = count_;
+      }
+      ECF8_RETURN_IF_ERROR(held.status());
+      if (held.ready()) return absl::OkStatus();
+      MutexLock lock(mutex_);
+      while (count_ == seen) news_.Wait(lock);
+    }
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar news_;
+  uint64_t count_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<double> WalkDecoded(Engine& engine, const CompressedModel& model, int units_ahead) {
+  // Shared with the callbacks: one may still run when its hold is given back.
+  const auto news = std::make_shared<News>();
+  const auto tell = [news, teller = news->Teller()] { teller(); };
+  const Clock::time_point begin = Clock::now();
+  std::deque<UnitLease> leases;
+  uint32_t next = 0;
+  while (next < model.unit_count() || !leases.empty()) {
+    while (next < model.unit_count() && leases.size() <= static_cast<size_t>(units_ahead)) {
+      ECF8_ASSIGN_OR_RETURN(UnitLease lease,
+                            engine.Acquire({.unit_index = next, .on_progress = tell}));
+      leases.push_back(std::move(lease));
+      ++next;
+    }
+    ECF8_RETURN_IF_ERROR(news->WaitUntilReady(*leases.front()));
+    leases.pop_front();
+  }
+  return SecondsSince(begin);
+}
+
+absl::StatusOr<CoreRates> MeasureCore(const CompressedModel& model) {
+  constexpr uint64_t kReadBytes = kMaxReadBytes;
+  double read_seconds = 0;
+  double checksum_seconds = 0;
+  double decode_seconds = 0;
+  uint64_t stored_bytes = 0;
+  uint64_t decoded_bytes = 0;
+  std::vector<uint8_t> stored;
+  std::vector<uint8_t> decoded;
+  std::vector<uint8_t> scratch;
+  for (uint32_t i = 0; i < model.unit_count(); ++i) {
+    const Unit& unit = model.unit(i);
+    const File& file = model.shard_of(i).file;
+    stored.resize(std::max<uint64_t>(stored.size(), unit.stored_size_bytes));
+    decoded.resize(std::max<uint64_t>(decoded.size(), unit.decoded_size_bytes));
+    Clock::time_point begin = Clock::now();
+    for (uint64_t offset = 0; offset < unit.stored_size_bytes; offset += kReadBytes) {
+      const uint64_t size = std::min(kReadBytes, unit.stored_size_bytes - offset);
+      ECF8_RETURN_IF_ERROR(file.ReadAt(unit.offset_bytes + offset, {stored.data() + offset, size}));
+    }
+    read_seconds += SecondsSince(begin);
+
+    const std::vector<UnitPart> parts = ListUnitParts(unit);
+    const Extents extents = {absl::MakeSpan(stored)};
+    DeviceJob job{.unit = &unit, .parts = parts, .stored = &extents};
+    begin = Clock::now();
+    ECF8_RETURN_IF_ERROR(RunOnCpu(job, &scratch).status);
+    checksum_seconds += SecondsSince(begin);
+
+    job.verify = false;
+    job.slot = decoded.data();
+    begin = Clock::now();
+    std::unique_ptr<UnitTables> tables;
+    if (!parts.empty() && parts.front().is_tables()) {
+      job.parts = {parts.data(), 1};
+      DeviceJobDone done = RunOnCpu(job, &scratch);
+      ECF8_RETURN_IF_ERROR(done.status);
+      tables = std::move(done.tables);
+      job.parts = {parts.data() + 1, parts.size() - 1};
+    }
+    job.tables = tables.get();
+    ECF8_RETURN_IF_ERROR(RunOnCpu(job, &scratch).status);
+    decode_seconds += SecondsSince(begin);
+    stored_bytes += unit.stored_size_bytes;
+    decoded_bytes += unit.decoded_size_bytes;
+  }
+  return CoreRates{.read = static_cast<double>(stored_bytes) / read_seconds,
+                   .checksum = static_cast<double>(stored_bytes) / checksum_seconds,
+                   .decode = static_cast<double>(decoded_bytes) / decode_seconds};
+}
+
+}  // namespace ecf8

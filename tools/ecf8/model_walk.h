@@ -1,0 +1,31 @@
+// Walks over a whole model, timed, for `ecf8 bench stream`.
+#ifndef ECF8_TOOLS_ECF8_MODEL_WALK_H_
+#define ECF8_TOOLS_ECF8_MODEL_WALK_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "loader/engine/engine.h"
+#include "loader/model/compressed_model.h"
+
+namespace ecf8 {
+
+// Every unit of the engine's model 0, decoded, in walk order, each given back when it is ready; so
+// many units are asked for ahead. Returns the seconds that it took.
+absl::StatusOr<double> WalkDecoded(Engine& engine, const CompressedModel& model, int units_ahead);
+
+// What one core does in a second, in bytes: of stored ones read and hashed, of decoded ones
+// decoded.
+struct CoreRates {
+  double read = 0;
+  double checksum = 0;
+  double decode = 0;
+};
+
+// Does the stages of the whole model one after the other, unit by unit, on the calling thread.
+absl::StatusOr<CoreRates> MeasureCore(const CompressedModel& model);
+
+}  // namespace ecf8
+
+#endif  // ECF8_TOOLS_ECF8_MODEL_WALK_H_
