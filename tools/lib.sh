@@ -40,11 +40,11 @@ install_packages() {
     apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
-# prepare_venv: makes the Python environment build/venv (or $ECF8_VENV), with what
-# tools/python/requirements.txt pins; made again only when that file or the interpreter changed.
-# Sets `venv_python`.
+# prepare_venv [VENV REQUIREMENTS]: makes the Python environment build/venv (or $ECF8_VENV), with what
+# tools/python/requirements.txt pins, or another one; made again only when that file or the interpreter
+# changed. Sets `venv_python`.
 prepare_venv() {
-  local venv=${ECF8_VENV:-$root/build/venv} requirements=$root/tools/python/requirements.txt
+  local venv=${1:-${ECF8_VENV:-$root/build/venv}} requirements=${2:-$root/tools/python/requirements.txt}
   local stamp=$venv/ecf8-requirements.sha256 wanted
   install_packages python3 python3-venv ca-certificates
   venv_python=$venv/bin/python
