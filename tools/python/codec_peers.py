@@ -1,8 +1,8 @@
-"""The command line of tools/codec_peers: ecf8 beside compressors from PyPI, on the same FP8 tensors.
+"""The command line of tools/codec_peers: ecf8 beside compressors from PyPI on the same FP8 tensors.
 
-Every peer compresses and decompresses each tensor by itself, on one thread, in memory, and must give
-back every byte. Rounds are interleaved: each runs every peer once, then ecf8 (with zstd -1 as a C
-library beside it). The table holds medians.
+Every peer compresses and decompresses each tensor by itself, on one thread, in memory, and must
+give back every byte. Rounds are interleaved: each runs every peer once, then ecf8 (with zstd -1 as
+a C library beside it). The table holds medians.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 _FP8 = ("F8_E4M3", "F8_E5M2")
 _ECF8_BUILDS = ("avx512", "avx2", "portable")
@@ -35,21 +37,18 @@ class Peer:
 
 
 def _zstd(level: int) -> Peer:
-    import zstandard
-
+    zstandard = import_module("zstandard")
     encoder = zstandard.ZstdCompressor(level=level)
     return Peer(f"zstandard -{level}", encoder.compress, zstandard.ZstdDecompressor().decompress)
 
 
 def _lz4() -> Peer:
-    import lz4.frame
-
-    return Peer("lz4", lz4.frame.compress, lz4.frame.decompress)
+    frame = import_module("lz4.frame")
+    return Peer("lz4", frame.compress, frame.decompress)
 
 
 def _blosc2() -> Peer:
-    import blosc2
-
+    blosc2 = import_module("blosc2")
     blosc2.set_nthreads(1)
 
     def compress(data: bytes) -> bytes:
@@ -72,8 +71,7 @@ def _blosc2() -> Peer:
 
 def _zipnn() -> Peer:
     warnings.simplefilter("ignore")
-    import zipnn
-
+    zipnn = import_module("zipnn")
     codec = zipnn.ZipNN(input_format="byte", bytearray_dtype="float8_e4m3fn", threads=1)
     return Peer("zipnn", codec.compress, lambda data: bytes(codec.decompress(data)))
 
@@ -87,7 +85,7 @@ _PEERS: dict[str, Callable[[], list[Peer]]] = {
 
 
 def fp8_tensors(model: Path, most: int) -> list[bytes]:
-    """The first FP8 tensors of the model's .safetensors files, whole ones of at most `most` bytes."""
+    """FP8 tensors of the model's .safetensors files, whole ones, of at most `most` bytes in all."""
     tensors: list[bytes] = []
     left = most
     for path in sorted(model.glob("*.safetensors")):
@@ -120,14 +118,14 @@ def measure(peer: Peer, tensors: Sequence[bytes]) -> None:
     peer.decode_gbps.append(total / (end - middle) / 1e9)
 
 
-def run_ecf8(program: Path, model: Path, most: int, build: str) -> dict[str, float]:
+def run_ecf8(program: Path, model: Path, most: int, build: str) -> dict[str, Any]:
     """One round of `ecf8 bench codec`, by the implementation `build`."""
     command = [str(program), "bench", "codec", str(model), "--runs", "1", "--json"]
     command += ["--max-bytes", str(most), "--threads", "1"]
     done = subprocess.run(
         command, env={"ECF8_CPU": build}, check=True, capture_output=True, text=True
     )
-    report: dict[str, float] = json.loads(done.stdout)
+    report: dict[str, Any] = json.loads(done.stdout)
     return report
 
 
@@ -156,7 +154,7 @@ def main(argv: Sequence[str]) -> int:
     if total == 0:
         parser.error(f"{arguments.model} holds no FP8 tensor")
     peers = [peer for name in arguments.peers.split(",") for peer in _PEERS[name]()]
-    ecf8: dict[str, list[dict[str, float]]] = {build: [] for build in _ECF8_BUILDS}
+    ecf8: dict[str, list[dict[str, Any]]] = {build: [] for build in _ECF8_BUILDS}
     for number in range(arguments.rounds):
         for peer in peers:
             print(f"codec_peers: round {number + 1}: {peer.name}", file=sys.stderr, flush=True)
