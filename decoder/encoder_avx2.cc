@@ -2,13 +2,13 @@
 
 #include <immintrin.h>
 
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "decoder/encoders.h"
 #include "decoder/format.h"
+#include "decoder/lane_shuffles.h"
 #include "decoder/lane_words.h"
 
 // Attributes instead of compiler flags for the file: see decoder_avx2.cc.
@@ -18,22 +18,8 @@
 namespace ecf8 {
 namespace {
 
-// For each set of 8 lanes, a byte shuffle that moves their words to the front: AVX2 has no
-// compression.
-using Shuffle = std::array<uint8_t, 16>;
-constexpr std::array<Shuffle, 256> MakeShuffles() {
-  std::array<Shuffle, 256> shuffles{};
-  for (size_t mask = 0; mask < shuffles.size(); ++mask) {
-    size_t byte = 0;
-    for (uint8_t lane = 0; lane < 8; ++lane) {
-      if ((mask >> lane & 1) == 0) continue;
-      shuffles[mask][byte++] = static_cast<uint8_t>(2 * lane);
-      shuffles[mask][byte++] = static_cast<uint8_t>(2 * lane + 1);
-    }
-  }
-  return shuffles;
-}
-alignas(64) constexpr std::array<Shuffle, 256> kShuffles = MakeShuffles();
+// AVX2 has no compression.
+alignas(64) constexpr LaneShuffles kCompressions = MakeCompressions();
 
 // Where half of the lanes are, going back: their current two words, and 2^(15 - used bits of the
 // first); see lane_words.h. The halves are lanes 0 to 7 and 16 to 23, and lanes 8 to 15 and 24 to
@@ -88,7 +74,7 @@ ECF8_AVX2_INLINE void PutCodes(__m256i codes, __m256i began, Lanes* lanes) {
 // bytes.
 ECF8_AVX2_INLINE void StorePacked(__m128i words, uint32_t mask, uint16_t* to) {
   const __m128i shuffle =
-      _mm_load_si128(reinterpret_cast<const __m128i*>(kShuffles[mask & 0xFF].data()));
+      _mm_load_si128(reinterpret_cast<const __m128i*>(kCompressions[mask & 0xFF].data()));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_shuffle_epi8(words, shuffle));
 }
 
