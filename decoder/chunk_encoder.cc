@@ -29,24 +29,29 @@ class ChunkEncoder::Impl {
   bool EncodeCoded(absl::Span<const uint8_t> weights, std::vector<uint8_t>* stored) {
     const ChunkLayout layout(codec_, weights.size());
     if (layout.words_begin + layout.raw_size >= weights.size()) return false;
-    stored->assign(layout.words_begin, 0);
+    // All the room that there may have to be, at once: growing would clear it in vain.
+    stored->resize(weights.size() + TileEncoder::kMaxTileBytes);
+    uint8_t* const to = stored->data();
+    std::fill_n(to, layout.words_begin, uint8_t{0});
+    size_t end = layout.words_begin;
     for (size_t tile = 0; tile < TileCount(weights.size()); ++tile) {
-      StoreLe32(stored->data() + tile * 4, static_cast<uint32_t>(stored->size()));
+      StoreLe32(to + tile * 4, static_cast<uint32_t>(end));
       if (!EncodeTile(weights.subspan(tile * kTileWeights, kTileWeights), tile,
-                      stored->data() + layout.tables_begin)) {
+                      to + layout.tables_begin)) {
         return false;
       }
-      tile_encoder_.AppendWords(stored);
-      if (stored->size() + layout.raw_size >= weights.size()) return false;
+      end += tile_encoder_.WriteWords(to + end);
+      if (end + layout.raw_size >= weights.size()) return false;
     }
-    stored->resize(AlignToSection(stored->size()), 0);
-    const size_t raw = stored->size();
-    stored->resize(raw + layout.raw_size);
+    const size_t raw = AlignToSection(end);
+    std::fill(to + end, to + raw, uint8_t{0});
+    if (raw + layout.raw_size >= weights.size()) return false;
     for (size_t group = 0; group < GroupCount(weights.size()); ++group) {
       const WholeGroup whole(weights.subspan(group * kGroupWeights, kGroupWeights));
-      SplitRaw(codec_, whole.data(), stored->data() + raw + group * GroupRawBytes(codec_));
+      SplitRaw(codec_, whole.data(), to + raw + group * GroupRawBytes(codec_));
     }
-    return stored->size() < weights.size();
+    stored->resize(raw + layout.raw_size);
+    return true;
   }
 
  private:

@@ -11,6 +11,7 @@
 #include "decoder/canonical_code.h"
 #include "decoder/decoders.h"
 #include "decoder/format.h"
+#include "decoder/lane_shuffles.h"
 #include "decoder/tile_groups.h"
 
 // Attributes instead of compiler flags for the file: so no inline function of a header can be
@@ -25,22 +26,8 @@ namespace {
 // puts a mask of all 32 in order.
 constexpr size_t kVectors = 2;
 
-// For each set of 8 lanes that take a word, a byte shuffle that gives each its word: AVX2 has no
-// expansion.
-using Shuffle = std::array<uint8_t, 16>;
-constexpr std::array<Shuffle, 256> MakeShuffles() {
-  std::array<Shuffle, 256> shuffles{};
-  for (size_t mask = 0; mask < shuffles.size(); ++mask) {
-    uint8_t byte = 0;
-    for (size_t lane = 0; lane < 8; ++lane) {
-      if ((mask >> lane & 1) == 0) continue;
-      shuffles[mask][2 * lane] = byte++;
-      shuffles[mask][2 * lane + 1] = byte++;
-    }
-  }
-  return shuffles;
-}
-alignas(64) constexpr std::array<Shuffle, 256> kShuffles = MakeShuffles();
+// AVX2 has no expansion.
+alignas(64) constexpr LaneShuffles kExpansions = MakeExpansions();
 
 // Instead of shifting its window, a lane keeps the two words that the window lies in and how many
 // bits of the first (0 to 15) it has used; as a power of two, since AVX2 shifts words of 16 bits
@@ -107,7 +94,7 @@ ECF8_AVX2_INLINE const uint8_t* TakeWords(const __m256i* need, const uint8_t* wo
     const __m256i next = _mm256_shuffle_epi8(
         LoadPair(words + 2 * std::popcount(mask & ((1u << low) - 1)),
                  words + 2 * std::popcount(mask & ((1u << high) - 1))),
-        LoadPair(kShuffles[mask >> low & 255].data(), kShuffles[mask >> high & 255].data()));
+        LoadPair(kExpansions[mask >> low & 255].data(), kExpansions[mask >> high & 255].data()));
     lanes[v].first = _mm256_blendv_epi8(lanes[v].first, lanes[v].second, need[v]);
     lanes[v].second = _mm256_blendv_epi8(lanes[v].second, next, need[v]);
   }

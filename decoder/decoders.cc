@@ -10,6 +10,8 @@
 #if defined(__x86_64__)
 #include "decoder/decoder_avx2.h"
 #include "decoder/decoder_avx512.h"
+#elif defined(__aarch64__)
+#include "decoder/decoder_neon.h"
 #endif
 
 namespace ecf8 {
@@ -21,6 +23,8 @@ constexpr std::array kDecoders = {
 #if defined(__x86_64__)
     DecoderImplementation{"avx512", SupportsAvx512, DecodeTilesE4M3Avx512, DecodeTilesE5M2Avx512},
     DecoderImplementation{"avx2", SupportsAvx2, DecodeTilesE4M3Avx2, DecodeTilesE5M2Avx2},
+#elif defined(__aarch64__)
+    DecoderImplementation{"neon", Always, DecodeTilesE4M3Neon, DecodeTilesE5M2Portable},
 #endif
     DecoderImplementation{"portable", Always, DecodeTilesE4M3Portable, DecodeTilesE5M2Portable},
 };

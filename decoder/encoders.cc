@@ -10,7 +10,9 @@
 #include "decoder/encoder_portable.h"
 #include "decoder/format.h"
 #if defined(__x86_64__)
+#include "decoder/decoder_avx2.h"
 #include "decoder/decoder_avx512.h"
+#include "decoder/encoder_avx2.h"
 #include "decoder/encoder_avx512.h"
 #endif
 
@@ -23,6 +25,8 @@ constexpr std::array kEncoders = {
 #if defined(__x86_64__)
     EncoderImplementation{"avx512", SupportsAvx512, CodeGroupE4M3Avx512, CodeGroupE5M2Portable,
                           PackWordsAvx512},
+    EncoderImplementation{"avx2", SupportsAvx2, CodeGroupE4M3Portable, CodeGroupE5M2Portable,
+                          PackWordsAvx2},
 #endif
     EncoderImplementation{"portable", Always, CodeGroupE4M3Portable, CodeGroupE5M2Portable,
                           PackWordsPortable},

@@ -24,12 +24,14 @@ struct LaneExponents {
   uint64_t high;
 };
 
+// `Symbol` is the smallest integer that holds one.
 template <Codec kCodec>
 struct Fp8Traits;
 
 // Sign in bit 7, exponent in bits 6..3, mantissa in bits 2..0.
 template <>
 struct Fp8Traits<Codec::kE4M3> {
+  using Symbol = uint8_t;
   static constexpr int kExponentBits = 4;
   static constexpr int kSymbolShift = 8;  // of the symbol in a look-up entry
   static constexpr size_t kSymbolCount = 256;
@@ -55,6 +57,7 @@ struct Fp8Traits<Codec::kE4M3> {
 // Sign in bit 7, exponent in bits 6..2, mantissa in bits 1..0.
 template <>
 struct Fp8Traits<Codec::kE5M2> {
+  using Symbol = uint16_t;
   static constexpr int kExponentBits = 5;
   static constexpr int kSymbolShift = 6;
   static constexpr size_t kSymbolCount = 1024;

@@ -1,5 +1,11 @@
 #include "decoder/group.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -17,22 +23,6 @@ namespace ecf8 {
 namespace {
 
 template <Codec kCodec>
-void SplitWholeSymbols(const uint8_t* weights, GroupSymbols* symbols) {
-  using Traits = Fp8Traits<kCodec>;
-  std::array<uint8_t, kGroupSymbols> low;
-  std::array<uint8_t, kGroupSymbols> high;
-  for (size_t lane = 0; lane < kLaneCount; ++lane) {
-    const uint8_t* of_lane = weights + lane * kLaneWeights;
-    const LaneExponents exponents = Traits::Exponents({LoadLe64(of_lane), LoadLe64(of_lane + 8)});
-    StoreLe64(low.data() + lane * kLaneSymbols, exponents.low);
-    StoreLe64(high.data() + lane * kLaneSymbols, exponents.high);
-  }
-  for (size_t i = 0; i < kGroupSymbols; ++i) {
-    (*symbols)[i] = static_cast<uint16_t>(low[i] | (high[i] << Traits::kExponentBits));
-  }
-}
-
-template <Codec kCodec>
 void SplitWholeRaw(const uint8_t* weights, uint8_t* raw) {
   using Traits = Fp8Traits<kCodec>;
   for (size_t lane = 0; lane < kLaneCount; ++lane) {
@@ -43,14 +33,52 @@ void SplitWholeRaw(const uint8_t* weights, uint8_t* raw) {
   }
 }
 
+using Counters = uint16_t __attribute__((vector_size(16)));
+
+// No compiler makes the one instruction of it that most machines have.
+Counters AddSaturated(Counters a, Counters b) {
+#if defined(__SSE2__)
+  return reinterpret_cast<Counters>(
+      _mm_adds_epu16(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
+#elif defined(__ARM_NEON)
+  return reinterpret_cast<Counters>(
+      vqaddq_u16(reinterpret_cast<uint16x8_t>(a), reinterpret_cast<uint16x8_t>(b)));
+#else
+  const Counters sum = a + b;
+  return sum | reinterpret_cast<Counters>(sum < a);
+#endif
+}
+
 }  // namespace
 
-void SplitSymbols(Codec codec, const uint8_t* weights, GroupSymbols* symbols) {
-  if (codec == Codec::kE4M3) {
-    SplitWholeSymbols<Codec::kE4M3>(weights, symbols);
-  } else {
-    SplitWholeSymbols<Codec::kE5M2>(weights, symbols);
+template <>
+GroupSymbols<uint8_t> SplitSymbols<Codec::kE4M3>(const uint8_t* weights) {
+  GroupSymbols<uint8_t> symbols;
+  for (size_t lane = 0; lane < kLaneCount; ++lane) {
+    const uint8_t* of_lane = weights + lane * kLaneWeights;
+    const LaneExponents exponents =
+        Fp8Traits<Codec::kE4M3>::Exponents({LoadLe64(of_lane), LoadLe64(of_lane + 8)});
+    StoreLe64(&symbols[lane * kLaneSymbols], exponents.low | exponents.high << 4);
   }
+  return symbols;
+}
+
+template <>
+GroupSymbols<uint16_t> SplitSymbols<Codec::kE5M2>(const uint8_t* weights) {
+  using Traits = Fp8Traits<Codec::kE5M2>;
+  std::array<uint8_t, kGroupSymbols> low;
+  std::array<uint8_t, kGroupSymbols> high;
+  for (size_t lane = 0; lane < kLaneCount; ++lane) {
+    const uint8_t* of_lane = weights + lane * kLaneWeights;
+    const LaneExponents exponents = Traits::Exponents({LoadLe64(of_lane), LoadLe64(of_lane + 8)});
+    StoreLe64(&low[lane * kLaneSymbols], exponents.low);
+    StoreLe64(&high[lane * kLaneSymbols], exponents.high);
+  }
+  GroupSymbols<uint16_t> symbols;
+  for (size_t i = 0; i < kGroupSymbols; ++i) {
+    symbols[i] = static_cast<uint16_t>(low[i] | (high[i] << Traits::kExponentBits));
+  }
+  return symbols;
 }
 
 void SplitRaw(Codec codec, const uint8_t* weights, uint8_t* raw) {
@@ -70,7 +98,7 @@ WholeGroup::WholeGroup(absl::Span<const uint8_t> weights) : data_(weights.data()
 }
 
 GroupCosts::GroupCosts(size_t symbol_count) : rows_(symbol_count) {
-  for (Row& row : rows_) row = Row{} + kAbsent;
+  for (Row& row : rows_) row = Row{} + kImpossible;
 }
 
 void GroupCosts::SetTable(size_t table, absl::Span<const uint16_t> costs) {
@@ -81,29 +109,26 @@ void GroupCosts::SetTable(size_t table, absl::Span<const uint16_t> costs) {
 void GroupCosts::SetTable(size_t table, const CodeTable& code) {
   for (size_t symbol = 0; symbol < rows_.size(); ++symbol) {
     rows_[symbol][table] =
-        code.contains(symbol) ? static_cast<uint16_t>(code.bits(symbol)) : kAbsent;
+        code.contains(symbol) ? static_cast<uint16_t>(code.bits(symbol)) : kImpossible;
   }
 }
 
-GroupCosts::Sums GroupCosts::Sum(const GroupSymbols& symbols) const {
-  // Two of each, so that not every addition waits for the one before.
-  Row sum[2] = {};
-  Row any[2] = {};
-  for (size_t i = 0; i < symbols.size(); i += 2) {
-    for (size_t k = 0; k < 2; ++k) {
-      const Row row = rows_[symbols[i + k]];
-      sum[k] += row;
-      any[k] |= row;
-    }
+template <typename Symbol>
+GroupCosts::Sums GroupCosts::Sum(const Symbol* symbols) const {
+  // Four sums, so that not every addition waits for the one before.
+  constexpr size_t kSums = 4;
+  const Row* const rows = rows_.data();
+  std::array<Row, kSums> parts = {};
+  for (size_t i = 0; i < kGroupSymbols; i += kSums) {
+    for (size_t k = 0; k < kSums; ++k) parts[k] = AddSaturated(parts[k], rows[symbols[i + k]]);
   }
-  const Row sums = sum[0] + sum[1];
-  const Row absent = (any[0] | any[1]) & kAbsent;
-  Sums result;
-  for (size_t table = 0; table < kMaxTables; ++table) {
-    result[table] = absent[table] != 0 ? kImpossible : sums[table];
-  }
-  return result;
+  const Row all = AddSaturated(AddSaturated(parts[0], parts[1]), AddSaturated(parts[2], parts[3]));
+  Sums sums;
+  std::memcpy(sums.data(), &all, sizeof(sums));
+  return sums;
 }
+template GroupCosts::Sums GroupCosts::Sum<uint8_t>(const uint8_t* symbols) const;
+template GroupCosts::Sums GroupCosts::Sum<uint16_t>(const uint16_t* symbols) const;
 
 size_t GroupCosts::Cheapest(const Sums& sums) {
   return static_cast<size_t>(std::min_element(sums.begin(), sums.end()) - sums.begin());

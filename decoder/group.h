@@ -11,11 +11,13 @@
 #include "absl/types/span.h"
 #include "decoder/code_table.h"
 #include "decoder/format.h"
+#include "decoder/fp8.h"
 
 namespace ecf8 {
 
-// Symbol j of lane l is at l * kLaneSymbols + j.
-using GroupSymbols = std::array<uint16_t, kGroupSymbols>;
+// Symbol j of lane l is at l * kLaneSymbols + j. Symbol is Fp8Traits's.
+template <typename Symbol>
+using GroupSymbols = std::array<Symbol, kGroupSymbols>;
 
 // 1 to kGroupWeights weights as a whole group: filled up with the last weight, which costs little
 // in any table that codes the rest. `weights` must outlive it.
@@ -33,7 +35,8 @@ class WholeGroup {
 };
 
 // Splits a group (see WholeGroup) into symbols, and sign and mantissa: GroupRawBytes(codec) bytes.
-void SplitSymbols(Codec codec, const uint8_t* weights, GroupSymbols* symbols);
+template <Codec kCodec>
+GroupSymbols<typename Fp8Traits<kCodec>::Symbol> SplitSymbols(const uint8_t* weights);
 void SplitRaw(Codec codec, const uint8_t* weights, uint8_t* raw);
 
 // Sums what the symbols of a group cost, for all tables of a set at once.
@@ -51,9 +54,10 @@ class GroupCosts {
   void SetTable(size_t table, const CodeTable& code);
   void SetTable(size_t table, absl::Span<const uint16_t> costs);
 
-  // Costs of the group in each table.
+  // Costs of a group in each table, by its kGroupSymbols symbols (uint8_t or uint16_t).
   using Sums = std::array<uint16_t, kMaxTables>;
-  Sums Sum(const GroupSymbols& symbols) const;
+  template <typename Symbol>
+  Sums Sum(const Symbol* symbols) const;
 
   // The table with the lowest sum; the first of equals.
   static size_t Cheapest(const Sums& sums);
@@ -62,7 +66,6 @@ class GroupCosts {
   // One symbol in all tables: one vector register of any machine that has them. Compilers do not
   // see that by themselves.
   using Row = uint16_t __attribute__((vector_size(sizeof(Sums))));
-  static constexpr uint16_t kAbsent = 0x8000;
   std::vector<Row> rows_;
 };
 

@@ -22,7 +22,7 @@ namespace {
 constexpr uint64_t kSeenWeight = 16;
 // A symbol is likely if it is expected once in 2^15 symbols, 128 groups.
 constexpr int kLikelyShift = 15;
-static_assert(2 * kGroupSymbols / kCountedShare <= kMaxGroupExponents);
+static_assert(2 * kGroupSymbols / SymbolSamples::kCountedShare <= kMaxGroupExponents);
 
 constexpr size_t ExponentBits(Codec codec) {
   return codec == Codec::kE4M3 ? Fp8Traits<Codec::kE4M3>::kExponentBits
@@ -35,7 +35,7 @@ uint64_t Total(const SymbolCounts& counts) {
 
 // Counts neighbours separately, as they are often equal: no increment waits for another.
 template <typename Symbol, size_t kSymbols>
-SymbolCounts CountIn(const uint8_t* samples, absl::Span<const uint32_t> groups) {
+SymbolCounts CountSymbolsIn(const uint8_t* samples, absl::Span<const uint32_t> groups) {
   std::array<std::array<uint32_t, kSymbols>, 4> counts{};
   std::array<Symbol, kGroupSymbols> symbols;
   for (uint32_t group : groups) {
@@ -51,24 +51,38 @@ SymbolCounts CountIn(const uint8_t* samples, absl::Span<const uint32_t> groups) 
   return sum;
 }
 
+// The exponents, of kBits bits, of one symbol in kCountedShare.
+template <size_t kBits, typename Symbol>
+ExponentCounts CountExponentsIn(const GroupSymbols<Symbol>& symbols) {
+  constexpr size_t kMask = (size_t{1} << kBits) - 1;
+  std::array<ExponentCounts, 4> counts{};  // as above
+  for (size_t i = 0; i < symbols.size(); i += 2 * SymbolSamples::kCountedShare) {
+    ++counts[0][symbols[i] & kMask];
+    ++counts[1][symbols[i] >> kBits];
+    ++counts[2][symbols[i + 1] & kMask];
+    ++counts[3][symbols[i + 1] >> kBits];
+  }
+  ExponentCounts sum;
+  for (size_t i = 0; i < sum.size(); ++i) {
+    sum[i] = static_cast<uint16_t>(counts[0][i] + counts[1][i] + counts[2][i] + counts[3][i]);
+  }
+  return sum;
+}
+
+template <typename Symbol>
+void AppendBytes(const GroupSymbols<Symbol>& symbols, std::vector<uint8_t>* bytes) {
+  const auto* begin = reinterpret_cast<const uint8_t*>(symbols.data());
+  bytes->insert(bytes->end(), begin, begin + sizeof(symbols));
+}
+
 }  // namespace
 
 void SymbolSamples::Append(const uint8_t* weights, size_t most) {
   if (bytes_.empty()) bytes_.reserve(most * group_bytes());
   if (codec_ == Codec::kE4M3) {
-    std::array<uint8_t, kGroupSymbols> symbols;
-    for (size_t lane = 0; lane < kLaneCount; ++lane) {
-      const uint8_t* of_lane = weights + lane * kLaneWeights;
-      const LaneExponents exponents =
-          Fp8Traits<Codec::kE4M3>::Exponents({LoadLe64(of_lane), LoadLe64(of_lane + kLaneSymbols)});
-      StoreLe64(&symbols[lane * kLaneSymbols], exponents.low | exponents.high << 4);
-    }
-    bytes_.insert(bytes_.end(), symbols.begin(), symbols.end());
+    AppendBytes(SplitSymbols<Codec::kE4M3>(weights), &bytes_);
   } else {
-    GroupSymbols symbols;
-    SplitSymbols(codec_, weights, &symbols);
-    const auto* begin = reinterpret_cast<const uint8_t*>(symbols.data());
-    bytes_.insert(bytes_.end(), begin, begin + group_bytes());
+    AppendBytes(SplitSymbols<Codec::kE5M2>(weights), &bytes_);
   }
 }
 
@@ -81,37 +95,26 @@ void SymbolSamples::Halve() {
   bytes_.resize(kept * group_bytes());
 }
 
-GroupSymbols SymbolSamples::Group(size_t group) const {
-  const uint8_t* bytes = bytes_.data() + group * group_bytes();
-  GroupSymbols symbols;
-  if (codec_ == Codec::kE4M3) {
-    std::copy_n(bytes, kGroupSymbols, symbols.begin());
-  } else {
-    std::memcpy(symbols.data(), bytes, sizeof(symbols));
-  }
+template <typename Symbol>
+GroupSymbols<Symbol> SymbolSamples::Group(size_t group) const {
+  GroupSymbols<Symbol> symbols;
+  std::memcpy(symbols.data(), bytes_.data() + group * sizeof(symbols), sizeof(symbols));
   return symbols;
 }
 
-SymbolCounts SymbolSamples::CountSymbols(absl::Span<const uint32_t> groups) const {
-  return codec_ == Codec::kE4M3 ? CountIn<uint8_t, 256>(bytes_.data(), groups)
-                                : CountIn<uint16_t, 1024>(bytes_.data(), groups);
+ExponentCounts SymbolSamples::CountExponents(size_t group) const {
+  return codec_ == Codec::kE4M3 ? CountExponentsIn<4>(Group<uint8_t>(group))
+                                : CountExponentsIn<5>(Group<uint16_t>(group));
 }
 
-ExponentCounts CountExponents(Codec codec, const GroupSymbols& symbols) {
-  const size_t bits = ExponentBits(codec);
-  const size_t mask = (size_t{1} << bits) - 1;
-  std::array<ExponentCounts, 4> counts{};  // as in CountIn
-  for (size_t i = 0; i < symbols.size(); i += 2 * kCountedShare) {
-    ++counts[0][symbols[i] & mask];
-    ++counts[1][symbols[i] >> bits];
-    ++counts[2][symbols[i + 1] & mask];
-    ++counts[3][symbols[i + 1] >> bits];
-  }
-  ExponentCounts sum;
-  for (size_t i = 0; i < sum.size(); ++i) {
-    sum[i] = static_cast<uint16_t>(counts[0][i] + counts[1][i] + counts[2][i] + counts[3][i]);
-  }
-  return sum;
+GroupCosts::Sums SymbolSamples::Sum(size_t group, const GroupCosts& costs) const {
+  return codec_ == Codec::kE4M3 ? costs.Sum(bytes_.data() + group * group_bytes())
+                                : costs.Sum(Group<uint16_t>(group).data());
+}
+
+SymbolCounts SymbolSamples::CountSymbols(absl::Span<const uint32_t> groups) const {
+  return codec_ == Codec::kE4M3 ? CountSymbolsIn<uint8_t, 256>(bytes_.data(), groups)
+                                : CountSymbolsIn<uint16_t, 1024>(bytes_.data(), groups);
 }
 
 std::vector<uint16_t> PairCosts(Codec codec, const ExponentCounts& costs) {

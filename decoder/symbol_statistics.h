@@ -27,21 +27,25 @@ class SymbolSamples {
   void Append(const uint8_t* weights, size_t most);
   // Drops every second group, the odd ones.
   void Halve();
-  GroupSymbols Group(size_t group) const;
+
+  // The exponents of one symbol in kCountedShare of a group: enough to tell groups apart.
+  static constexpr size_t kCountedShare = 2;
+  ExponentCounts CountExponents(size_t group) const;
+
+  // What a group costs.
+  GroupCosts::Sums Sum(size_t group, const GroupCosts& costs) const;
 
   // All symbols of these groups.
   SymbolCounts CountSymbols(absl::Span<const uint32_t> groups) const;
 
  private:
   size_t group_bytes() const { return kGroupSymbols * (codec_ == Codec::kE4M3 ? 1 : 2); }
+  template <typename Symbol>
+  GroupSymbols<Symbol> Group(size_t group) const;
 
   Codec codec_;
-  std::vector<uint8_t> bytes_;  // the smallest integer that holds a symbol
+  std::vector<uint8_t> bytes_;  // of symbols of the codec's type
 };
-
-// The exponents of one symbol in kCountedShare: enough to tell groups apart.
-inline constexpr size_t kCountedShare = 2;
-ExponentCounts CountExponents(Codec codec, const GroupSymbols& symbols);
 
 // What a pair of exponents costs that costs so much each (see TableClusters::Costs), in eighths of
 // a bit.

@@ -66,17 +66,18 @@ std::array<std::vector<uint32_t>, kMaxTables> TableSearch::Cluster() const {
   const size_t stride = (samples_.size() + kMaxClustered - 1) / kMaxClustered;
   std::vector<ExponentCounts> clustered;
   for (size_t i = 0; i < samples_.size(); i += stride) {
-    clustered.push_back(CountExponents(codec_, samples_.Group(i)));
+    clustered.push_back(samples_.CountExponents(i));
   }
   // What is clustered stands for more.
   const uint64_t table_bits = TableSet::SerializedSize(codec_, 1) * 8;
-  const uint64_t counted = sample_stride_ * std::max(stride, size_t{1}) * kCountedShare;
+  const uint64_t counted =
+      sample_stride_ * std::max(stride, size_t{1}) * SymbolSamples::kCountedShare;
   const std::vector<ExponentCounts> clusters = ClusterGroups(clustered, table_bits / counted);
   GroupCosts costs(SymbolCount(codec_));
   for (size_t i = 0; i < clusters.size(); ++i) costs.SetTable(i, PairCosts(codec_, clusters[i]));
   std::array<std::vector<uint32_t>, kMaxTables> members;
   for (uint32_t i = 0; i < samples_.size(); ++i) {
-    members[GroupCosts::Cheapest(costs.Sum(samples_.Group(i)))].push_back(i);
+    members[GroupCosts::Cheapest(samples_.Sum(i, costs))].push_back(i);
   }
   return members;
 }

@@ -67,7 +67,7 @@ LaneWords TileEncoder::UsedBits() const {
   return used;
 }
 
-void TileEncoder::AppendWords(std::vector<uint8_t>* stored) {
+size_t TileEncoder::WriteWords(uint8_t* to) {
   job_.codes = codes_.data();
   job_.steps = steps_;
   job_.used = UsedBits();
@@ -78,9 +78,6 @@ void TileEncoder::AppendWords(std::vector<uint8_t>* stored) {
 
   // Whole vectors, of which each overwrites what the one before had too much.
   constexpr size_t kVector = sizeof(LaneWords);
-  const size_t begin = stored->size();
-  stored->resize(begin + 2 * kVector + job_.packed * sizeof(uint16_t) + kVector);
-  uint8_t* to = stored->data() + begin;
   std::memcpy(to, job_.first.data(), kVector);
   std::memcpy(to + kVector, job_.second.data(), kVector);
   to += 2 * kVector;
@@ -91,7 +88,7 @@ void TileEncoder::AppendWords(std::vector<uint8_t>* stored) {
     to += (end - start) * sizeof(uint16_t);
     end = start;
   }
-  stored->resize(begin + CountNeededWords(2 * kLaneCount + job_.packed) * sizeof(uint16_t));
+  return CountNeededWords(2 * kLaneCount + job_.packed) * sizeof(uint16_t);
 }
 
 // Of `all` words of the tile, all but the last ones that are empty.

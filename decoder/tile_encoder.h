@@ -26,9 +26,11 @@ class TileEncoder {
   // be short. Returns its table, or kMaxTables if none has all its symbols.
   size_t Add(absl::Span<const uint8_t> weights);
 
-  // Appends the words of all groups (one or more) to `stored`, without the last ones that no lane
-  // needs.
-  void AppendWords(std::vector<uint8_t>* stored);
+  // Writes the words of all groups (one or more) to `to`, without the last ones that no lane needs,
+  // and returns their bytes. Of the kMaxTileBytes that there must be room for, those behind are
+  // unspecified.
+  static constexpr size_t kMaxTileBytes = (2 * kLaneCount + kMaxPackedWords) * sizeof(uint16_t);
+  size_t WriteWords(uint8_t* to);
 
  private:
   LaneWords UsedBits() const;

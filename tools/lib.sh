@@ -40,11 +40,11 @@ install_packages() {
     apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
-# prepare_venv: makes the Python environment build/venv (or $ECF8_VENV), with what
-# tools/python/requirements.txt pins; made again only when that file or the interpreter changed.
-# Sets `venv_python`.
+# prepare_venv [VENV REQUIREMENTS]: makes the Python environment build/venv (or $ECF8_VENV), with what
+# tools/python/requirements.txt pins, or another one; made again only when that file or the interpreter
+# changed. Sets `venv_python`.
 prepare_venv() {
-  local venv=${ECF8_VENV:-$root/build/venv} requirements=$root/tools/python/requirements.txt
+  local venv=${1:-${ECF8_VENV:-$root/build/venv}} requirements=${2:-$root/tools/python/requirements.txt}
   local stamp=$venv/ecf8-requirements.sha256 wanted
   install_packages python3 python3-venv ca-certificates
   venv_python=$venv/bin/python
@@ -60,4 +60,24 @@ prepare_venv() {
     printf '%s\n' "$wanted" >"$stamp"
   fi
   exec 9>&-
+}
+
+# prepare_arm64_sysroot: unpacks the arm64 packages that decoder/ and its tests need into build/aarch64-sysroot.
+# apt works in a folder of its own: the host's architectures and packages stay as they are.
+prepare_arm64_sysroot() {
+  local sysroot=$root/build/aarch64-sysroot apt=$root/build/aarch64-apt deb
+  [ -e "$sysroot/complete" ] && return
+  command -v apt-get >/dev/null || die "the arm64 packages come from Debian's archive, and there is no apt-get"
+  say "fetching the arm64 packages into $sysroot"
+  rm -rf "$sysroot" "$apt"
+  mkdir -p "$sysroot" "$apt"/lists/partial "$apt"/cache/archives/partial "$apt"/debs
+  : >"$apt/status"
+  local options=(-o APT::Architecture=arm64 -o APT::Architectures=arm64 -o "Dir::State=$apt"
+    -o "Dir::State::status=$apt/status" -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt/cache"
+    -o APT::Sandbox::User=)
+  quietly "$root/build/logs/apt-arm64-update.log" apt-get "${options[@]}" update
+  (cd "$apt/debs" && quietly "$root/build/logs/apt-arm64-download.log" apt-get "${options[@]}" download \
+    libabsl-dev libabsl20220623 libxxhash-dev libxxhash0 libgtest-dev libgmock-dev)
+  for deb in "$apt"/debs/*.deb; do dpkg-deb --extract "$deb" "$sysroot"; done
+  touch "$sysroot/complete"
 }

@@ -6,12 +6,10 @@
 #include "decoder/chunk_encoder.h"
 #include "decoder/code_table.h"
 #include "decoder/table_search.h"
+#include "loader/model/unit_tables.h"
 
 namespace ecf8 {
 namespace {
-
-// Compress gives no tables to a unit with fewer weights of a codec, and stores them raw.
-constexpr uint64_t kMinCodedBytes = 4096;
 
 uint64_t CodedSize(ChunkEncoder& encoder, absl::Span<const uint8_t> weights) {
   std::vector<uint8_t> stored;

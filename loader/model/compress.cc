@@ -28,13 +28,6 @@ namespace {
 
 constexpr char kConfig[] = "config.json";
 
-// transformers refuses a file whose metadata has no `format`.
-SafetensorsMetadata MetadataOf(const SourceModel& source) {
-  const SafetensorsHeader& header = source.shards[0].header;
-  if (header.has_metadata) return header.metadata;
-  return {{"format", "pt"}};
-}
-
 // The size of the source's files, and then of those written.
 struct Sizes {
   uint64_t raw = 0;
@@ -147,16 +140,16 @@ class FilesWriter {
 absl::StatusOr<Sizes> WriteModel(const SourceModel& source, const std::string& to,
                                  const JobOptions& options) {
   ECF8_ASSIGN_OR_RETURN(const CompressPlan plan, PlanCompression(source, options.shard_size_bytes));
-  const SafetensorsMetadata metadata = MetadataOf(source);
   ECF8_ASSIGN_OR_RETURN(WrittenWeights weights,
-                        WriteWeights(plan, to, metadata, ThreadCount(options.threads), options));
+                        WriteWeights(plan, to, ThreadCount(options.threads), options));
   Sizes sizes = {plan.tensor_bytes, 0};
   Directory record;
   ECF8_RETURN_IF_ERROR(FilesWriter(plan, to, options.cancel, &record, &sizes).Run());
   record.shards = weights.shards;
   Manifest manifest = NewManifest(0, static_cast<uint32_t>(plan.shards.size()));
   manifest.directory = std::move(record);
-  ECF8_ASSIGN_OR_RETURN(weights.shards[0], weights.first.Finish(std::move(manifest), metadata));
+  ECF8_ASSIGN_OR_RETURN(weights.shards[0],
+                        weights.first.Finish(std::move(manifest), plan.metadata));
   for (const ShardInfo& shard : weights.shards) sizes.stored += shard.size_bytes;
   return sizes;
 }

@@ -50,6 +50,13 @@ void NameShards(const SourceModel& source, CompressPlan& plan) {
   plan.index_name = absl::StrCat(prefix, ToAbsl(kIndexSuffix));
 }
 
+// transformers refuses a file whose metadata has no `format`.
+SafetensorsMetadata MetadataOf(const SourceModel& source) {
+  const SafetensorsHeader& header = source.shards[0].header;
+  if (header.has_metadata) return header.metadata;
+  return {{"format", "pt"}};
+}
+
 absl::Status CheckNames(const SourceModel& source, const CompressPlan& plan) {
   const auto is_taken = [&source](const std::string& name) {
     return std::binary_search(source.other_paths.begin(), source.other_paths.end(), name);
@@ -84,6 +91,7 @@ absl::Status CompressPlan::ReadPiece(const PlannedPiece& piece, uint64_t offset_
 absl::StatusOr<CompressPlan> PlanCompression(const SourceModel& source, uint64_t shard_size_bytes) {
   CompressPlan plan;
   plan.source = &source;
+  plan.metadata = MetadataOf(source);
   for (uint32_t s = 0; s < source.shards.size(); ++s) {
     const std::vector<SafetensorsTensor>& tensors = source.shards[s].header.tensors;
     for (uint32_t t = 0; t < tensors.size(); ++t) {

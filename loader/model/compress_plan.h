@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "loader/checkpoint/source_model.h"
 #include "loader/checkpoint/unit_plan.h"
+#include "loader/model/shard_layout.h"
 
 namespace ecf8 {
 
@@ -20,7 +21,8 @@ struct CompressPlan {
   std::vector<PlanTensor> tensors;   // the same; PlannedPiece::tensor counts here
   std::vector<PlannedShard> shards;  // at least one
   std::vector<std::string> shard_names;
-  std::string index_name;  // empty: none is written
+  std::string index_name;        // empty: none is written
+  SafetensorsMetadata metadata;  // of every shard
   uint64_t tensor_bytes = 0;
 
   // Reads bytes of a piece from the source. Thread-safe.

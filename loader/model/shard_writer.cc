@@ -26,7 +26,7 @@ ShardWriter::ShardWriter(File file, std::string file_name, uint64_t header_size_
     : file_(std::move(file)),
       file_name_(std::move(file_name)),
       header_size_bytes_(header_size_bytes),
-      end_(header_size_bytes) {}
+      units_(header_size_bytes) {}
 
 absl::StatusOr<ShardWriter> ShardWriter::Create(const std::string& directory,
                                                 const std::string& file_name,
@@ -35,50 +35,21 @@ absl::StatusOr<ShardWriter> ShardWriter::Create(const std::string& directory,
   return ShardWriter(std::move(file), file_name, header_size_bytes);
 }
 
-absl::Status ShardWriter::Append(absl::Span<const uint8_t> bytes) {
-  ECF8_RETURN_IF_ERROR(file_.WriteAt(end_, bytes));
-  end_ += bytes.size();
-  return absl::OkStatus();
-}
-
 absl::Status ShardWriter::BeginUnit(const std::string& id, const UnitTables& tables) {
-  end_ = RoundUp(end_, kUnitAlignmentBytes);
-  Unit& unit = units_.emplace_back();
-  unit.id = id;
-  unit.offset_bytes = end_;
-  unit.table_sets = DescribeUnitTables(tables);
-  const std::vector<uint8_t> stored = SerializeUnitTables(tables);
+  const std::vector<uint8_t> stored = units_.BeginUnit(id, tables);
   if (stored.empty()) return absl::OkStatus();
-  unit.tables_xxh3 = Xxh3(stored);
-  return Append(stored);
-}
-
-void ShardWriter::BeginPiece(Piece piece) {
-  end_ = RoundUp(end_, kStoredAlignmentBytes);
-  units_.back().pieces.push_back(std::move(piece));
+  return file_.WriteAt(units_.units().back().offset_bytes, stored);
 }
 
 absl::Status ShardWriter::AddChunk(absl::Span<const uint8_t> stored, uint64_t xxh3) {
-  Piece& piece = units_.back().pieces.back();
-  piece.chunks.push_back({static_cast<uint32_t>(stored.size()), xxh3});
-  return Append(stored);
+  const uint64_t begin = units_.AddChunk(static_cast<uint32_t>(stored.size()), xxh3);
+  return file_.WriteAt(begin, stored);
 }
-
-void ShardWriter::EndPiece(uint64_t decoded_xxh3) {
-  Piece& piece = units_.back().pieces.back();
-  piece.decoded_xxh3 = decoded_xxh3;
-  uint64_t stored = 0;
-  for (const Chunk& chunk : piece.chunks) stored += chunk.stored_size_bytes;
-  // No chunk shrank: every one is stored raw, and so the piece is.
-  if (stored == piece.decoded_size_bytes) piece.codec = Codec::kRaw;
-}
-
-void ShardWriter::EndUnit() { DeriveUnitLayout(units_.back()); }
 
 absl::StatusOr<ShardInfo> ShardWriter::Finish(Manifest manifest,
                                               const SafetensorsMetadata& metadata) {
-  manifest.units = std::move(units_);
-  const uint64_t offset = RoundUp(end_, kStoredAlignmentBytes);
+  const uint64_t offset = units_.manifest_offset_bytes();
+  manifest.units = std::move(units_).Take();
   // The header holds the manifest's size and the manifest the header's checksum, so it is made
   // twice.
   ECF8_ASSIGN_OR_RETURN(std::string bytes, SerializeManifest(manifest));

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,6 +12,7 @@
 #include "loader/base/file.h"
 #include "loader/model/manifest.h"
 #include "loader/model/shard_layout.h"
+#include "loader/model/shard_units.h"
 #include "loader/model/unit_tables.h"
 
 namespace ecf8 {
@@ -27,11 +28,11 @@ class ShardWriter {
   absl::Status BeginUnit(const std::string& id, const UnitTables& tables);
 
   // `piece` without its chunks and checksum.
-  void BeginPiece(Piece piece);
+  void BeginPiece(Piece piece) { units_.BeginPiece(std::move(piece)); }
   absl::Status AddChunk(absl::Span<const uint8_t> stored, uint64_t xxh3);
-  void EndPiece(uint64_t decoded_xxh3);
+  void EndPiece(uint64_t decoded_xxh3) { units_.EndPiece(decoded_xxh3); }
 
-  void EndUnit();
+  void EndUnit() { units_.EndUnit(); }
 
   // Writes manifest and header, and syncs. `manifest` is complete but for its units and the
   // header's checksum, which are filled in.
@@ -40,13 +41,10 @@ class ShardWriter {
  private:
   ShardWriter(File file, std::string file_name, uint64_t header_size_bytes);
 
-  absl::Status Append(absl::Span<const uint8_t> bytes);
-
   File file_;
   std::string file_name_;
   uint64_t header_size_bytes_;
-  uint64_t end_;             // of what is written; the file's bytes beyond it read as zero
-  std::vector<Unit> units_;  // the last one is open between BeginUnit and EndUnit
+  ShardUnits units_;  // what is between them, and was not written, reads as zero
 };
 
 }  // namespace ecf8

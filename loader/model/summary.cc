@@ -4,42 +4,55 @@
 #include <cstdint>
 #include <string_view>
 #include <unordered_set>
+#include <vector>
 
 namespace ecf8 {
 namespace {
 
-// Adds the units of a shard; returns the bytes that the FP8 tensors in it must answer for.
-uint64_t AddUnits(const Shard& shard, ModelSummary* summary) {
-  const std::vector<Unit>& units = shard.manifest.units;
-  uint64_t fp8_bytes = 0;
-  for (size_t u = 0; u < units.size(); ++u) {
-    const Unit& unit = units[u];
-    const uint64_t next =
-        u + 1 < units.size() ? units[u + 1].offset_bytes : shard.manifest_offset_bytes;
-    uint64_t chunks = 0;
-    uint64_t fp8_chunks = 0;
-    uint64_t manifest = SerializedSizeBytes(unit);
-    bool has_fp8 = false;
-    for (const Piece& piece : unit.pieces) {
-      chunks += piece.stored_size_bytes;
-      summary->tensor_count += piece.tensor_offset_bytes == 0;
-      if (!IsFp8(piece.dtype)) {
-        manifest -= SerializedSizeBytes(piece);
-        continue;
-      }
-      has_fp8 = true;
-      fp8_chunks += piece.stored_size_bytes;
-      summary->fp8_weights += piece.decoded_size_bytes;
-      if (piece.codec != Codec::kRaw) summary->coded_weights += piece.decoded_size_bytes;
+uint64_t ChunkBytes(const Unit& unit) {
+  uint64_t bytes = 0;
+  for (const Piece& piece : unit.pieces) bytes += piece.stored_size_bytes;
+  return bytes;
+}
+
+// Zero bytes in units[u] and after it.
+uint64_t PaddingBytes(const std::vector<Unit>& units, size_t u, uint64_t end_bytes) {
+  const uint64_t next = u + 1 < units.size() ? units[u + 1].offset_bytes : end_bytes;
+  return next - units[u].offset_bytes - units[u].tables_size_bytes - ChunkBytes(units[u]);
+}
+
+void AddFp8(const Unit& unit, uint64_t padding_bytes, Fp8Sizes* sizes) {
+  uint64_t manifest_bytes = SerializedSizeBytes(unit);
+  bool has_fp8 = false;
+  for (const Piece& piece : unit.pieces) {
+    if (!IsFp8(piece.dtype)) {
+      manifest_bytes -= SerializedSizeBytes(piece);
+      continue;
     }
-    const uint64_t padding = next - unit.offset_bytes - unit.tables_size_bytes - chunks;
-    summary->chunk_bytes += chunks;
-    summary->tables_bytes += unit.tables_size_bytes;
-    summary->padding_bytes += padding;
-    if (has_fp8) fp8_bytes += fp8_chunks + unit.tables_size_bytes + padding + manifest;
+    has_fp8 = true;
+    sizes->chunk_bytes += piece.stored_size_bytes;
+    sizes->weights += piece.decoded_size_bytes;
+    if (piece.codec != Codec::kRaw) sizes->coded_weights += piece.decoded_size_bytes;
+  }
+  if (!has_fp8) return;
+  sizes->tables_bytes += unit.tables_size_bytes;
+  sizes->padding_bytes += padding_bytes;
+  sizes->manifest_bytes += manifest_bytes;
+}
+
+void AddUnits(const Shard& shard, ModelSummary* summary) {
+  const std::vector<Unit>& units = shard.manifest.units;
+  for (size_t u = 0; u < units.size(); ++u) {
+    for (const Piece& piece : units[u].pieces) {
+      summary->tensor_count += piece.tensor_offset_bytes == 0;
+    }
+    const uint64_t padding_bytes = PaddingBytes(units, u, shard.manifest_offset_bytes);
+    summary->chunk_bytes += ChunkBytes(units[u]);
+    summary->tables_bytes += units[u].tables_size_bytes;
+    summary->padding_bytes += padding_bytes;
+    AddFp8(units[u], padding_bytes, &summary->fp8);
   }
   summary->unit_count += static_cast<uint32_t>(units.size());
-  return fp8_bytes;
 }
 
 void AddFiles(const Directory& record, ModelSummary* summary) {
@@ -57,21 +70,28 @@ void AddFiles(const Directory& record, ModelSummary* summary) {
 
 }  // namespace
 
+Fp8Sizes SumFp8Sizes(const std::vector<Unit>& units, uint64_t end_bytes) {
+  Fp8Sizes sizes;
+  for (size_t u = 0; u < units.size(); ++u) {
+    AddFp8(units[u], PaddingBytes(units, u, end_bytes), &sizes);
+  }
+  return sizes;
+}
+
 ModelSummary Summarize(const CompressedModel& model) {
   ModelSummary summary;
-  uint64_t fp8_bytes = 0;
   for (const Shard& shard : model.shards()) {
     ++summary.shard_count;
     summary.stored_bytes += shard.size_bytes;
     summary.header_bytes += shard.header.data_offset();
     summary.manifest_bytes += shard.manifest_size_bytes;
-    fp8_bytes += AddUnits(shard, &summary);
+    AddUnits(shard, &summary);
   }
   AddFiles(model.directory_record(), &summary);
   summary.stored_bytes += summary.other_file_bytes;
-  if (summary.fp8_weights > 0) {
+  if (summary.fp8.weights > 0) {
     summary.bits_per_fp8_weight =
-        8.0 * static_cast<double>(fp8_bytes) / static_cast<double>(summary.fp8_weights);
+        8.0 * static_cast<double>(summary.fp8.bytes()) / static_cast<double>(summary.fp8.weights);
   }
   return summary;
 }

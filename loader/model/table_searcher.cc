@@ -19,24 +19,8 @@
 namespace ecf8 {
 namespace {
 
-// What a unit must hold of a codec for tables to be worth their bytes: coding saves a sixth, and
-// the smallest table set of E5M2 takes 512 bytes.
-constexpr uint64_t kMinCodedBytes = 4096;
-
 // How often a wait looks for ^C, of which nothing tells it.
 constexpr auto kCancelPoll = std::chrono::milliseconds(50);
-
-uint64_t BytesOf(const PlannedUnit& unit, Codec codec) {
-  uint64_t bytes = 0;
-  for (const PlannedPiece& piece : unit.pieces) {
-    if (piece.codec_hint == codec) bytes += piece.size_bytes;
-  }
-  return bytes;
-}
-
-bool IsWorthTables(const PlannedUnit& unit, Codec codec) {
-  return BytesOf(unit, codec) >= kMinCodedBytes;
-}
 
 absl::StatusOr<std::unique_ptr<TableSet>> SearchTables(const CompressPlan& plan,
                                                        const PlannedUnit& unit, Codec codec,

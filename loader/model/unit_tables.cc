@@ -23,6 +23,14 @@ const TableSet* UnitTables::For(Codec codec) const {
   return nullptr;
 }
 
+bool IsWorthTables(const PlannedUnit& unit, Codec codec) {
+  uint64_t bytes = 0;
+  for (const PlannedPiece& piece : unit.pieces) {
+    if (piece.codec_hint == codec) bytes += piece.size_bytes;
+  }
+  return bytes >= kMinCodedBytes;
+}
+
 std::vector<uint8_t> SerializeUnitTables(const UnitTables& tables) {
   std::vector<uint8_t> stored;
   for (const TableSet* set : {tables.e4m3.get(), tables.e5m2.get()}) {

@@ -22,6 +22,11 @@ struct UnitTables {
   const TableSet* For(Codec codec) const;
 };
 
+// What a unit must hold of a codec for tables to be worth their bytes: coding saves a sixth, and
+// the smallest table set of E5M2 takes 512 bytes. With less, its weights are stored raw.
+inline constexpr uint64_t kMinCodedBytes = 4096;
+bool IsWorthTables(const PlannedUnit& unit, Codec codec);
+
 // The table sets, that of E4M3 first.
 std::vector<uint8_t> SerializeUnitTables(const UnitTables& tables);
 std::vector<TableSetInfo> DescribeUnitTables(const UnitTables& tables);

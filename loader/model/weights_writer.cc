@@ -25,11 +25,10 @@ constexpr size_t kChunksInFlightPerThread = 4;
 
 class WeightsWriter {
  public:
-  WeightsWriter(const CompressPlan& plan, const std::string& directory,
-                const SafetensorsMetadata& metadata, int threads, const JobOptions& options)
+  WeightsWriter(const CompressPlan& plan, const std::string& directory, int threads,
+                const JobOptions& options)
       : plan_(plan),
         directory_(directory),
-        metadata_(metadata),
         threads_(threads),
         cancel_(options.cancel),
         meter_(options.progress, plan.tensor_bytes),
@@ -172,15 +171,7 @@ class WeightsWriter {
     while (pieces_begun_ <= last) {
       EndPiece();
       const PlannedPiece& planned = units_[*unit_]->pieces[pieces_begun_++];
-      const PlanTensor& tensor = plan_.tensors[planned.tensor];
-      Piece piece;
-      piece.tensor = std::string(tensor.name);
-      piece.dtype = tensor.dtype;
-      piece.shape.assign(tensor.shape.begin(), tensor.shape.end());
-      piece.codec = tables_->For(planned.codec_hint) != nullptr ? planned.codec_hint : Codec::kRaw;
-      piece.tensor_offset_bytes = planned.tensor_offset_bytes;
-      piece.decoded_size_bytes = planned.size_bytes;
-      shard_->BeginPiece(std::move(piece));
+      shard_->BeginPiece(NewPiece(plan_, planned, *tables_));
       decoded_hash_ = Xxh3Stream();
     }
   }
@@ -190,8 +181,9 @@ class WeightsWriter {
   }
 
   absl::Status BeginShard(uint32_t index) {
-    ECF8_ASSIGN_OR_RETURN(const uint64_t header_size,
-                          ReserveHeaderBytes(plan_.shards[index].units, plan_.tensors, metadata_));
+    ECF8_ASSIGN_OR_RETURN(
+        const uint64_t header_size,
+        ReserveHeaderBytes(plan_.shards[index].units, plan_.tensors, plan_.metadata));
     ECF8_ASSIGN_OR_RETURN(shard_,
                           ShardWriter::Create(directory_, plan_.shard_names[index], header_size));
     infos_.push_back({plan_.shard_names[index]});
@@ -206,13 +198,13 @@ class WeightsWriter {
     const auto index = static_cast<uint32_t>(infos_.size() - 1);
     ECF8_ASSIGN_OR_RETURN(
         infos_.back(),
-        shard_->Finish(NewManifest(index, static_cast<uint32_t>(plan_.shards.size())), metadata_));
+        shard_->Finish(NewManifest(index, static_cast<uint32_t>(plan_.shards.size())),
+                       plan_.metadata));
     return absl::OkStatus();
   }
 
   const CompressPlan& plan_;
   const std::string& directory_;
-  const SafetensorsMetadata& metadata_;
   const int threads_;
   const std::atomic<bool>* const cancel_;
   ProgressMeter meter_;
@@ -238,9 +230,20 @@ class WeightsWriter {
 }  // namespace
 
 absl::StatusOr<WrittenWeights> WriteWeights(const CompressPlan& plan, const std::string& directory,
-                                            const SafetensorsMetadata& metadata, int threads,
-                                            const JobOptions& options) {
-  return WeightsWriter(plan, directory, metadata, threads, options).Run();
+                                            int threads, const JobOptions& options) {
+  return WeightsWriter(plan, directory, threads, options).Run();
+}
+
+Piece NewPiece(const CompressPlan& plan, const PlannedPiece& planned, const UnitTables& tables) {
+  const PlanTensor& tensor = plan.tensors[planned.tensor];
+  Piece piece;
+  piece.tensor = std::string(tensor.name);
+  piece.dtype = tensor.dtype;
+  piece.shape.assign(tensor.shape.begin(), tensor.shape.end());
+  piece.codec = tables.For(planned.codec_hint) != nullptr ? planned.codec_hint : Codec::kRaw;
+  piece.tensor_offset_bytes = planned.tensor_offset_bytes;
+  piece.decoded_size_bytes = planned.size_bytes;
+  return piece;
 }
 
 Manifest NewManifest(uint32_t shard_index, uint32_t shard_count) {

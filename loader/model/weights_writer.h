@@ -10,6 +10,7 @@
 #include "loader/model/compress_plan.h"
 #include "loader/model/manifest.h"
 #include "loader/model/shard_writer.h"
+#include "loader/model/unit_tables.h"
 
 namespace ecf8 {
 
@@ -22,8 +23,10 @@ struct WrittenWeights {
 // Writes the shards of `plan` into `directory`. The bytes depend on the plan alone, not on the
 // number of threads. Memory: a few MiB a thread.
 absl::StatusOr<WrittenWeights> WriteWeights(const CompressPlan& plan, const std::string& directory,
-                                            const SafetensorsMetadata& metadata, int threads,
-                                            const JobOptions& options);
+                                            int threads, const JobOptions& options);
+
+// What is known of a piece before it is encoded, in a unit with these tables.
+Piece NewPiece(const CompressPlan& plan, const PlannedPiece& planned, const UnitTables& tables);
 
 // What stands in every manifest.
 Manifest NewManifest(uint32_t shard_index, uint32_t shard_count);

@@ -55,14 +55,21 @@ const Tables& TablesOf(Codec codec, uint8_t seed) {
                              : made.emplace(key, MakeTables(codec, seed)).first->second;
 }
 
-// Random bytes seldom have a chunk's size: gives them one, and valid offsets if `offsets`.
-void MakePlausible(Codec codec, size_t weights, bool offsets, std::vector<uint8_t>* stored) {
+// Random bytes seldom have a chunk's size: gives them one, and valid offsets if `offsets`. With
+// `words`, adds about as many words as a coded chunk has. What is added is random: among equal
+// words a decoder that takes the wrong one would not be noticed.
+void MakePlausible(Codec codec, size_t weights, bool offsets, bool words,
+                   std::vector<uint8_t>* stored) {
   const ChunkLayout layout(codec, weights);
-  const size_t words = AlignToSection(std::max(stored->size(), layout.words_begin));
-  stored->resize(words + layout.raw_size, 0x5A);
+  const size_t words_end =
+      AlignToSection(std::max(stored->size(), layout.words_begin + (words ? weights * 3 / 8 : 0)));
+  TestRandom random(stored->size());
+  while (stored->size() < words_end + layout.raw_size) {
+    stored->push_back(static_cast<uint8_t>(random.Next()));
+  }
   for (size_t tile = 0; offsets && tile < TileCount(weights); ++tile) {
     uint8_t* offset = stored->data() + 4 * tile;
-    const size_t range = words - layout.words_begin;
+    const size_t range = words_end - layout.words_begin;
     StoreLe32(offset,
               static_cast<uint32_t>(layout.words_begin + LoadLe32(offset) % (range / 2 + 1) * 2));
   }
@@ -79,7 +86,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t most = (data[0] & 8) != 0 ? kMostWeights : kFewWeights;
   const size_t weights = (LoadLe32(data + 1) >> 8) % (most + 1);
   std::vector<uint8_t> stored(data + kHeader, data + size);
-  if ((data[0] & 2) != 0) MakePlausible(codec, weights, (data[0] & 4) != 0, &stored);
+  if ((data[0] & 2) != 0)
+    MakePlausible(codec, weights, (data[0] & 4) != 0, (data[0] & 16) != 0, &stored);
   const auto format = static_cast<oracle::Format>(codec);
   const auto expected = oracle::DecodeChunk(format, tables.oracle, stored, weights);
   for (const DecoderImplementation& decoder : AllDecoders()) {

@@ -73,6 +73,32 @@ class CastTest(unittest.TestCase):
         nearest = np.abs(table[None, :] - np.minimum(values, 448)[:, None]).argmin(axis=1)
         np.testing.assert_array_equal(recipes.to_e4m3(values).view(np.uint8), nearest)
 
+    def test_e5m2_saturates_and_rounds_to_even(self) -> None:
+        values = np.array([1e9, -1e9, 57345, 9, 11, np.nan, -0.0, 2**-17, 3 * 2**-17], np.float32)
+        cast = recipes.to_e5m2(values)
+        expected = np.array([57344, -57344, 57344, 8, 12, np.nan, -0.0, 0, 2**-15], np.float32)
+        np.testing.assert_array_equal(cast.astype(np.float32), expected)
+        self.assertEqual(cast.dtype, ml_dtypes.float8_e5m2)
+
+
+class TensorTest(unittest.TestCase):
+    def test_scale_is_the_largest_magnitude_over_448(self) -> None:
+        weight = np.random.Generator(np.random.PCG64(5)).standard_normal((70, 9)).astype(np.float32)
+        quantized, scale = recipes.tensor_quantize(weight)
+        self.assertEqual(scale.shape, (1,))
+        self.assertEqual(scale[0], np.abs(weight).max() / np.float32(448))
+        self.assertEqual(np.abs(quantized.astype(np.float32)).max(), 448)
+        error = np.abs(quantized.astype(np.float32) * scale - weight)
+        bound = np.maximum(np.abs(weight) * 2**-4, scale * 2**-10)
+        self.assertTrue((error <= bound * 1.00001).all())
+
+    def test_zero_has_scale_one(self) -> None:
+        for shape in ((3, 3), (0, 4)):
+            quantized, scale = recipes.tensor_quantize(np.zeros(shape, np.float32))
+            self.assertEqual(scale[0], 1)
+            self.assertEqual(quantized.shape, shape)
+            self.assertFalse(quantized.view(np.uint8).any())
+
 
 class ApplyTest(unittest.TestCase):
     def test_only_projections_become_fp8(self) -> None:
@@ -83,19 +109,26 @@ class ApplyTest(unittest.TestCase):
         }
         for recipe, names in (
             ("block", ["a.proj", "a.proj_scale_inv", "norm", "ids"]),
+            ("tensor", ["a.proj", "a.proj_scale", "norm", "ids"]),
             ("cast", ["a.proj", "norm", "ids"]),
+            ("e5m2", ["a.proj", "norm", "ids"]),
         ):
             made = dict(recipes.apply(recipe, weights.items(), lambda name: name == "a.proj"))  # type: ignore[arg-type]
             self.assertEqual(list(made), names)
-            self.assertEqual(made["a.proj"].dtype, ml_dtypes.float8_e4m3fn)
+            fp8 = ml_dtypes.float8_e5m2 if recipe == "e5m2" else ml_dtypes.float8_e4m3fn
+            self.assertEqual(made["a.proj"].dtype, fp8)
             self.assertEqual(made["norm"].dtype, ml_dtypes.bfloat16)
             self.assertEqual(made["ids"].dtype, np.int64)
 
-    def test_config_names_the_quantization_of_block_only(self) -> None:
+    def test_config_names_the_quantization_that_has_scales(self) -> None:
         block = recipes.adapt_config("block", {"x": 1})
         self.assertEqual(block["quantization_config"]["weight_block_size"], [128, 128])
         self.assertEqual(block["x"], 1)
-        self.assertNotIn("quantization_config", recipes.adapt_config("cast", {"x": 1}))
+        tensor = recipes.adapt_config("tensor", {"x": 1})
+        self.assertNotIn("weight_block_size", tensor["quantization_config"])
+        for recipe in ("cast", "e5m2"):
+            config = recipes.adapt_config(recipe, {"x": 1})  # type: ignore[arg-type]
+            self.assertNotIn("quantization_config", config)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,16 @@
 namespace ecf8 {
 
 struct BenchCodecOptions {
-  std::string model;
-  int threads = 0;
+  std::string model;             // a plain model, or else
+  uint64_t synthetic_bytes = 0;  // so many weights made up
+  int threads = 0;               // for the figures "_all_cores"; 0: one a core
   int runs = 5;
-  uint64_t max_bytes = 256'000'000;
+  uint64_t max_bytes = 256'000'000;  // of the model's FP8 weights
 };
 
-// Loads the FP8 tensors of a plain model into memory, then times encoding and decoding of all of
-// them, zstd -1 and -3 (tensor by tensor) and memcpy, in turn, `runs` times. Prints medians.
+// Loads FP8 tensors into memory, then times encoding and decoding of all of them, zstd -1 and -3
+// (tensor by tensor) and memcpy, in turn, `runs` times. Prints medians with their spread, and the
+// bits a weight with all that `compress` counts.
 absl::Status RunBenchCodec(const BenchCodecOptions& options, const CommandContext& context);
 
 }  // namespace ecf8

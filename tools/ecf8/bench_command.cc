@@ -1,3 +1,4 @@
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,22 +13,16 @@
 namespace ecf8 {
 namespace {
 
+// All of them are held in memory, several times.
+constexpr uint64_t kMaxSyntheticBytes = 8'000'000'000;
+
 class BenchCommand : public Command {
  public:
   std::string_view name() const override { return "bench"; }
   std::string_view summary() const override { return "measure this machine on a model's weights"; }
 
   void AddOptions(CLI::App& app) override {
-    CLI::App* codec = app.add_subcommand(
-        "codec", "encode and decode beside zstd and memcpy, on the same tensors in the same run");
-    codec->add_option("MODEL", codec_.model, "a plain model: directory or .safetensors file")
-        ->required();
-    codec->add_option("--threads", codec_.threads, "for the all-cores figures; 0: one a core")
-        ->check(CLI::Range(0, 1024));
-    codec->add_option("--runs", codec_.runs, "the median of so many interleaved runs counts")
-        ->check(CLI::Range(1, 99));
-    codec->add_option("--max-bytes", codec_.max_bytes, "of FP8 weights; the first so many are used")
-        ->check(CLI::PositiveNumber);
+    AddCodec(app);
     AddRead(app);
     AddStream(app);
     app.require_subcommand(1);
@@ -36,10 +31,34 @@ class BenchCommand : public Command {
   absl::Status Run(const CommandContext& context) override {
     if (read_app_->parsed()) return RunBenchRead(read_, context);
     if (stream_app_->parsed()) return RunBenchStream(stream_, context);
+    if (codec_.model.empty() && codec_.synthetic_bytes == 0) {
+      return UsageError("name a MODEL, or give --synthetic SIZE");
+    }
     return RunBenchCodec(codec_, context);
   }
 
  private:
+  void AddCodec(CLI::App& app) {
+    CLI::App* codec = app.add_subcommand(
+        "codec", "encode and decode beside zstd and memcpy, on the same tensors in the same run");
+    CLI::Option* model =
+        codec->add_option("MODEL", codec_.model, "a plain model: directory or .safetensors file");
+    codec
+        ->add_option("--synthetic", codec_.synthetic_bytes,
+                     "instead of a model: so many bytes of weights made up, e.g. 64MB")
+        ->transform(CLI::AsSizeValue(true))
+        ->check(CLI::Range(uint64_t{1}, kMaxSyntheticBytes))
+        ->excludes(model);
+    codec->add_option("--threads", codec_.threads, "for the all-cores figures; 0: one a core")
+        ->check(CLI::Range(0, 1024));
+    codec->add_option("--runs", codec_.runs, "the median of so many interleaved runs counts")
+        ->check(CLI::Range(1, 99));
+    codec
+        ->add_option("--max-bytes", codec_.max_bytes,
+                     "of FP8 weights; the units that hold the first so many are used")
+        ->check(CLI::PositiveNumber);
+  }
+
   void AddRead(CLI::App& app) {
     read_app_ = app.add_subcommand("read", "read a large file beside fio, in the same run");
     read_app_

@@ -3,11 +3,12 @@
 #include <zstd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cassert>
-#include <cmath>
 #include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -15,8 +16,10 @@
 #include "decoder/chunk_encoder.h"
 #include "decoder/status_macros.h"
 #include "decoder/table_search.h"
-#include "loader/checkpoint/source_model.h"
-#include "loader/checkpoint/unit_plan.h"
+#include "loader/analysis/fp8_grid.h"
+#include "loader/analysis/histogram.h"
+#include "loader/model/shard_layout.h"
+#include "loader/model/weights_writer.h"
 
 namespace ecf8 {
 namespace {
@@ -39,67 +42,50 @@ void Spread(size_t count, int threads, const std::function<void(size_t)>& work) 
   }
 }
 
-double EntropyBits(absl::Span<const uint64_t> counts) {
-  double total = 0;
-  for (const uint64_t count : counts) {
-    total += static_cast<double>(count);
+uint64_t Fp8Bytes(const PlannedUnit& unit) {
+  uint64_t bytes = 0;
+  for (const PlannedPiece& piece : unit.pieces) {
+    if (piece.codec_hint != Codec::kRaw) bytes += piece.size_bytes;
   }
-  double bits = 0;
-  for (const uint64_t count : counts) {
-    if (count > 0) {
-      const double p = static_cast<double>(count) / total;
-      bits -= p * std::log2(p);
-    }
-  }
-  return bits;
+  return bytes;
 }
 
 }  // namespace
 
-absl::StatusOr<CodecWorkload> CodecWorkload::Load(const std::string& path, uint64_t max_bytes) {
-  ECF8_ASSIGN_OR_RETURN(const SourceModel model, OpenSourceModel(path));
-  std::vector<TensorRef> refs;
-  std::vector<PlanTensor> tensors;
-  for (uint32_t s = 0; s < model.shards.size(); ++s) {
-    for (uint32_t t = 0; t < model.shards[s].header.tensors.size(); ++t) {
-      const SafetensorsTensor& tensor = model.shards[s].header.tensors[t];
-      refs.push_back({s, t});
-      tensors.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.size_bytes()});
+absl::StatusOr<CodecWorkload> CodecWorkload::Load(const BenchModel& model, uint64_t max_bytes) {
+  CodecWorkload workload(model);
+  const std::vector<PlannedShard>& shards = model.plan().shards;
+  uint64_t bytes = 0;
+  for (size_t s = 0; s < shards.size() && bytes <= max_bytes; ++s) {
+    for (const PlannedUnit& planned : shards[s].units) {
+      bytes += Fp8Bytes(planned);
+      if (bytes > max_bytes && !workload.weights_.empty()) break;
+      ECF8_RETURN_IF_ERROR(workload.LoadUnit(planned, s));
     }
   }
-  CodecWorkload workload;
-  for (const PlannedShard& shard : PlanUnits(tensors, UINT64_MAX)) {
-    for (const PlannedUnit& planned : shard.units) {
-      UnitWork unit;
-      for (const PlannedPiece& piece : planned.pieces) {
-        if (piece.codec_hint == Codec::kRaw || piece.size_bytes == 0 ||
-            workload.weight_count_ + piece.size_bytes > max_bytes) {
-          continue;
-        }
-        const TensorRef ref = refs[piece.tensor];
-        const SourceShard& source = model.shards[ref.shard];
-        const size_t begin = workload.weights_.size();
-        workload.weights_.resize(begin + piece.size_bytes);
-        ECF8_RETURN_IF_ERROR(source.file.ReadAt(
-            source.header.data_offset() + model.tensor(ref).begin + piece.tensor_offset_bytes,
-            absl::MakeSpan(workload.weights_).subspan(begin)));
-        workload.weight_count_ += piece.size_bytes;
-        unit.tensors.push_back({piece.codec_hint, begin, piece.size_bytes, {}, {}});
-      }
-      if (!unit.tensors.empty()) {
-        workload.units_.push_back(std::move(unit));
-      }
-    }
-  }
-  if (workload.weight_count_ == 0) {
-    return absl::FailedPreconditionError(path + ": holds no FP8 tensor to measure");
+  if (workload.weights_.empty()) {
+    return absl::FailedPreconditionError("the model holds no FP8 tensor to measure");
   }
   workload.decoded_.resize(workload.weights_.size());
   return workload;
 }
 
+absl::Status CodecWorkload::LoadUnit(const PlannedUnit& planned, size_t shard) {
+  UnitWork& unit = units_.emplace_back();
+  unit.planned = &planned;
+  unit.shard = shard;
+  for (const PlannedPiece& piece : planned.pieces) {
+    if (piece.codec_hint == Codec::kRaw) continue;
+    const size_t begin = weights_.size();
+    weights_.resize(begin + piece.size_bytes);
+    ECF8_RETURN_IF_ERROR(model_->Read(piece, absl::MakeSpan(weights_).subspan(begin)));
+    unit.tensors.push_back({&piece, begin, {}, {}});
+  }
+  return absl::OkStatus();
+}
+
 absl::Span<const uint8_t> CodecWorkload::Weights(const Tensor& tensor) const {
-  return absl::MakeConstSpan(weights_).subspan(tensor.begin, tensor.size);
+  return absl::MakeConstSpan(weights_).subspan(tensor.begin, tensor.size());
 }
 
 std::vector<CodecWorkload::Tensor*> CodecWorkload::AllTensors() {
@@ -116,41 +102,44 @@ double CodecWorkload::LimitBitsPerWeight() const {
   double bits = 0;
   for (const UnitWork& unit : units_) {
     for (const Tensor& tensor : unit.tensors) {
-      const int mantissa_bits = tensor.codec == Codec::kE4M3 ? 3 : 2;
-      std::array<uint64_t, 32> counts{};
-      for (const uint8_t weight : Weights(tensor)) {
-        ++counts[(weight & 0x7f) >> mantissa_bits];
+      ByteCounts bytes{};
+      CountBytes(Weights(tensor), bytes);
+      const Fp8Grid& grid = GridOf(tensor.planned->codec_hint);
+      std::vector<uint64_t> exponents(grid.exponent_count(), 0);
+      for (size_t byte = 0; byte < bytes.size(); ++byte) {
+        exponents[grid.Exponent(static_cast<uint8_t>(byte))] += bytes[byte];
       }
-      bits += static_cast<double>(tensor.size) * (1 + mantissa_bits + EntropyBits(counts));
+      bits += static_cast<double>(tensor.size()) *
+              (1 + grid.mantissa_bits + EntropyBits(absl::MakeConstSpan(exponents)));
     }
   }
-  return bits / static_cast<double>(weight_count_);
+  return bits / static_cast<double>(weights_.size());
 }
 
 void CodecWorkload::EncodeUnit(UnitWork& unit) {
   for (const Codec codec : {Codec::kE4M3, Codec::kE5M2}) {
+    if (!IsWorthTables(*unit.planned, codec)) continue;
     TableSearch search(codec);
-    bool any = false;
     for (const Tensor& tensor : unit.tensors) {
-      if (tensor.codec == codec) {
-        search.Add(Weights(tensor));
-        any = true;
-      }
+      if (tensor.planned->codec_hint == codec) search.Add(Weights(tensor));
     }
-    if (!any) {
-      continue;
-    }
-    std::unique_ptr<TableSet>& tables = codec == Codec::kE4M3 ? unit.e4m3 : unit.e5m2;
-    tables = std::make_unique<TableSet>(search.Build());
-    ChunkEncoder encoder(*tables);
-    for (Tensor& tensor : unit.tensors) {
-      if (tensor.codec != codec) {
-        continue;
-      }
-      tensor.chunks.resize(ChunkCount(tensor.size));
-      for (size_t c = 0; c < tensor.chunks.size(); ++c) {
-        encoder.Encode(Weights(tensor).subspan(c * kChunkWeights, ChunkWeightsAt(tensor.size, c)),
-                       &tensor.chunks[c]);
+    (codec == Codec::kE4M3 ? unit.tables.e4m3 : unit.tables.e5m2) =
+        std::make_unique<TableSet>(search.Build());
+  }
+  std::unique_ptr<ChunkEncoder> e4m3;
+  std::unique_ptr<ChunkEncoder> e5m2;
+  if (unit.tables.e4m3 != nullptr) e4m3 = std::make_unique<ChunkEncoder>(*unit.tables.e4m3);
+  if (unit.tables.e5m2 != nullptr) e5m2 = std::make_unique<ChunkEncoder>(*unit.tables.e5m2);
+  for (Tensor& tensor : unit.tensors) {
+    ChunkEncoder* encoder = (tensor.planned->codec_hint == Codec::kE4M3 ? e4m3 : e5m2).get();
+    tensor.chunks.resize(ChunkCount(tensor.size()));
+    for (size_t c = 0; c < tensor.chunks.size(); ++c) {
+      const absl::Span<const uint8_t> weights =
+          Weights(tensor).subspan(c * kChunkWeights, ChunkWeightsAt(tensor.size(), c));
+      if (encoder == nullptr) {
+        tensor.chunks[c].assign(weights.begin(), weights.end());
+      } else {
+        encoder->Encode(weights, &tensor.chunks[c]);
       }
     }
   }
@@ -169,17 +158,15 @@ void CodecWorkload::Decode(int threads) {
   std::vector<Job> jobs;
   for (const UnitWork& unit : units_) {
     for (const Tensor& tensor : unit.tensors) {
-      const TableSet* tables = (tensor.codec == Codec::kE4M3 ? unit.e4m3 : unit.e5m2).get();
-      for (size_t c = 0; c < tensor.chunks.size(); ++c) {
-        jobs.push_back({&tensor, tables, c});
-      }
+      const TableSet* tables = unit.tables.For(tensor.planned->codec_hint);
+      for (size_t c = 0; c < tensor.chunks.size(); ++c) jobs.push_back({&tensor, tables, c});
     }
   }
   Spread(jobs.size(), threads, [&](size_t i) {
     const auto& [tensor, tables, c] = jobs[i];
-    const size_t size = ChunkWeightsAt(tensor->size, c);
+    const size_t size = ChunkWeightsAt(tensor->size(), c);
     const absl::Status status =
-        DecodeChunk({tensor->codec, tensor->chunks[c], size}, tables,
+        DecodeChunk({tensor->planned->codec_hint, tensor->chunks[c], size}, tables,
                     absl::MakeSpan(decoded_).subspan(tensor->begin + c * kChunkWeights, size));
     assert(status.ok());  // our own encoder's output
     static_cast<void>(status);
@@ -190,9 +177,9 @@ void CodecWorkload::EncodeZstd(int level, int threads) {
   const std::vector<Tensor*> tensors = AllTensors();
   Spread(tensors.size(), threads, [&](size_t i) {
     Tensor& tensor = *tensors[i];
-    tensor.zstd.resize(ZSTD_compressBound(tensor.size));
+    tensor.zstd.resize(ZSTD_compressBound(tensor.size()));
     const size_t size = ZSTD_compress(tensor.zstd.data(), tensor.zstd.size(),
-                                      Weights(tensor).data(), tensor.size, level);
+                                      Weights(tensor).data(), tensor.size(), level);
     assert(!ZSTD_isError(size));
     tensor.zstd.resize(size);
   });
@@ -202,7 +189,7 @@ void CodecWorkload::DecodeZstd(int threads) {
   const std::vector<Tensor*> tensors = AllTensors();
   Spread(tensors.size(), threads, [&](size_t i) {
     const Tensor& tensor = *tensors[i];
-    ZSTD_decompress(decoded_.data() + tensor.begin, tensor.size, tensor.zstd.data(),
+    ZSTD_decompress(decoded_.data() + tensor.begin, tensor.size(), tensor.zstd.data(),
                     tensor.zstd.size());
   });
 }
@@ -216,19 +203,42 @@ void CodecWorkload::Copy(int threads) {
   });
 }
 
-uint64_t CodecWorkload::stored_bytes() const {
-  uint64_t bytes = 0;
-  for (const UnitWork& unit : units_) {
-    for (const TableSet* tables : {unit.e4m3.get(), unit.e5m2.get()}) {
-      bytes += tables == nullptr ? 0 : TableSet::SerializedSize(tables->codec(), tables->size());
+absl::StatusOr<Fp8Sizes> CodecWorkload::StoredSizes() const {
+  const CompressPlan& plan = model_->plan();
+  Fp8Sizes sum;
+  for (size_t first = 0, end = 0; first < units_.size(); first = end) {
+    const size_t s = units_[first].shard;
+    ECF8_ASSIGN_OR_RETURN(const uint64_t header_bytes,
+                          ReserveHeaderBytes(plan.shards[s].units, plan.tensors, plan.metadata));
+    ShardUnits shard(header_bytes);
+    for (end = first; end < units_.size() && units_[end].shard == s; ++end) {
+      PlaceUnit(units_[end], shard);
     }
-    for (const Tensor& tensor : unit.tensors) {
-      for (const std::vector<uint8_t>& chunk : tensor.chunks) {
-        bytes += chunk.size();
-      }
-    }
+    const Fp8Sizes sizes = SumFp8Sizes(shard.units(), shard.manifest_offset_bytes());
+    sum.weights += sizes.weights;
+    sum.coded_weights += sizes.coded_weights;
+    sum.chunk_bytes += sizes.chunk_bytes;
+    sum.tables_bytes += sizes.tables_bytes;
+    sum.padding_bytes += sizes.padding_bytes;
+    sum.manifest_bytes += sizes.manifest_bytes;
   }
-  return bytes;
+  return sum;
+}
+
+void CodecWorkload::PlaceUnit(const UnitWork& unit, ShardUnits& shard) const {
+  constexpr uint64_t kAnyChecksum = 1;  // has the size of any other
+  shard.BeginUnit(unit.planned->id, unit.tables);
+  for (size_t p = 0; p < unit.planned->pieces.size(); ++p) {
+    const PlannedPiece& planned = unit.planned->pieces[p];
+    shard.BeginPiece(NewPiece(model_->plan(), planned, unit.tables));
+    for (size_t c = 0; c < ChunkCount(planned.size_bytes); ++c) {
+      const size_t size = p < unit.tensors.size() ? unit.tensors[p].chunks[c].size()
+                                                  : ChunkWeightsAt(planned.size_bytes, c);
+      shard.AddChunk(static_cast<uint32_t>(size), kAnyChecksum);
+    }
+    shard.EndPiece(kAnyChecksum);
+  }
+  shard.EndUnit();
 }
 
 uint64_t CodecWorkload::zstd_bytes() const {

@@ -4,26 +4,29 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <memory>
-#include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "decoder/code_table.h"
 #include "decoder/format.h"
+#include "loader/checkpoint/unit_plan.h"
+#include "loader/model/shard_units.h"
+#include "loader/model/summary.h"
+#include "loader/model/unit_tables.h"
+#include "tools/ecf8/bench_model.h"
 
 namespace ecf8 {
 
 // Not thread-safe; each pass spreads over the threads that it is told and joins them.
 class CodecWorkload {
  public:
-  // The FP8 tensors of the plain model at `path`, in walk order, until `max_bytes` of them are
-  // read. FAILED_PRECONDITION where there are none.
-  static absl::StatusOr<CodecWorkload> Load(const std::string& path, uint64_t max_bytes);
+  // The FP8 tensors of the units of `model`, in walk order, before the first unit that would exceed
+  // `max_bytes` of them; but always those of one. Borrows the model. FAILED_PRECONDITION where
+  // there are none.
+  static absl::StatusOr<CodecWorkload> Load(const BenchModel& model, uint64_t max_bytes);
 
-  uint64_t weight_count() const { return weight_count_; }
+  uint64_t weight_count() const { return weights_.size(); }
 
   // 4 + H(exponent) of each tensor (3 + H for E5M2), weighted by size: what a code of single
   // exponents with a table a tensor can reach at best, ECF8's own bound (arXiv 2510.02676, section
@@ -38,8 +41,10 @@ class CodecWorkload {
   void DecodeZstd(int threads);
   void Copy(int threads);
 
-  // Sizes of the last encode passes: chunks and tables; zstd's frames, one a tensor.
-  uint64_t stored_bytes() const;
+  // What `compress` would make of the last encode pass: of a model that was loaded as a whole, just
+  // its figures. The errors of ReserveHeaderBytes.
+  absl::StatusOr<Fp8Sizes> StoredSizes() const;
+  // Of the last encode pass of zstd: frames, one a tensor.
   uint64_t zstd_bytes() const;
 
   // True where the last decode pass gave back every weight. Clears the decoded bytes, so that a
@@ -47,24 +52,31 @@ class CodecWorkload {
   bool CheckDecoded();
 
  private:
+  // A piece of FP8; usually a whole tensor.
   struct Tensor {
-    Codec codec = Codec::kE4M3;
+    const PlannedPiece* planned = nullptr;
     size_t begin = 0;  // in weights_
-    size_t size = 0;
     std::vector<std::vector<uint8_t>> chunks;
     std::vector<uint8_t> zstd;
+
+    size_t size() const { return static_cast<size_t>(planned->size_bytes); }
   };
-  // The FP8 tensors of one unit share its tables.
   struct UnitWork {
-    std::vector<Tensor> tensors;
-    std::unique_ptr<TableSet> e4m3, e5m2;
+    const PlannedUnit* planned = nullptr;
+    size_t shard = 0;
+    std::vector<Tensor> tensors;  // the first pieces of the unit, which are those of FP8
+    UnitTables tables;
   };
 
+  explicit CodecWorkload(const BenchModel& model) : model_(&model) {}
+
+  absl::Status LoadUnit(const PlannedUnit& planned, size_t shard);
   absl::Span<const uint8_t> Weights(const Tensor& tensor) const;
   void EncodeUnit(UnitWork& unit);
+  void PlaceUnit(const UnitWork& unit, ShardUnits& shard) const;
   std::vector<Tensor*> AllTensors();
 
-  uint64_t weight_count_ = 0;
+  const BenchModel* model_;
   std::vector<uint8_t> weights_;
   std::vector<uint8_t> decoded_;
   std::vector<UnitWork> units_;

@@ -68,8 +68,8 @@ Json SummaryJson(const CompressedModel& model) {
           {"raw_bytes", summary.raw_bytes},
           {"stored_bytes", summary.stored_bytes},
           {"ratio", summary.ratio()},
-          {"fp8_weights", summary.fp8_weights},
-          {"coded_weights", summary.coded_weights},
+          {"fp8_weights", summary.fp8.weights},
+          {"coded_weights", summary.fp8.coded_weights},
           {"bits_per_fp8_weight", summary.bits_per_fp8_weight},
           {"chunk_bytes", summary.chunk_bytes},
           {"tables_bytes", summary.tables_bytes},
@@ -102,8 +102,8 @@ std::string SummaryText(const CompressedModel& model) {
   return absl::StrCat(
       Printable(model.name()), ": ecf8 format ", kFormatVersion, ", digest ", model.digest(), "\n",
       summary.shard_count, " shards, ", summary.unit_count, " units, ", summary.tensor_count,
-      " tensors, ", summary.fp8_weights, " FP8 weights (", summary.coded_weights, " coded)\n",
-      summary.fp8_weights == 0 ? ""
+      " tensors, ", summary.fp8.weights, " FP8 weights (", summary.fp8.coded_weights, " coded)\n",
+      summary.fp8.weights == 0 ? ""
                                : absl::StrCat(bits, " bits an FP8 weight, everything counted\n"),
       "stored size: ", Percent(summary.stored_bytes, summary.raw_bytes), " of the original\n\n",
       FormatTable(rows, {false, true, true}));

@@ -1,11 +1,13 @@
-"""How a model's weights become FP8: the recipes `block` and `cast`.
+"""How a model's weights become FP8: the recipes `block`, `tensor`, `cast` and `e5m2`.
 
 block: DeepSeek's. Every projection weight W of shape [out, in] becomes E4M3 with one F32 scale a
        block of 128x128: `<name>_scale_inv` of shape [ceil(out/128), ceil(in/128)] holds amax/448,
        and W is about fp8 * scale_inv.
+tensor: E4M3 with one F32 scale a tensor: `<name>_scale` of shape [1] holds amax/448.
 cast:  the same weights, cast to E4M3 as they are. No scales.
+e5m2:  the same, cast to E5M2.
 
-All other floating-point tensors (norms, embeddings, biases, heads) become BF16 in both.
+All other floating-point tensors (norms, embeddings, biases, heads) become BF16.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ import numpy.typing as npt
 
 from safetensors_writer import Array
 
-Recipe = Literal["block", "cast"]
+Recipe = Literal["block", "tensor", "cast", "e5m2"]
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 BLOCK = 128  # rows and columns that share one scale
 E4M3_MAX = 448.0
+E5M2_MAX = 57344.0
 
 F32Array = npt.NDArray[np.float32]
 
@@ -31,6 +34,11 @@ def to_e4m3(values: F32Array) -> Array:
     """E4M3 of `values` (any shape): round to nearest even, and saturate at +-448. NaN stays NaN."""
     clipped = np.clip(values, -E4M3_MAX, E4M3_MAX)
     return clipped.astype(ml_dtypes.float8_e4m3fn)
+
+
+def to_e5m2(values: F32Array) -> Array:
+    """E5M2 of `values` (any shape), as to_e4m3; saturates at +-57344."""
+    return np.clip(values, -E5M2_MAX, E5M2_MAX).astype(ml_dtypes.float8_e5m2)
 
 
 def to_bf16(values: Array) -> Array:
@@ -60,6 +68,15 @@ def block_quantize(weight: F32Array) -> tuple[Array, F32Array]:
     return to_e4m3(weight / _spread(scale_inv, (rows, columns))), scale_inv
 
 
+def tensor_quantize(weight: F32Array) -> tuple[Array, F32Array]:
+    """Quantises `weight` (any shape) to E4M3 and its scale, F32 [1]; the scale of one that is all
+    zero, or whose scale would be subnormal, is 1."""
+    scale = np.abs(weight).max(initial=0) / np.float32(E4M3_MAX)
+    if scale < np.finfo(np.float32).tiny:
+        scale = np.float32(1)
+    return to_e4m3(weight / scale), np.array([scale], np.float32)
+
+
 def block_dequantize(quantized: Array, scale_inv: F32Array) -> F32Array:
     """The F32 weights [out, in] that E4M3 `quantized` [out, in] stands for."""
     rows, columns = quantized.shape
@@ -78,8 +95,13 @@ def apply(
                 quantized, scale_inv = block_quantize(array.astype(np.float32))
                 yield name, quantized
                 yield name + "_scale_inv", scale_inv
+            elif recipe == "tensor":
+                quantized, scale = tensor_quantize(array.astype(np.float32))
+                yield name, quantized
+                yield name + "_scale", scale
             else:
-                yield name, to_e4m3(array.astype(np.float32))
+                to_fp8 = to_e5m2 if recipe == "e5m2" else to_e4m3
+                yield name, to_fp8(array.astype(np.float32))
         elif np.issubdtype(array.dtype, np.floating):
             yield name, to_bf16(array)
         else:
@@ -96,4 +118,6 @@ def adapt_config(recipe: Recipe, config: dict[str, Any]) -> dict[str, Any]:
             "quant_method": "fp8",
             "weight_block_size": [BLOCK, BLOCK],
         }
+    if recipe == "tensor":
+        config["quantization_config"] = {"activation_scheme": "dynamic", "quant_method": "fp8"}
     return config

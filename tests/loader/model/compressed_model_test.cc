@@ -131,8 +131,8 @@ TEST_F(CompressedModelTest, SummaryCountsEverything) {
   EXPECT_EQ(summary.header_bytes + summary.manifest_bytes + summary.tables_bytes +
                 summary.chunk_bytes + summary.padding_bytes + summary.other_file_bytes,
             stored);
-  EXPECT_EQ(summary.fp8_weights, 8385u + 4099 + 9001 + 6144);
-  EXPECT_EQ(summary.coded_weights, 8385u + 9001 + 6144);
+  EXPECT_EQ(summary.fp8.weights, 8385u + 4099 + 9001 + 6144);
+  EXPECT_EQ(summary.fp8.coded_weights, 8385u + 9001 + 6144);
   EXPECT_GT(summary.bits_per_fp8_weight, 5);
   EXPECT_EQ(summary.tensor_count, 8u);
 }

@@ -1,0 +1,85 @@
+// `ecf8 bench codec` as a user starts it.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "nlohmann/json.hpp"
+#include "tests/support/subprocess.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/test_model.h"
+
+namespace ecf8 {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::RunResult;
+using testing::TempDir;
+using Json = nlohmann::json;
+
+const std::string kCli = ECF8_BINARY_DIR "/bin/ecf8";
+
+Json RunJson(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), kCli);
+  arguments.push_back("--json");
+  const RunResult result = testing::RunProgram(arguments);
+  EXPECT_EQ(result.exit_status, 0) << result.err;
+  return Json::parse(result.out, nullptr, false);
+}
+
+// Tensors of every size and type, in units with and without tables.
+TEST(BenchCommandTest, CountsWhatCompressWrites) {
+  const TempDir dir;
+  testing::WriteAwkwardModel(dir / "plain");
+  const Json bench = RunJson({"bench", "codec", dir / "plain", "--runs", "1"});
+  const Json compressed = RunJson({"compress", dir / "plain", dir / "packed"});
+  EXPECT_EQ(bench["fp8_weights"], compressed["fp8_weights"]);
+  EXPECT_DOUBLE_EQ(bench["bits_per_weight"], compressed["bits_per_fp8_weight"]);
+  double sum = 0;
+  for (const char* part : {"chunk", "tables", "padding", "manifest"}) {
+    const double bits = bench[std::string(part) + "_bits_per_weight"];
+    EXPECT_GT(bits, 0) << part;
+    sum += bits;
+  }
+  EXPECT_NEAR(sum, bench["bits_per_weight"], 1e-9);
+}
+
+TEST(BenchCommandTest, EveryFigureHasAVariantForAllCoresAndASpread) {
+  const Json bench = RunJson({"bench", "codec", "--synthetic", "300kB", "--runs", "2"});
+  EXPECT_EQ(bench["fp8_weights"], 147 * 2048);
+  for (const std::string key :
+       {"decode_gbps", "zstd1_decode_gbps", "decode_vs_zstd1", "encode_gbps", "zstd1_encode_gbps",
+        "encode_vs_zstd1", "memcpy_gbps"}) {
+    for (const std::string& name : {key, key + "_all_cores"}) {
+      ASSERT_TRUE(bench.contains(name)) << name;
+      EXPECT_GT(bench[name], 0) << name;
+      EXPECT_LE(bench["spread"][name][0], bench[name]) << name;
+      EXPECT_GE(bench["spread"][name][1], bench[name]) << name;
+    }
+  }
+  EXPECT_LT(bench["bits_per_weight"], 7);
+  EXPECT_LT(bench["zstd1_bits_per_weight"], 7);
+  EXPECT_LT(bench["limit_bits_per_weight"], 7);
+}
+
+TEST(BenchCommandTest, TextNamesWhatItMeasured) {
+  const RunResult result = testing::RunProgram(
+      {kCli, "bench", "codec", "--synthetic", "70kB", "--runs", "1", "--threads", "3"});
+  EXPECT_EQ(result.exit_status, 0) << result.err;
+  for (const char* part : {"BITS A WEIGHT", "zstd -3", "memcpy", "3 threads", "manifest"}) {
+    EXPECT_THAT(result.out, HasSubstr(part));
+  }
+}
+
+TEST(BenchCommandTest, WantsAModelOrASize) {
+  EXPECT_EQ(testing::RunProgram({kCli, "bench", "codec"}).exit_status, 2);
+  EXPECT_EQ(testing::RunProgram({kCli, "bench", "codec", "x", "--synthetic", "1MB"}).exit_status,
+            2);
+  EXPECT_EQ(testing::RunProgram({kCli, "bench", "codec", "--synthetic", "9GB"}).exit_status, 2);
+  EXPECT_EQ(testing::RunProgram({kCli, "bench", "codec", "/nowhere"}).exit_status, 1);
+}
+
+}  // namespace
+}  // namespace ecf8
