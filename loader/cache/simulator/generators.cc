@@ -42,8 +42,8 @@ class Places {
   uint32_t Draw(Random& random) const {
     const double at = random.Unit() * cumulative_.back();
     const auto place = std::upper_bound(cumulative_.begin(), cumulative_.end(), at);
-    return static_cast<uint32_t>(std::min<size_t>(static_cast<size_t>(place - cumulative_.begin()),
-                                                  cumulative_.size() - 1));
+    return static_cast<uint32_t>(
+        std::min<size_t>(static_cast<size_t>(place - cumulative_.begin()), cumulative_.size() - 1));
   }
 
  private:
@@ -90,7 +90,11 @@ class TraceGenerator {
   GeneratedTrace Generate(uint32_t tokens) {
     for (uint32_t token = 0; token < tokens; ++token) {
       const bool drift = traffic_.drift_tokens != 0 && token % traffic_.drift_tokens == 0;
-      if (token == 0 || drift) BeginPhase();
+      if (token == 0) {
+        BeginPhase(1);
+      } else if (drift) {
+        BeginPhase(traffic_.drift_share);
+      }
       if (traffic_.scan_tokens != 0 && token % traffic_.scan_tokens == traffic_.scan_tokens / 2) {
         Pass(true);
       }
@@ -110,8 +114,8 @@ class TraceGenerator {
     model.digest = 1;
     for (uint32_t layer = 0; layer < shape_.layers; ++layer) {
       if (shape_.dense_bytes > 0) {
-        model.units.push_back({absl::StrCat("layers.", layer), shape_.dense_bytes,
-                               shape_.dense_bytes, layer, false});
+        model.units.push_back(
+            {absl::StrCat("layers.", layer), shape_.dense_bytes, shape_.dense_bytes, layer, false});
       }
       for (uint32_t expert = 0; expert < shape_.experts; ++expert) {
         model.units.push_back({absl::StrCat("layers.", layer, ".experts.", expert),
@@ -121,17 +125,29 @@ class TraceGenerator {
     result_.trace.models.push_back(std::move(model));
   }
 
-  void BeginPhase() {
-    for (std::vector<uint32_t>& order : orders_) random_.Shuffle(order);
+  void BeginPhase(double share) {
+    for (std::vector<uint32_t>& order : orders_) Exchange(order, share);
     if (traffic_.kind != ExpertTraffic::Kind::kZipf) return;
     Phase phase;
     phase.first_record = result_.trace.records.size();
-    for (uint32_t layer = 0; layer < shape_.layers; ++layer) {
-      for (const uint32_t expert : orders_[layer]) {
-        phase.likeliest.push_back(ExpertUnit(layer, expert));
+    for (uint32_t rank = 0; rank < shape_.experts; ++rank) {
+      for (uint32_t layer = 0; layer < shape_.layers; ++layer) {
+        phase.likeliest.push_back(ExpertUnit(layer, orders_[layer][rank]));
       }
     }
     result_.phases.push_back(std::move(phase));
+  }
+
+  // Shuffles what is at a random `share` of the ranks.
+  void Exchange(std::vector<uint32_t>& order, double share) {
+    std::vector<uint32_t> ranks, experts;
+    for (uint32_t rank = 0; rank < order.size(); ++rank) {
+      if (random_.Unit() >= share) continue;
+      ranks.push_back(rank);
+      experts.push_back(order[rank]);
+    }
+    random_.Shuffle(experts);
+    for (size_t i = 0; i < ranks.size(); ++i) order[ranks[i]] = experts[i];
   }
 
   void Use(uint32_t unit) {
@@ -232,25 +248,6 @@ Trace MixTraces(const Trace& a, const Trace& b, uint32_t run_passes, double shar
       mixed.records.push_back(record);
     }
   }
-}
-
-uint64_t StaticOracleHits(const GeneratedTrace& generated, const ExpertShape& shape,
-                          uint64_t capacity) {
-  const std::vector<TraceRecord>& records = generated.trace.records;
-  const std::vector<TraceUnit>& units = generated.trace.models[0].units;
-  uint64_t hits = 0;
-  for (size_t p = 0; p < generated.phases.size(); ++p) {
-    const Phase& phase = generated.phases[p];
-    std::vector<bool> held(units.size(), false);
-    for (uint64_t i = 0; i < std::min<uint64_t>(capacity, phase.likeliest.size()); ++i) {
-      const uint64_t layer = i % shape.layers, rank = i / shape.layers;
-      held[phase.likeliest[layer * shape.experts + rank]] = true;
-    }
-    const uint64_t end =
-        p + 1 < generated.phases.size() ? generated.phases[p + 1].first_record : records.size();
-    for (uint64_t i = phase.first_record; i < end; ++i) hits += held[records[i].unit] ? 1 : 0;
-  }
-  return hits;
 }
 
 }  // namespace ecf8
