@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "tools/ecf8/bench_cache.h"
 #include "tools/ecf8/bench_codec.h"
 #include "tools/ecf8/commands.h"
 
@@ -12,7 +13,9 @@ namespace {
 class BenchCommand : public Command {
  public:
   std::string_view name() const override { return "bench"; }
-  std::string_view summary() const override { return "measure this machine on a model's weights"; }
+  std::string_view summary() const override {
+    return "measure the codec and the cache beside their peers";
+  }
 
   void AddOptions(CLI::App& app) override {
     CLI::App* codec = app.add_subcommand(
@@ -25,14 +28,28 @@ class BenchCommand : public Command {
         ->check(CLI::Range(1, 99));
     codec->add_option("--max-bytes", codec_.max_bytes, "of FP8 weights; the first so many are used")
         ->check(CLI::PositiveNumber);
+    cache_app_ = app.add_subcommand(
+        "cache", "hit rates of the replacement policy beside LRU, LFU, S3-FIFO and Belady");
+    cache_app_->add_option("--trace", cache_.trace,
+                           "a recorded trace; without it, generated ones are replayed");
+    cache_app_
+        ->add_option("--budget", cache_.budget_bytes,
+                     "of memory, in bytes, for --trace; may be given several times")
+        ->check(CLI::PositiveNumber);
+    cache_app_->add_option("--layers", cache_.layers, "of the generated models, 256 experts each")
+        ->check(CLI::Range(1, 256));
+    cache_app_->add_option("--tokens", cache_.tokens, "of the generated traces")
+        ->check(CLI::Range(1, 100'000));
     app.require_subcommand(1);
   }
 
   absl::Status Run(const CommandContext& context) override {
-    return RunBenchCodec(codec_, context);
+    return cache_app_->parsed() ? RunBenchCache(cache_, context) : RunBenchCodec(codec_, context);
   }
 
  private:
+  CLI::App* cache_app_ = nullptr;  // owned by its parent
+  BenchCacheOptions cache_;
   BenchCodecOptions codec_;
 };
 
