@@ -84,4 +84,8 @@ void SchedulePolicy::ImportHeat(uint32_t model, absl::Span<const float> chances)
   models_.at(model).Seed(chances);
 }
 
+std::unique_ptr<SchedulePolicy> MakeSchedulePolicy(uint64_t budget_bytes) {
+  return std::make_unique<SchedulePolicy>(budget_bytes);
+}
+
 }  // namespace ecf8

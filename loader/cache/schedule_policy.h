@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -52,6 +53,9 @@ class SchedulePolicy : public CachePolicy {
   std::map<uint32_t, ModelResidency> models_;
   uint64_t clock_ = 0;
 };
+
+// For a tier of `budget_bytes`.
+std::unique_ptr<SchedulePolicy> MakeSchedulePolicy(uint64_t budget_bytes);
 
 }  // namespace ecf8
 

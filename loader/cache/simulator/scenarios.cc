@@ -131,7 +131,7 @@ Comparison Compare(const GeneratedTrace& generated, uint64_t budget_bytes) {
   const Trace& trace = generated.trace;
   Comparison result;
   const auto begin = std::chrono::steady_clock::now();
-  result.ours = HitRate(trace, budget_bytes, std::make_unique<SchedulePolicy>(budget_bytes));
+  result.ours = HitRate(trace, budget_bytes, MakeSchedulePolicy(budget_bytes));
   const std::chrono::duration<double, std::micro> elapsed =
       std::chrono::steady_clock::now() - begin;
   result.ours_us_per_access =

@@ -1,0 +1,49 @@
+// What is asked of the replacement policy, on small forms of the traces of `ecf8 bench cache`.
+
+#include "loader/cache/simulator/scenarios.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <numeric>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace ecf8 {
+namespace {
+
+std::vector<uint64_t> Capacities() {
+  std::vector<uint64_t> capacities(61);
+  std::iota(capacities.begin(), capacities.end(), 1);
+  return capacities;
+}
+
+class Acceptance : public ::testing::TestWithParam<size_t> {
+ protected:
+  static std::vector<Scenario> All() { return MakeScenarios({12, 900}, Capacities()); }
+};
+
+TEST_P(Acceptance, HoldsOnTheTrace) {
+  const Scenario scenario = All()[GetParam()];
+  const GeneratedTrace generated = scenario.generate();
+  for (const uint64_t budget_bytes : scenario.budgets_bytes) {
+    SCOPED_TRACE(absl::StrCat(scenario.name, ", budget ", budget_bytes));
+    const Comparison rates = Compare(generated, budget_bytes);
+    EXPECT_LE(rates.ours, rates.belady);
+    EXPECT_GE(rates.ours, rates.BestPeer() - 0.005);
+    if (scenario.kind == ScenarioKind::kCyclic) EXPECT_GE(rates.ours, 0.99 * rates.belady);
+    if (scenario.kind == ScenarioKind::kSteady) EXPECT_GE(rates.ours, 0.97 * *rates.oracle);
+    if (scenario.kind == ScenarioKind::kDrift) EXPECT_GE(rates.ours, 0.91 * *rates.oracle);
+    if (scenario.kind == ScenarioKind::kLocality && rates.lru >= rates.BestPeer()) {
+      EXPECT_GE(rates.ours, 0.97 * rates.lru);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Scenarios, Acceptance, ::testing::Range<size_t>(0, 21));
+
+TEST(Scenarios, AllAreTested) { EXPECT_EQ(MakeScenarios({1, 1}, {}).size(), 21u); }
+
+}  // namespace
+}  // namespace ecf8
