@@ -35,7 +35,8 @@ void AgeHazard::Refresh() {
   std::array<float, kBuckets> hazard;
   double older = 0;  // uses at ages above the bucket: experts that lived through it unused
   for (size_t b = kBuckets; b-- > 0;) {
-    const double exposed_steps = BucketWidth(b) * (older + uses_[b] / 2 + 1);
+    const double width = BucketWidth(b);
+    const double exposed_steps = width * (older + 1) + uses_[b] * (width + 1) / 2;
     hazard[b] = static_cast<float>((uses_[b] + kPrior) / exposed_steps);
     older += uses_[b];
   }

@@ -29,7 +29,8 @@ struct ExpertTraffic {
     // Recency decides: the experts of a token are drawn by their place in the layer's order of last
     // use (an LRU stack model: Spirn, "Program Behavior: Models and Measurements", 1977), with
     // probabilities that fit what is published of real models: 41 % of a token's experts are those
-    // of the token before, LRU over 64 of 256 hits 67 %, over 128 81 %. For 256 experts, 8 a token.
+    // of the token before, LRU over 64 of 256 hits 67 %, over 128 81 %, and the 16 that are used
+    // most cover 10 %. For 256 experts, 8 a token.
     kLocality,
   };
   Kind kind = Kind::kZipf;

