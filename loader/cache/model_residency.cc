@@ -1,6 +1,7 @@
 #include "loader/cache/model_residency.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 
@@ -11,10 +12,11 @@ constexpr float kNotHeld = std::numeric_limits<float>::infinity();
 constexpr float kHintBonus = 1;
 
 // An interval counts as at most two periods: a model that comes back after a long time is as busy
-// as it was. A unit is overdue after one and a half.
+// as it was. A unit is overdue after one and a half periods, later where the intervals vary.
 constexpr double kLongestInterval = 2;
+constexpr double kPeriodPasses = 16;  // that the period is averaged over
 constexpr double kOverdue = 1.5;
-constexpr double kPeriodPasses = 8;  // that the period is averaged over
+constexpr double kPatience = 2;  // more periods for a mean deviation of one period
 
 std::vector<uint32_t> ExpertsPerLayer(const ModelWalk& walk) {
   std::map<uint32_t, uint32_t> counts;
@@ -96,11 +98,10 @@ void ModelResidency::LearnPeriod(uint64_t last_use, uint64_t clock) {
   const double per_pass = static_cast<double>(dense_.size() + groups_.size());
   const double rate = 1 / std::min(kPeriodPasses * per_pass, static_cast<double>(intervals_));
   const auto interval = static_cast<double>(clock - last_use);
-  if (intervals_ == 1) {
-    period_ = interval;
-  } else {
-    period_ += rate * (std::min(interval, kLongestInterval * period_) - period_);
-  }
+  if (intervals_ == 1) period_ = interval;
+  const double counted = std::min(interval, kLongestInterval * period_);
+  deviation_ += rate * (std::abs(counted - period_) / period_ - deviation_);
+  period_ += rate * (counted - period_);
 }
 
 void ModelResidency::OnHint(uint32_t unit, uint64_t clock) {
@@ -152,7 +153,8 @@ void ModelResidency::SetHeld(uint32_t unit, bool held) {
 }
 
 double ModelResidency::WorthOfPass(uint64_t last_use, uint64_t clock) const {
-  return 1 / std::max(period_, static_cast<double>(clock - last_use) / kOverdue);
+  return 1 / std::max(period_,
+                      static_cast<double>(clock - last_use) / (kOverdue + kPatience * deviation_));
 }
 
 double ModelResidency::Worth(uint32_t unit, uint64_t clock) const {

@@ -5,7 +5,7 @@
 // a byte. A dense unit is used once a pass, so that it is worth 1 / period; an expert is worth that
 // times its chance to be used by the pass. The period is measured in steps of all models together,
 // so that a model that is walked often is worth more; a unit that is overdue loses worth with
-// every step, so that an idle model gives way within about a pass of another.
+// every step, so that an idle model gives way within about two passes of another.
 #ifndef ECF8_LOADER_CACHE_MODEL_RESIDENCY_H_
 #define ECF8_LOADER_CACHE_MODEL_RESIDENCY_H_
 
@@ -105,6 +105,7 @@ class ModelResidency {
   ExpertPredictor predictor_;
   uint64_t demands_ = 0;
   double period_;  // steps of all models from one use of a dense unit, or of a layer, to the next
+  double deviation_ = 0;    // of the intervals from period_, in periods, on average
   uint64_t intervals_ = 0;  // that period_ was learned from
 };
 

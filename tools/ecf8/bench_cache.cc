@@ -30,7 +30,7 @@ struct Summary {
   double locality_vs_lru_min = std::numeric_limits<double>::infinity();
   double points_below_best_peer_max = 0;
   double mean_ours = 0, mean_lru = 0, mean_lfu = 0, mean_s3_fifo = 0, mean_belady = 0;
-  double us_per_access_max = 0;
+  double cpu_us_per_access_max = 0;
 };
 
 // Cyclic walks, on which most peers have no hits at all, are left out.
@@ -60,7 +60,8 @@ Summary Summarise(const std::vector<Row>& rows) {
     }
     summary.points_below_best_peer_max =
         std::max(summary.points_below_best_peer_max, 100 * (rates.BestPeer() - rates.ours));
-    summary.us_per_access_max = std::max(summary.us_per_access_max, rates.ours_us_per_access);
+    summary.cpu_us_per_access_max =
+        std::max(summary.cpu_us_per_access_max, rates.ours_cpu_us_per_access);
   }
   summary.mean_ours = MeanOf(rows, &Comparison::ours);
   summary.mean_lru = MeanOf(rows, &Comparison::lru);
@@ -85,11 +86,11 @@ std::string Ratio(double ratio) {
 void PrintTable(const std::vector<Row>& rows, bool generated) {
   std::vector<std::vector<std::string>> cells = {{"trace", "budget", "ours", "LRU", "LFU",
                                                   "S3-FIFO", "oracle", "Belady", "ours/oracle",
-                                                  "us/access"}};
+                                                  "CPU us/access"}};
   for (const Row& row : rows) {
     const Comparison& rates = row.rates;
     char us[32];
-    std::snprintf(us, sizeof(us), "%.2f", rates.ours_us_per_access);
+    std::snprintf(us, sizeof(us), "%.2f", rates.ours_cpu_us_per_access);
     cells.push_back({row.trace, std::to_string(row.budget_bytes), Percent(rates.ours),
                      Percent(rates.lru), Percent(rates.lfu), Percent(rates.s3_fifo),
                      rates.oracle ? Percent(*rates.oracle) : "", Percent(rates.belady),
@@ -126,7 +127,7 @@ void PrintReport(const std::vector<Row>& rows, const Summary& summary, bool gene
         {"trace", row.trace},     {"budget_bytes", row.budget_bytes},
         {"ours", rates.ours},     {"lru", rates.lru},
         {"lfu", rates.lfu},       {"s3_fifo", rates.s3_fifo},
-        {"belady", rates.belady}, {"us_per_access", rates.ours_us_per_access}};
+        {"belady", rates.belady}, {"cpu_us_per_access", rates.ours_cpu_us_per_access}};
     if (rates.oracle) entry["static_oracle"] = *rates.oracle;
     if (rates.preloaded_oracle) entry["preloaded_static_oracle"] = *rates.preloaded_oracle;
     report["rows"].push_back(std::move(entry));
@@ -143,7 +144,7 @@ void PrintReport(const std::vector<Row>& rows, const Summary& summary, bool gene
                     {"lfu", summary.mean_lfu},
                     {"s3_fifo", summary.mean_s3_fifo},
                     {"belady", summary.mean_belady}};
-  report["us_per_access_max"] = summary.us_per_access_max;
+  report["cpu_us_per_access_max"] = summary.cpu_us_per_access_max;
   PrintJson(report);
 }
 
@@ -168,7 +169,7 @@ absl::StatusOr<std::vector<Scenario>> ScenarioOfFile(const BenchCacheOptions& op
 std::vector<Scenario> Generated(const BenchCacheOptions& options) {
   std::vector<uint64_t> cyclic_capacities(61);
   std::iota(cyclic_capacities.begin(), cyclic_capacities.end(), 1);
-  return MakeScenarios({options.layers, options.tokens}, cyclic_capacities);
+  return MakeScenarios({options.layers, options.tokens, options.seed}, cyclic_capacities);
 }
 
 }  // namespace

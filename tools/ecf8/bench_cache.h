@@ -16,6 +16,7 @@ struct BenchCacheOptions {
   std::vector<uint64_t> budget_bytes;  // for a file; empty: 1/16 to 1/2 of all its units
   uint32_t layers = 58;                // of the generated models with experts
   uint32_t tokens = 1500;
+  uint64_t seed = 1;
 };
 
 // Replays every trace at every budget through every policy and prints the hit rates, then how ours

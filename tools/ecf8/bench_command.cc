@@ -40,6 +40,7 @@ class BenchCommand : public Command {
         ->check(CLI::Range(1, 256));
     cache_app_->add_option("--tokens", cache_.tokens, "of the generated traces")
         ->check(CLI::Range(1, 100'000));
+    cache_app_->add_option("--seed", cache_.seed, "of the generated traces");
     app.require_subcommand(1);
   }
 

@@ -1,7 +1,8 @@
 #include "loader/cache/simulator/scenarios.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cstddef>
+#include <ctime>
 #include <memory>
 #include <utility>
 
@@ -31,8 +32,8 @@ class Scenarios {
   explicit Scenarios(const ScenarioSize& size) : size_(size) { shape_.layers = size.layers; }
 
   void AddExperts(std::string name, ScenarioKind kind, const ExpertTraffic& traffic) {
-    const auto generate = [shape = shape_, traffic, tokens = size_.tokens] {
-      return GenerateExpertTrace(shape, traffic, tokens, 1);
+    const auto generate = [shape = shape_, traffic, size = size_] {
+      return GenerateExpertTrace(shape, traffic, size.tokens, size.seed);
     };
     list_.push_back({std::move(name), kind, generate, Shares(ExpertBytes())});
   }
@@ -41,29 +42,29 @@ class Scenarios {
   void AddWithDense() {
     ExpertShape shape = shape_;
     shape.dense_bytes = 5;
-    const auto generate = [shape, tokens = size_.tokens] {
-      return GeneratedTrace{GenerateExpertTrace(shape, {}, tokens, 1).trace, {}};
+    const auto generate = [shape, size = size_] {
+      return GeneratedTrace{GenerateExpertTrace(shape, {}, size.tokens, size.seed).trace, {}};
     };
     list_.push_back({"experts 1.0 and dense layers", ScenarioKind::kOther, generate,
                      Shares(ExpertBytes() + uint64_t{shape.layers} * shape.dense_bytes)});
   }
 
   void AddExpertMix(std::string name, uint32_t run_passes) {
-    const auto generate = [shape = shape_, tokens = size_.tokens, run_passes] {
+    const auto generate = [shape = shape_, size = size_, run_passes] {
       ExpertTraffic locality;
       locality.kind = Kind::kLocality;
-      const Trace a = GenerateExpertTrace(shape, {}, tokens, 1).trace;
-      const Trace b = GenerateExpertTrace(shape, locality, tokens, 2).trace;
-      return GeneratedTrace{MixTraces(a, b, run_passes, 0.7, 3), {}};
+      const Trace a = GenerateExpertTrace(shape, {}, size.tokens, size.seed).trace;
+      const Trace b = GenerateExpertTrace(shape, locality, size.tokens, size.seed + 1).trace;
+      return GeneratedTrace{MixTraces(a, b, run_passes, 0.7, size.seed), {}};
     };
     list_.push_back({std::move(name), ScenarioKind::kOther, generate, Shares(2 * ExpertBytes())});
   }
 
   void AddDenseMix(std::string name, uint32_t run_passes) {
-    const auto generate = [run_passes] {
+    const auto generate = [size = size_, run_passes] {
       const Trace a = GenerateCyclicTrace(kCyclicUnits, 1, 4 * kCyclicPasses);
       const Trace b = GenerateCyclicTrace(kCyclicUnits / 2, 1, 4 * kCyclicPasses);
-      return GeneratedTrace{MixTraces(a, b, run_passes, 0.7, 3), {}};
+      return GeneratedTrace{MixTraces(a, b, run_passes, 0.7, size.seed), {}};
     };
     list_.push_back({std::move(name), ScenarioKind::kOther, generate, {10, 30, 45, 61, 80}});
   }
@@ -130,12 +131,11 @@ double Comparison::BestPeer() const { return std::max({lru, lfu, s3_fifo}); }
 Comparison Compare(const GeneratedTrace& generated, uint64_t budget_bytes) {
   const Trace& trace = generated.trace;
   Comparison result;
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();
   result.ours = HitRate(trace, budget_bytes, MakeSchedulePolicy(budget_bytes));
-  const std::chrono::duration<double, std::micro> elapsed =
-      std::chrono::steady_clock::now() - begin;
-  result.ours_us_per_access =
-      elapsed.count() / static_cast<double>(std::max<size_t>(trace.records.size(), 1));
+  const double cpu_us = 1e6 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  result.ours_cpu_us_per_access =
+      cpu_us / static_cast<double>(std::max<size_t>(trace.records.size(), 1));
   result.lru = HitRate(trace, budget_bytes, MakeLruPolicy());
   result.lfu = HitRate(trace, budget_bytes, MakeLfuPolicy());
   result.s3_fifo = HitRate(trace, budget_bytes, MakeS3FifoPolicy(budget_bytes));

@@ -31,6 +31,7 @@ struct Scenario {
 struct ScenarioSize {
   uint32_t layers = 58;  // of the models with experts, 256 in each layer
   uint32_t tokens = 1500;
+  uint64_t seed = 1;
 };
 
 // Cyclic walks at `cyclic_capacities` of 61 units; experts with Zipf skew 0.6 to 1.2, steady, with
@@ -43,7 +44,7 @@ std::vector<Scenario> MakeScenarios(const ScenarioSize& size,
 struct Comparison {
   double ours = 0, lru = 0, lfu = 0, s3_fifo = 0, belady = 0;
   std::optional<double> oracle, preloaded_oracle;  // where the trace's probabilities are known
-  double ours_us_per_access = 0;                   // the simulator's own time included
+  double ours_cpu_us_per_access = 0;               // the simulator's own part included
 
   double BestPeer() const;  // of LRU, LFU, S3-FIFO
 };
