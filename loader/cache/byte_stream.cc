@@ -12,8 +12,8 @@ absl::StatusOr<std::vector<uint8_t>> ReadWhole(const std::string& path, uint64_t
   ECF8_ASSIGN_OR_RETURN(const File file, File::OpenForRead(path));
   ECF8_ASSIGN_OR_RETURN(const uint64_t size_bytes, file.SizeBytes());
   if (size_bytes > limit_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(Quoted(path), " is larger than ",
-                                                     FormatBytes(limit_bytes), ", the limit"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat(Quoted(path), " is larger than ", FormatBytes(limit_bytes), ", the limit"));
   }
   std::vector<uint8_t> bytes(size_bytes);
   ECF8_RETURN_IF_ERROR(file.ReadAt(0, absl::MakeSpan(bytes)));

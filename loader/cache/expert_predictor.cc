@@ -1,123 +1,186 @@
 #include "loader/cache/expert_predictor.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstdlib>
 
 namespace ecf8 {
 namespace {
 
-double Env(const char* n, double d) { const char* v = getenv(n); return v ? atof(v) : d; }
-const double kHalf0 = Env("H0", 1), kHalfMul = Env("HM", 4), kEta = Env("ETA", 0.001), kUseRec = Env("REC", 1);
-const double kShare = Env("SHARE", 0.01);
+constexpr double kHalfLifeSteps[] = {8, 64, 512};
+constexpr double kPriorUses = 0.1;       // of each expert, in every frequency
+constexpr double kLearningRate = 0.005;  // of the mixture's weights
+constexpr double kLeastWeight = 0.001;   // so that no source is out for ever
+constexpr double kFirstWeight = 0.6;     // of kSinceChange, before anything is known
+constexpr double kUsesPerStepRate = 1.0 / 16;
+constexpr double kSeedSteps = 64;  // what is taken up counts as so many steps
 
-float Beta(size_t k) { return static_cast<float>(std::exp2(-1.0 / (kHalf0 * std::pow(kHalfMul, k)))); }
-
-// 1,2,3,4, 5-6, 7-8, 9-12, 13-16, ...
-size_t AgeBucket(uint32_t age) {
-  if (age <= 4) return age - 1;
-  const int w = std::bit_width(age - 1);  // age 5..8 -> 3
-  const size_t half = ((age - 1) >> (w - 2)) & 1;
-  return std::min<size_t>(4 + (w - 3) * 2 + half, ExpertPredictor::kAgeBuckets - 1);
-}
-double BucketWidth(size_t b) { return b < 4 ? 1 : static_cast<double>(uint64_t{1} << ((b - 4) / 2 + 1)); }
+// A step that uses more than three times as many experts as usual, and a quarter of the layer's, is
+// a scan. A change of the batch size looks like one until the usual number has followed.
+constexpr double kScanFactor = 3;
+constexpr double kScanShare = 0.25;
 
 }  // namespace
 
 ExpertPredictor::ExpertPredictor(const std::vector<uint32_t>& experts_per_layer) {
-  for (uint32_t experts : experts_per_layer) {
-    Layer layer;
-    for (auto& r : layer.rates) r.assign(experts, 0);
+  layers_.resize(experts_per_layer.size());
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    Layer& layer = layers_[l];
+    const uint32_t experts = experts_per_layer[l];
+    for (std::vector<float>& sums : layer.sums) sums.assign(experts, 0);
     layer.last_step.assign(experts, 0);
     layer.chances.assign(experts, 0);
-    layers_.push_back(layer);
+    layer.uses_per_step = std::max(1.0, experts / 32.0);
+    std::fill(layer.chances.begin(), layer.chances.end(),
+              static_cast<float>(layer.uses_per_step / std::max(experts, 1u)));
   }
-  weights_.fill(1.0 / kModels);
-  hazard_.fill(0.01f);
+  weights_.fill((1 - kFirstWeight) / (kSources - 1));
+  weights_[kSinceChange] = kFirstWeight;
 }
 
-float ExpertPredictor::Hazard(const Layer& layer, uint32_t expert) const {
-  const uint32_t last = layer.last_step[expert];
-  if (last == 0) return hazard_[kAgeBuckets - 1];
-  return hazard_[AgeBucket(std::max(layer.step - last, 1u))];
-}
-
-double ExpertPredictor::Expected(const Layer& layer) const {
-  const double n = 1 - std::pow(Beta(3), layer.step);
-  return layer.totals[3] / std::max(n, 0.01);
-}
-
-void ExpertPredictor::RefreshHazard() {
-  double left = 0;
-  for (size_t b = kAgeBuckets; b-- > 0;) {
-    const double exposure = BucketWidth(b) * (left + ages_[b] / 2 + 1);
-    left += ages_[b];
-    hazard_[b] = static_cast<float>((ages_[b] + 0.01) / exposure);
-  }
-  if (left > 100000) for (double& a : ages_) a *= 0.5;
-}
-
-void ExpertPredictor::Refresh(Layer& layer) {
-  const size_t n = layer.chances.size();
-  const double expected = Expected(layer);
-  float* chances = layer.chances.data();
-  layer.hazard_total = 1e-9;
-  for (size_t u = 0; u < n; ++u) {
-    const float h = Hazard(layer, static_cast<uint32_t>(u));
-    layer.hazard_total += h;
-    chances[u] = h;
-  }
-  const float f = static_cast<float>(weights_[kScales] * expected / layer.hazard_total);
-  for (size_t u = 0; u < n; ++u) chances[u] *= f;
-  for (size_t k = 0; k < kScales; ++k) {
-    const float a = static_cast<float>(weights_[k] * expected / std::max(layer.totals[k], 1e-9));
-    const float* rates = layer.rates[k].data();
-    for (size_t u = 0; u < n; ++u) chances[u] += a * rates[u];
-  }
-}
-
-void ExpertPredictor::BeginStep(uint32_t l) {
+void ExpertPredictor::BeginStep(size_t l) {
   Layer& layer = layers_[l];
-  for (size_t k = 0; k < kScales; ++k) {
-    const float beta = Beta(k);
-    for (float& r : layer.rates[k]) r *= beta;
-    layer.totals[k] *= beta;
+  EndStep(layer);
+  for (size_t k = 0; k < kSinceChange; ++k) {
+    const auto decay = static_cast<float>(std::exp2(-1 / kHalfLifeSteps[k]));
+    for (float& sum : layer.sums[k]) sum *= decay;
+    layer.totals[k] *= decay;
   }
   ++layer.step;
+  layer.step_uses.clear();
+  layer.step_use_count = 0;
+  layer.scan = false;
+  layer.weights_before = weights_;
+  layer.change_before = change_;
   Refresh(layer);
 }
 
-void ExpertPredictor::Record(uint32_t l, uint32_t u) {
+void ExpertPredictor::EndStep(Layer& layer) {
+  if (layer.step_use_count == 0) return;
+  if (!layer.scan) {
+    for (const StepUse& use : layer.step_uses) {
+      if (use.last_step != 0) hazard_.Record(layer.step - use.last_step);
+    }
+  }
+  const double rate = std::max(kUsesPerStepRate, 1.0 / layer.step);
+  const double count = layer.step_use_count;
+  layer.uses_per_step += rate * (std::min(count, 4 * layer.uses_per_step) - layer.uses_per_step);
+}
+
+void ExpertPredictor::Use(size_t l, uint32_t expert) {
   Layer& layer = layers_[l];
-  const double n = static_cast<double>(layer.chances.size());
-  // responsibilities
-  std::array<double, kModels> r;
-  double sum = 0;
-  for (size_t k = 0; k < kScales; ++k) {
-    r[k] = weights_[k] * (0.98 * layer.rates[k][u] / std::max(layer.totals[k], 1e-9) + 0.02 / n);
-    sum += r[k];
+  ++layer.step_use_count;
+  if (layer.scan) return;
+  const auto experts = static_cast<double>(layer.chances.size());
+  if (layer.step > 1 && layer.step_use_count > kScanFactor * layer.uses_per_step &&
+      layer.step_use_count > kScanShare * experts) {
+    TakeBackStep(layer);
+    return;
   }
-  r[kScales] = kUseRec * weights_[kScales] * (0.98 * Hazard(layer, u) / layer.hazard_total + 0.02 / n);
-  sum += r[kScales];
-  const double eta = std::max(kEta, 1.0 / static_cast<double>(records_ + 10));
-  for (size_t k = 0; k < kModels; ++k) {
-    weights_[k] = std::max(weights_[k] + eta * (r[k] / sum - weights_[k]), kShare / kModels);
+  Learn(layer, expert);
+  layer.step_uses.push_back({expert, layer.last_step[expert]});
+  layer.last_step[expert] = layer.step;
+  Count(layer, expert, 1);
+  RefreshOne(layer, expert);
+}
+
+void ExpertPredictor::Count(Layer& layer, uint32_t expert, float uses) {
+  for (size_t k = 0; k < kFrequencies; ++k) {
+    layer.sums[k][expert] = std::max(layer.sums[k][expert] + uses, 0.0f);
+    layer.totals[k] = std::max(layer.totals[k] + uses, 0.0);
   }
-  // age
-  if (layer.last_step[u] != 0) ages_[AgeBucket(std::max(layer.step - layer.last_step[u], 1u))] += 1;
-  layer.last_step[u] = layer.step;
-  if (++records_ % 256 == 0) RefreshHazard();
-  double chance = 0;
-  const double expected = Expected(layer);
-  for (size_t k = 0; k < kScales; ++k) {
-    const float add = 1 - Beta(k);
-    layer.rates[k][u] += add;
-    layer.totals[k] += add;
-    chance += weights_[k] * layer.rates[k][u] / layer.totals[k];
+}
+
+void ExpertPredictor::TakeBackStep(Layer& layer) {
+  layer.scan = true;
+  weights_ = layer.weights_before;
+  change_ = layer.change_before;
+  for (const StepUse& use : layer.step_uses) {
+    Count(layer, use.expert, -1);
+    layer.last_step[use.expert] = use.last_step;
+    RefreshOne(layer, use.expert);
   }
-  chance += weights_[kScales] * hazard_[0] / layer.hazard_total;
-  layer.chances[u] = static_cast<float>(chance * expected);
+}
+
+ExpertPredictor::Shares ExpertPredictor::SharesOf(const Layer& layer, uint32_t expert) const {
+  const auto experts = static_cast<double>(layer.chances.size());
+  Shares shares;
+  for (size_t k = 0; k < kFrequencies; ++k) {
+    shares[k] = (layer.sums[k][expert] + kPriorUses) / (layer.totals[k] + kPriorUses * experts);
+  }
+  shares[kRecency] = hazard_.Chance(layer.step - layer.last_step[expert]) / layer.hazard_total;
+  shares[kUniform] = 1 / experts;
+  return shares;
+}
+
+void ExpertPredictor::Learn(const Layer& layer, uint32_t expert) {
+  const Shares shares = SharesOf(layer, expert);
+  double mixture = 0;
+  for (size_t k = 0; k < kSources; ++k) mixture += weights_[k] * shares[k];
+  const double rate = std::max(kLearningRate, 1 / static_cast<double>(++learned_ + 10));
+  for (size_t k = 0; k < kSources; ++k) {
+    const double responsibility = weights_[k] * shares[k] / mixture;
+    weights_[k] = std::max(weights_[k] + rate * (responsibility - weights_[k]), kLeastWeight);
+  }
+  if (change_.Add(-std::log(shares[kSinceChange]))) ForgetSinceChange();
+}
+
+void ExpertPredictor::ForgetSinceChange() {
+  for (Layer& layer : layers_) {
+    std::fill(layer.sums[kSinceChange].begin(), layer.sums[kSinceChange].end(), 0.0f);
+    layer.totals[kSinceChange] = 0;
+    Refresh(layer);
+  }
+}
+
+void ExpertPredictor::Refresh(Layer& layer) {
+  const size_t experts = layer.chances.size();
+  float* const chances = layer.chances.data();
+  float hazard_total = 0;
+  for (size_t i = 0; i < experts; ++i) {
+    chances[i] = hazard_.Chance(layer.step - layer.last_step[i]);
+    hazard_total += chances[i];
+  }
+  layer.hazard_total = std::max<double>(hazard_total, 1e-9);
+  // A source's part of a chance is factor * value + base.
+  double base = weights_[kUniform] * layer.uses_per_step / static_cast<double>(experts);
+  std::array<float, kFrequencies> factors;
+  for (size_t k = 0; k < kFrequencies; ++k) {
+    const double total = layer.totals[k] + kPriorUses * static_cast<double>(experts);
+    const double factor = weights_[k] * layer.uses_per_step / total;
+    factors[k] = static_cast<float>(factor);
+    base += factor * kPriorUses;
+  }
+  const auto hazard_factor =
+      static_cast<float>(weights_[kRecency] * layer.uses_per_step / layer.hazard_total);
+  const auto common = static_cast<float>(base);
+  for (size_t i = 0; i < experts; ++i) chances[i] = hazard_factor * chances[i] + common;
+  for (size_t k = 0; k < kFrequencies; ++k) {
+    const float* const sums = layer.sums[k].data();
+    for (size_t i = 0; i < experts; ++i) chances[i] += factors[k] * sums[i];
+  }
+}
+
+void ExpertPredictor::RefreshOne(Layer& layer, uint32_t expert) {
+  const Shares shares = SharesOf(layer, expert);
+  double mixture = 0;
+  for (size_t k = 0; k < kSources; ++k) mixture += weights_[k] * shares[k];
+  layer.chances[expert] = static_cast<float>(mixture * layer.uses_per_step);
+}
+
+void ExpertPredictor::Seed(size_t l, absl::Span<const float> chances) {
+  Layer& layer = layers_[l];
+  double total = 0;
+  for (const float chance : chances) total += chance;
+  if (total <= 0) return;
+  layer.uses_per_step = std::max(total, 1.0);
+  for (const Source source : {kSlow, kSinceChange}) {
+    layer.totals[source] = 0;
+    for (size_t i = 0; i < layer.chances.size(); ++i) {
+      layer.sums[source][i] = static_cast<float>(chances[i] * kSeedSteps);
+      layer.totals[source] += layer.sums[source][i];
+    }
+  }
+  Refresh(layer);
 }
 
 }  // namespace ecf8

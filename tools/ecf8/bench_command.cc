@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "tools/ecf8/bench_cache.h"
 #include "tools/ecf8/bench_codec.h"
 #include "tools/ecf8/bench_read.h"
 #include "tools/ecf8/bench_stream.h"
@@ -19,18 +20,20 @@ constexpr uint64_t kMaxSyntheticBytes = 8'000'000'000;
 class BenchCommand : public Command {
  public:
   std::string_view name() const override { return "bench"; }
-  std::string_view summary() const override { return "measure this machine on a model's weights"; }
+  std::string_view summary() const override { return "measure the codec, the reader, the pipeline and the cache beside their peers"; }
 
   void AddOptions(CLI::App& app) override {
     AddCodec(app);
     AddRead(app);
     AddStream(app);
+    AddCache(app);
     app.require_subcommand(1);
   }
 
   absl::Status Run(const CommandContext& context) override {
     if (read_app_->parsed()) return RunBenchRead(read_, context);
     if (stream_app_->parsed()) return RunBenchStream(stream_, context);
+    if (cache_app_->parsed()) return RunBenchCache(cache_, context);
     if (codec_.model.empty() && codec_.synthetic_bytes == 0) {
       return UsageError("name a MODEL, or give --synthetic SIZE");
     }
@@ -82,6 +85,22 @@ class BenchCommand : public Command {
         ->option_text("auto|io_uring|threads");
   }
 
+  void AddCache(CLI::App& app) {
+    cache_app_ = app.add_subcommand(
+        "cache", "hit rates of the replacement policy beside LRU, LFU, S3-FIFO and Belady");
+    cache_app_->add_option("--trace", cache_.trace,
+                           "a recorded trace; without it, generated ones are replayed");
+    cache_app_
+        ->add_option("--budget", cache_.budget_bytes,
+                     "of memory, in bytes, for --trace; may be given several times")
+        ->check(CLI::PositiveNumber);
+    cache_app_->add_option("--layers", cache_.layers, "of the generated models, 256 experts each")
+        ->check(CLI::Range(1, 256));
+    cache_app_->add_option("--tokens", cache_.tokens, "of the generated traces")
+        ->check(CLI::Range(1, 100'000));
+    cache_app_->add_option("--seed", cache_.seed, "of the generated traces");
+  }
+
   void AddStream(CLI::App& app) {
     stream_app_ = app.add_subcommand(
         "stream", "a model through the whole pipeline, decoded and cold, beside fio");
@@ -105,6 +124,8 @@ class BenchCommand : public Command {
   BenchReadOptions read_;
   CLI::App* stream_app_ = nullptr;
   BenchStreamOptions stream_;
+  CLI::App* cache_app_ = nullptr;
+  BenchCacheOptions cache_;
 };
 
 }  // namespace
