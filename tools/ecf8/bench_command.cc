@@ -20,7 +20,9 @@ constexpr uint64_t kMaxSyntheticBytes = 8'000'000'000;
 class BenchCommand : public Command {
  public:
   std::string_view name() const override { return "bench"; }
-  std::string_view summary() const override { return "measure the codec, the reader, the pipeline and the cache beside their peers"; }
+  std::string_view summary() const override {
+    return "measure the codec, the reader, the pipeline and the cache beside their peers";
+  }
 
   void AddOptions(CLI::App& app) override {
     AddCodec(app);
