@@ -140,9 +140,9 @@ class EngineCore {
   bool StartOneOf(Priority priority);
   void CountStart(Priority priority);
   StartResult Start(Turn turn);
-  bool TakeFrames(UnitState& unit, bool must);
-  bool TakeSlot(UnitState& unit, bool must);
-  bool MakeRoom(UnitForm form, const CacheUnit& unit, uint64_t missing_bytes, bool must);
+  bool TakeFrames(UnitState& unit);
+  bool TakeSlot(UnitState& unit);
+  bool MakeRoom(UnitForm form, const CacheUnit& unit, uint64_t missing_bytes);
   void FreeFrames(UnitState& unit);
   void FreeSlot(UnitState& unit);
   void RevokeIdle(FormState& form);
@@ -169,7 +169,8 @@ class EngineCore {
   size_t request_count_ = 0;
   std::array<uint32_t, kPriorityCount> burst_{};  // starts since the next class last had one
   bool blocked_ = false;                          // somebody waits for memory that is in use
-  bool retry_ = false;                            // who waits may be luckier now
+  bool hungry_ = false;  // and that not for a mere hint: idle holds have to give way
+  bool retry_ = false;   // who waits may be luckier now
   OperationTable reads_;
   OperationTable jobs_;
   std::vector<std::shared_ptr<HeldUnit>> news_;

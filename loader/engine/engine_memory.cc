@@ -12,17 +12,10 @@ namespace {
 // So many starts of more urgent requests, and then one of a less urgent one that waits.
 constexpr uint32_t kMaxBurst = 8;
 
-// Whether anybody needs the unit; hints alone may be refused.
-bool MustHave(const Holds& waiters) {
-  return std::any_of(waiters.begin(), waiters.end(), [](const auto& held) {
-    return held->request().priority != Priority::kHinted;
-  });
-}
-
 }  // namespace
 
 void EngineCore::StartWaiting() {
-  blocked_ = false;
+  blocked_ = hungry_ = false;
   // A unit that is decoded is active twice, for its reads and for its jobs.
   while (active_.size() < 2 * kMaxActiveUnits) {
     const std::optional<Priority> urgent = MostUrgent();
@@ -60,6 +53,7 @@ bool EngineCore::StartOneOf(Priority priority) {
         continue;
       case StartResult::kNoMemory:
         blocked_ = true;
+        hungry_ = hungry_ || priority != Priority::kHinted;
         burst_[static_cast<size_t>(priority)] = 0;
         return false;
     }
@@ -81,20 +75,13 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
   if (unit.stored.stage == Stage::kDraining || turn.state().stage == Stage::kDraining) {
     return StartResult::kBusy;
   }
-  const bool must = MustHave(turn.state().waiters);
   const bool needs_frames = unit.stored.stage == Stage::kAbsent;
-  bool got = !decode || TakeSlot(unit, must);
-  if (got && needs_frames && !TakeFrames(unit, must)) {
+  if (decode && !TakeSlot(unit)) return StartResult::kNoMemory;
+  if (needs_frames && !TakeFrames(unit)) {
     if (decode) FreeSlot(unit);
-    got = false;
+    return StartResult::kNoMemory;
   }
-  if (!got && must) return StartResult::kNoMemory;
   WaitingOf(turn.priority).erase(turn);
-  if (!got) {
-    FailHolds(std::exchange(turn.state().waiters, {}), NotWorthItsMemory(unit));
-    ForgetIfAbsent(unit);
-    return StartResult::kStarted;
-  }
   if (decode && needs_frames) {
     // Who waits for the stored bytes gets them, too.
     if (!unit.stored.waiters.empty())
@@ -110,10 +97,10 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
   return StartResult::kStarted;
 }
 
-bool EngineCore::TakeFrames(UnitState& unit, bool must) {
+bool EngineCore::TakeFrames(UnitState& unit) {
   const uint64_t free = parts_.arena->free_bytes();
   const uint64_t wanted = unit.host_unit.size_bytes;
-  if (!MakeRoom(UnitForm::kStored, unit.host_unit, wanted > free ? wanted - free : 0, must)) {
+  if (!MakeRoom(UnitForm::kStored, unit.host_unit, wanted > free ? wanted - free : 0)) {
     return false;
   }
   unit.frames = *parts_.arena->Allocate(unit.unit->stored_size_bytes);
@@ -122,11 +109,11 @@ bool EngineCore::TakeFrames(UnitState& unit, bool must) {
   return true;
 }
 
-bool EngineCore::TakeSlot(UnitState& unit, bool must) {
+bool EngineCore::TakeSlot(UnitState& unit) {
   const uint64_t wanted = unit.slot_unit.size_bytes;
   while (true) {
     const uint64_t free = parts_.slots->free_bytes();
-    if (!MakeRoom(UnitForm::kDecoded, unit.slot_unit, wanted > free ? wanted - free : 0, must)) {
+    if (!MakeRoom(UnitForm::kDecoded, unit.slot_unit, wanted > free ? wanted - free : 0)) {
       return false;
     }
     const auto slot = parts_.slots->Allocate(unit.unit->decoded_size_bytes);
@@ -137,11 +124,11 @@ bool EngineCore::TakeSlot(UnitState& unit, bool must) {
       return true;
     }
     // Enough is free, but not in one run.
-    if (!MakeRoom(UnitForm::kDecoded, unit.slot_unit, kSlotPageBytes, must)) return false;
+    if (!MakeRoom(UnitForm::kDecoded, unit.slot_unit, kSlotPageBytes)) return false;
   }
 }
 
-bool EngineCore::MakeRoom(UnitForm form, const CacheUnit& unit, uint64_t missing_bytes, bool must) {
+bool EngineCore::MakeRoom(UnitForm form, const CacheUnit& unit, uint64_t missing_bytes) {
   const bool stored = form == UnitForm::kStored;
   const auto can_evict = [&](uint64_t key) {
     const auto found = units_.find(key);
@@ -150,7 +137,7 @@ bool EngineCore::MakeRoom(UnitForm form, const CacheUnit& unit, uint64_t missing
   };
   std::vector<uint64_t> victims;
   CachePolicy& policy = stored ? *parts_.host_policy : *parts_.slot_policy;
-  if (!policy.Admit(unit, missing_bytes, must, can_evict, &victims)) return false;
+  if (!policy.Admit(unit, missing_bytes, /*must=*/true, can_evict, &victims)) return false;
   for (const uint64_t key : victims) {
     UnitState& victim = *units_.at(key);
     ++(stored ? stats_.host : stats_.slots).evictions;
@@ -189,7 +176,7 @@ void EngineCore::Tick() {
 
 void EngineCore::RevokeIdle(FormState& form) {
   if (form.stage == Stage::kDraining) DropFailed(form);
-  if (form.stage != Stage::kReady) return;
+  if (form.stage != Stage::kReady || !hungry_) return;
   std::erase_if(form.holders, [this](const std::shared_ptr<HeldUnit>& held) {
     if (!held->request().revocable || held->used_.exchange(false) || !held->TryRevoke()) {
       return false;

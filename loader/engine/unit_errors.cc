@@ -42,13 +42,6 @@ absl::Status DoesNotFit(const CompressedModel& model, const Unit& unit, const ch
                         .shortfall_bytes = shortfall_bytes});
 }
 
-absl::Status NotWorthItsMemory(const UnitState& unit) {
-  return WithErrorInfo(
-      absl::ResourceExhaustedError(
-          absl::StrCat("unit ", Quoted(unit.unit->id), " is not worth the memory that others use")),
-      {.reason = ErrorReason::kOverloaded, .model = unit.model->name(), .unit = unit.unit->id});
-}
-
 absl::Status ReadFailure(const UnitState& unit, uint64_t stored_offset_bytes,
                          const absl::Status& status) {
   size_t part = 0;

@@ -14,9 +14,6 @@ namespace ecf8 {
 absl::Status DoesNotFit(const CompressedModel& model, const Unit& unit, const char* tier,
                         uint64_t shortfall_bytes);
 
-// A hint that would have cost more than it promised.
-absl::Status NotWorthItsMemory(const UnitState& unit);
-
 // A read of stored bytes from `stored_offset_bytes` on has failed.
 absl::Status ReadFailure(const UnitState& unit, uint64_t stored_offset_bytes,
                          const absl::Status& status);

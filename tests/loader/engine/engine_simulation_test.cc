@@ -116,9 +116,6 @@ class Scenario {
     const auto info = GetErrorInfo(held.status());
     ASSERT_TRUE(info.has_value()) << held.status();
     EXPECT_EQ(info->unit, held.unit().id);
-    if (held.request().priority == Priority::kHinted && absl::IsResourceExhausted(held.status())) {
-      return;
-    }
     const uint64_t begin = held.unit().offset_bytes;
     const uint64_t end = begin + held.unit().stored_size_bytes;
     bool caused = engine_->device().failed_units().contains(&held.unit());
