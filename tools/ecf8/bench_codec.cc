@@ -165,10 +165,9 @@ std::string ResultText(const Result& result) {
                   "limit of one code a tensor, 4 + H(exponent): ", BitsText(result.limit_bits),
                   " bits\n");
   const auto ratios = [&text](const char* what, const Measured& measured) {
-    absl::StrAppend(&text, what, ": decode ",
-                    Range(Ratios(measured.decode, measured.zstd1_decode)),
-                    " x zstd -1, encode ",
-                    Range(Ratios(measured.encode, measured.zstd1_encode)), " x zstd -1\n");
+    absl::StrAppend(&text, what, ": decode ", Range(Ratios(measured.decode, measured.zstd1_decode)),
+                    " x zstd -1, encode ", Range(Ratios(measured.encode, measured.zstd1_encode)),
+                    " x zstd -1\n");
   };
   ratios("1 thread", result.one);
   ratios(absl::StrCat(result.threads, " threads").c_str(), result.all);
