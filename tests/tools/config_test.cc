@@ -46,6 +46,13 @@ TEST_F(ConfigTest, ReadsEverySetting) {
                    "log-level = 'debug'\n"
                    "log-format = 'json'\n"
                    "threads = 3\n"
+                   "host-budget = '3GiB'\n"
+                   "slot-budget = '1000 MB'\n"
+                   "decode-threads = 2\n"
+                   "decode-cores = '1,4-6'\n"
+                   "reader = 'threads'\n"
+                   "queue-depth = 7\n"
+                   "lock-memory = true\n"
                    "max-streams = 5\n"
                    "drain-timeout-ms = 0\n"),
               IsOk());
@@ -57,7 +64,16 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.threads, 3);
   EXPECT_EQ(config_.max_streams, 5);
   EXPECT_EQ(config_.drain_timeout_ms, 0);
-  EXPECT_EQ(AllSettings().size(), 8u);  // all of which stand above
+  EXPECT_EQ(AllSettings().size(), 15u);  // all of which stand above
+
+  const EngineOptions engine = EngineOptionsFrom(config_);
+  EXPECT_EQ(engine.host_budget_bytes, uint64_t{3} << 30);
+  EXPECT_EQ(engine.slot_budget_bytes, 1'000'000'000u);
+  EXPECT_EQ(engine.decode_threads, 2);
+  EXPECT_THAT(engine.decode_cores, ElementsAre(1, 4, 5, 6));
+  EXPECT_EQ(engine.reader.backend, BlockReaderBackend::kThreads);
+  EXPECT_EQ(engine.reader.queue_depth, 7u);
+  EXPECT_TRUE(engine.lock_memory);
 }
 
 TEST_F(ConfigTest, NamesFileLineAndKeyOfAnError) {
@@ -72,6 +88,7 @@ TEST_F(ConfigTest, NamesFileLineAndKeyOfAnError) {
   EXPECT_THAT(Read("threads = -1\n"), StatusIs(bad, HasSubstr(":1: threads: -1 is not from 0 to")));
   EXPECT_THAT(Read("insecure = 1\n"), StatusIs(bad, HasSubstr("true or false")));
   EXPECT_THAT(Read("log-level = 'loud'\n"), StatusIs(bad, HasSubstr("\"loud\" is none of trace")));
+  EXPECT_THAT(Read("slot-budget = '1.5GiB'\n"), StatusIs(bad, HasSubstr("no size such as 4GiB")));
   EXPECT_THAT(Read("model-dir = ['a', 1]\n"), StatusIs(bad, HasSubstr("array of strings")));
   EXPECT_THAT(Read("threads = 1\nthreads = 2\n"), StatusIs(bad, HasSubstr(path_ + ":2: ")));
   EXPECT_THAT(Read("threads = = 1"), StatusIs(bad, HasSubstr(path_ + ":1: ")));

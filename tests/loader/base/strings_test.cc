@@ -64,5 +64,21 @@ TEST(Strings, QuotedKeepsLinesAndTerminalsWhole) {
   EXPECT_EQ(Quoted("abc🙂", 5), "\"abc...\"");  // no half of a character
 }
 
+TEST(ParseByteSizeTest, TakesBytesAndUnits) {
+  EXPECT_EQ(ParseByteSize("0"), 0u);
+  EXPECT_EQ(ParseByteSize("4096"), 4096u);
+  EXPECT_EQ(ParseByteSize("7B"), 7u);
+  EXPECT_EQ(ParseByteSize("4GiB"), uint64_t{4} << 30);
+  EXPECT_EQ(ParseByteSize("4 GB"), 4'000'000'000u);
+  EXPECT_EQ(ParseByteSize("8388607TiB"), uint64_t{8388607} << 40);
+}
+
+TEST(ParseByteSizeTest, RefusesWhatIsNoSize) {
+  for (const char* text : {"", "GiB", "-1", "1.5GiB", "1G", "1 ", "1gib", "1EiB", "8388608TiB",
+                           "18446744073709551616", "1GiB "}) {
+    EXPECT_EQ(ParseByteSize(text), std::nullopt) << text;
+  }
+}
+
 }  // namespace
 }  // namespace ecf8
