@@ -17,7 +17,6 @@ namespace {
 constexpr char kMagic[8] = {'E', 'C', 'F', '8', 'T', 'R', 'C', '\0'};
 constexpr uint32_t kVersion = 1;
 constexpr size_t kHeaderBytes = 32;
-constexpr size_t kModelBytes = 12;
 constexpr size_t kUnitBytes = 22;  // without the id
 constexpr size_t kRecordBytes = 16;
 constexpr size_t kBufferBytes = size_t{1} << 20;
