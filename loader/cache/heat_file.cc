@@ -86,7 +86,7 @@ absl::Status WriteHeat(const std::string& path, const ModelHeat& heat) {
   const std::string temporary = path + ".new";
   std::error_code ignored;
   std::filesystem::remove(temporary, ignored);  // of a daemon that was killed while it wrote
-  const absl::Status status = WriteBeside(path, temporary, SerializeHeat(heat));
+  absl::Status status = WriteBeside(path, temporary, SerializeHeat(heat));
   if (!status.ok()) std::filesystem::remove(temporary, ignored);
   return status;
 }

@@ -24,6 +24,7 @@ std::vector<uint32_t> ExpertsPerLayer(const ModelWalk& walk) {
     if (unit.expert) ++counts[unit.layer];
   }
   std::vector<uint32_t> experts;
+  experts.reserve(counts.size());
   for (const auto& [layer, count] : counts) experts.push_back(count);
   return experts;
 }

@@ -21,6 +21,8 @@ void UnitLease::Release() {
   if (held_ != nullptr) engine_->Release(std::move(held_));
 }
 
+void UnitLease::Raise(Priority priority) const { engine_->Raise(held_, priority); }
+
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(
     const EngineOptions& options,
     const std::vector<std::shared_ptr<const CompressedModel>>& models) {
@@ -96,6 +98,12 @@ absl::StatusOr<UnitLease> Engine::Acquire(UnitRequest request) {
   return UnitLease(this, std::move(held));
 }
 
+void Engine::Raise(std::shared_ptr<HeldUnit> held, Priority priority) {
+  MutexLock lock(mutex_);
+  mail_.raised.emplace_back(std::move(held), priority);
+  news_.NotifyOne();
+}
+
 void Engine::Release(std::shared_ptr<HeldUnit> held) {
   MutexLock lock(mutex_);
   --requests_;
@@ -158,6 +166,7 @@ void Engine::Deliver(Mail mail) {
   for (const BlockReadDone& done : mail.reads) core_->OnReadDone(done);
   for (DeviceJobDone& done : mail.jobs) core_->OnJobDone(std::move(done));
   for (const std::shared_ptr<HeldUnit>& held : mail.acquired) core_->Acquire(held);
+  for (const auto& [held, priority] : mail.raised) core_->Raise(held, priority);
   for (const std::shared_ptr<HeldUnit>& held : mail.released) core_->Release(held);
 }
 

@@ -63,6 +63,8 @@ class UnitLease {
   HeldUnit* operator->() const { return held_.get(); }
   HeldUnit& operator*() const { return *held_; }
 
+  // As EngineCore::Raise.
+  void Raise(Priority priority) const;
   void Release();
 
  private:
@@ -98,12 +100,14 @@ class Engine final : private BlockReadSink, private DeviceSink {
   // reader's and the device's queues.
   struct Mail {
     std::vector<std::shared_ptr<HeldUnit>> acquired;
+    std::vector<std::pair<std::shared_ptr<HeldUnit>, Priority>> raised;
     std::vector<std::shared_ptr<HeldUnit>> released;
     std::vector<BlockReadDone> reads;
     std::vector<DeviceJobDone> jobs;
 
     bool empty() const {
-      return acquired.empty() && released.empty() && reads.empty() && jobs.empty();
+      return acquired.empty() && raised.empty() && released.empty() && reads.empty() &&
+             jobs.empty();
     }
   };
 
@@ -111,6 +115,7 @@ class Engine final : private BlockReadSink, private DeviceSink {
 
   absl::Status Open(const EngineOptions& options,
                     const std::vector<std::shared_ptr<const CompressedModel>>& models);
+  void Raise(std::shared_ptr<HeldUnit> held, Priority priority);
   void Release(std::shared_ptr<HeldUnit> held);
   void OnReadsDone(absl::Span<const BlockReadDone> done) override;
   void OnJobDone(DeviceJobDone done) override;

@@ -158,13 +158,32 @@ void EngineCore::Acquire(const std::shared_ptr<HeldUnit>& held) {
   }
 }
 
+UnitState* EngineCore::Find(const HeldUnit& held) {
+  const auto found = units_.find(CacheKey(held.request().model, held.request().unit_index));
+  return found == units_.end() ? nullptr : found->second.get();
+}
+
+void EngineCore::Raise(const std::shared_ptr<HeldUnit>& held, Priority priority) {
+  UnitState* const unit = Find(*held);
+  if (unit == nullptr) return;  // it has failed, or was taken back
+  const UnitForm form = held->request().form;
+  const bool decoded = form == UnitForm::kDecoded;
+  const Stage stage = unit->form(form).stage;
+  (decoded ? parts_.slot_policy : parts_.host_policy)
+      ->OnAccess(decoded ? unit->slot_unit : unit->host_unit, static_cast<Access>(priority),
+                 stage == Stage::kFilling || stage == Stage::kReady);
+  if (stage == Stage::kFilling || !unit->form(form).waiters.empty()) {
+    SetPriority(*unit, form, priority);
+  }
+}
+
 void EngineCore::Release(const std::shared_ptr<HeldUnit>& held) {
   assert(request_count_ > 0);
   --request_count_;
+  UnitState* const found = Find(*held);
+  if (found == nullptr) return;
+  UnitState& unit = *found;
   const UnitRequest& request = held->request();
-  const auto found = units_.find(CacheKey(request.model, request.unit_index));
-  if (found == units_.end()) return;
-  UnitState& unit = *found->second;
   FormState& form = unit.form(request.form);
   if (std::erase(form.waiters, held) > 0) {
     if (form.waiters.empty()) WaitingOf(form.priority).erase(TurnOf(unit, request.form));

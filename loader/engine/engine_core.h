@@ -67,6 +67,9 @@ class EngineCore {
   // Asks for the hold's unit: what becomes of it, the hold tells.
   void Acquire(const std::shared_ptr<HeldUnit>& held);
 
+  // Makes what was asked for earlier more urgent: a hint that has become a demand, say.
+  void Raise(const std::shared_ptr<HeldUnit>& held, Priority priority);
+
   // Ends a hold, in whatever state: what it waited for or held is given back.
   void Release(const std::shared_ptr<HeldUnit>& held);
 
@@ -125,6 +128,7 @@ class EngineCore {
   absl::Status CheckFits(const UnitRequest& request) const;
   UnitState& FindOrMake(const HeldUnit& held);
   void CountAccess(const UnitState& unit, const UnitRequest& request);
+  UnitState* Find(const HeldUnit& held);
   void SetPriority(UnitState& unit, UnitForm form, Priority priority);
   void Abandon(UnitState& unit, UnitForm form);
   void ForgetIfAbsent(UnitState& unit);

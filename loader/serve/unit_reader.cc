@@ -56,9 +56,13 @@ absl::StatusOr<ReadStep> UnitReader::Begin() {
   part_ = 0;
   wanted_piece_ = 0;
   sent_bytes_ = 0;
-  // What was a hint is wanted now; the new lease joins the old one.
-  ECF8_ASSIGN_OR_RETURN(lease_, Acquire(current_.unit_index, Priority::kDemand));
-  if (!ahead_.empty()) ahead_.pop_front();
+  if (ahead_.empty()) {
+    ECF8_ASSIGN_OR_RETURN(lease_, Acquire(current_.unit_index, Priority::kDemand));
+  } else {
+    lease_ = std::move(ahead_.front());
+    ahead_.pop_front();
+    lease_.Raise(Priority::kDemand);
+  }
   AcquireAhead();
   stage_ = Stage::kParts;
   return ReadStep{.kind = ReadStep::Kind::kBegin};

@@ -158,6 +158,27 @@ TEST_F(EngineCoreTest, DemandGoesBeforeHintsAndHintsBeforePreloads) {
   EXPECT_TRUE(engine_->RunUntilIdle());
 }
 
+TEST_F(EngineCoreTest, ARaisedHintGoesBeforeAnotherHint) {
+  SimulationOptions options;
+  options.slot_bytes = 4 << 20;
+  StartEngine(options);
+  const auto first = Acquire(Layer(0));
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  const auto hint = Acquire(Layer(1), UnitForm::kDecoded, Priority::kHinted);
+  const auto raised = Acquire(Layer(2), UnitForm::kDecoded, Priority::kHinted);
+  engine_->core->Raise(raised, Priority::kDemand);
+  engine_->Release(first);
+  engine_->RunUntilIdle(engine_->time.now_us() + 5'000'000);
+  ExpectReadyAndRight(*raised);
+  EXPECT_FALSE(hint->begun());
+  EXPECT_EQ(engine_->core->stats().slots.misses, 3u) << "raising is no request";
+  engine_->Release(raised);
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  ExpectReadyAndRight(*hint);
+  engine_->Release(hint);
+  ASSERT_TRUE(engine_->RunUntilIdle());
+}
+
 TEST_F(EngineCoreTest, AnIdleRevocableHoldGivesWayToWhoWaits) {
   SimulationOptions options;
   options.slot_bytes = 4 << 20;
