@@ -12,7 +12,9 @@ namespace {
 // what it answers, as the simulator does.
 class S3FifoPolicy : public CachePolicy {
  public:
-  explicit S3FifoPolicy(uint64_t budget_bytes) : small_target_bytes_(budget_bytes / 10) {}
+  explicit S3FifoPolicy(uint64_t budget_bytes)
+      : small_target_bytes_(budget_bytes / 10),
+        ghost_target_bytes_(budget_bytes - budget_bytes / 10) {}
 
   void OnAccess(const CacheUnit& unit, Access access, bool hit) override {
     if (!hit || access != Access::kDemand) return;
@@ -54,6 +56,7 @@ class S3FifoPolicy : public CachePolicy {
       Push(small_, unit.key);
       return;
     }
+    ghost_bytes_ -= unit.size_bytes;
     ghost_.erase(ghost->second);
     ghost_index_.erase(ghost);
     Push(main_, unit.key);
@@ -62,7 +65,7 @@ class S3FifoPolicy : public CachePolicy {
   void OnEvict(uint64_t key) override {
     Entry& entry = held_.at(key);
     if (!entry.taken) Remove(entry);
-    if (entry.queue == &small_) Remember(key);
+    if (entry.queue == &small_) Remember(key, entry.size_bytes);
     held_.erase(key);
   }
 
@@ -79,6 +82,11 @@ class S3FifoPolicy : public CachePolicy {
     Queue* queue = nullptr;  // where it is, or was when it was taken
     std::list<uint64_t>::iterator place;
     bool taken = false;
+  };
+
+  struct Ghost {
+    uint64_t key;
+    uint64_t size_bytes;
   };
 
   void Push(Queue& queue, uint64_t key) {
@@ -123,18 +131,22 @@ class S3FifoPolicy : public CachePolicy {
     return kNone;
   }
 
-  void Remember(uint64_t key) {
-    ghost_index_[key] = ghost_.insert(ghost_.end(), key);
-    while (ghost_.size() > std::max<size_t>(main_.keys.size(), 1)) {
-      ghost_index_.erase(ghost_.front());
+  void Remember(uint64_t key, uint64_t size_bytes) {
+    ghost_index_[key] = ghost_.insert(ghost_.end(), {key, size_bytes});
+    ghost_bytes_ += size_bytes;
+    while (ghost_bytes_ > ghost_target_bytes_) {
+      ghost_bytes_ -= ghost_.front().size_bytes;
+      ghost_index_.erase(ghost_.front().key);
       ghost_.pop_front();
     }
   }
 
   const uint64_t small_target_bytes_;
+  const uint64_t ghost_target_bytes_;
   Queue small_, main_;
-  std::list<uint64_t> ghost_;  // evicted from S, the oldest first
-  std::unordered_map<uint64_t, std::list<uint64_t>::iterator> ghost_index_;
+  std::list<Ghost> ghost_;  // evicted from S, the oldest first
+  uint64_t ghost_bytes_ = 0;
+  std::unordered_map<uint64_t, std::list<Ghost>::iterator> ghost_index_;
   std::unordered_map<uint64_t, Entry> held_;
 };
 

@@ -146,6 +146,20 @@ TEST(SchedulePolicy, ALargeUnitNeedsAllOfItsVictimsToBeWorthLess) {
   EXPECT_THAT(tier.held, ElementsAre(0));
 }
 
+TEST(SchedulePolicy, ALargeExpertDoesNotDisplaceManyThatAreUsedMore) {
+  // Unit 0 is as large as all others together; those are used by every second token.
+  ModelWalk walk = {0, {{8, 0, true}}};
+  for (int i = 0; i < 8; ++i) walk.units.push_back({1, 0, true});
+  TierFixture tier(8, {walk});
+  for (int token = 0; token < 40; ++token) {
+    for (uint32_t i = 0; i < 4; ++i) tier.Ask(0, 1 + 2 * i + static_cast<uint32_t>(token % 2));
+  }
+  ASSERT_EQ(tier.held.size(), 8u);
+  tier.Ask(0, 0);
+  EXPECT_THAT(tier.victims, IsEmpty());
+  EXPECT_EQ(tier.held.size(), 8u);
+}
+
 TEST(SchedulePolicy, AHintedExpertComesInAndStaysUntilItIsUsed) {
   TierFixture tier(2, {ExpertWalk(0, 1, 8)});
   for (int token = 0; token < 20; ++token) {

@@ -112,10 +112,10 @@ TEST(S3Fifo, TheGhostQueueSendsToTheMainOne) {
   std::vector<uint32_t> units;
   for (uint32_t i = 0; i <= 10; ++i) units.push_back(i);  // 0 is out and remembered
   units.push_back(0);
-  for (uint32_t i = 11; i < 19; ++i) units.push_back(i);
+  for (uint32_t i = 11; i < 23; ++i) units.push_back(i);
   units.push_back(0);
   auto s3 = MakeS3FifoPolicy(10);
-  EXPECT_EQ(HitsOf(TraceOf(units, 19), 10, *s3), 1u);
+  EXPECT_EQ(HitsOf(TraceOf(units, 23), 10, *s3), 1u);
 }
 
 // The most hits that any sequence of decisions has, bypass allowed.
