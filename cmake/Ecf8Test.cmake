@@ -5,6 +5,8 @@ add_library(ecf8_test_headers STATIC "${CMAKE_SOURCE_DIR}/cmake/empty.cc")
 target_link_libraries(ecf8_test_headers PUBLIC ecf8_compile GTest::gmock)
 target_precompile_headers(ecf8_test_headers PRIVATE <gmock/gmock.h> <gtest/gtest.h>)
 
+add_custom_target(tests)
+
 # ecf8_test(NAME SOURCES... [LABEL unit|conformance|golden|e2e] [LINK LIBRARIES...])
 # One GoogleTest program. Its cases appear in ctest one by one, with the label.
 function(ecf8_test name)
@@ -13,6 +15,7 @@ function(ecf8_test name)
     set(arg_LABEL unit)
   endif()
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+  add_dependencies(tests ${name})
   target_link_libraries(${name} PRIVATE ecf8_compile ${arg_LINK} GTest::gmock GTest::gtest_main)
   target_precompile_headers(${name} REUSE_FROM ecf8_test_headers)
   target_compile_definitions(${name} PRIVATE

@@ -1,0 +1,115 @@
+// The host device: its slots, its queue, its threads. What a job does is the engine's tests'
+// matter.
+
+#include "loader/engine/host_device.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "decoder/checksum.h"
+#include "loader/memory/slot_space.h"
+#include "tests/support/status_matchers.h"
+
+namespace ecf8 {
+namespace {
+
+using ::ecf8::testing::IsOk;
+using ::ecf8::testing::StatusIs;
+
+class Results final : public DeviceSink {
+ public:
+  void OnJobDone(DeviceJobDone done) override {
+    MutexLock lock(mutex_);
+    done_.push_back(std::move(done));
+    news_.NotifyAll();
+  }
+  std::vector<DeviceJobDone> Wait(size_t count) {
+    MutexLock lock(mutex_);
+    while (done_.size() < count) news_.Wait(lock);
+    return std::exchange(done_, {});
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar news_;
+  std::vector<DeviceJobDone> done_ ABSL_GUARDED_BY(mutex_);
+};
+
+// A unit of one raw piece, stored as it is.
+struct RawUnit {
+  explicit RawUnit(size_t size) : bytes(size) {
+    for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(i * 7);
+    unit.pieces.emplace_back().decoded_size_bytes = size;
+    parts.push_back({.piece = 0,
+                     .stored_size_bytes = static_cast<uint32_t>(size),
+                     .decoded_size_bytes = static_cast<uint32_t>(size),
+                     .xxh3 = Xxh3(bytes)});
+    stored = {absl::MakeSpan(bytes)};
+  }
+  std::vector<uint8_t> bytes;
+  Unit unit;
+  std::vector<UnitPart> parts;
+  Extents stored;
+  UnitTables tables;
+};
+
+TEST(HostDevice, CopiesAndVerifiesRawParts) {
+  Results results;
+  auto device =
+      HostDevice::Create({.slot_budget_bytes = 2 * kSlotPageBytes + 5, .threads = 2}, results);
+  ASSERT_THAT(device, IsOk());
+  ASSERT_EQ((*device)->slot_memory().size(), 2 * kSlotPageBytes);
+  (*device)->WaitUntilTouched();
+  RawUnit raw(300'000);
+  const DeviceJob job{.tag = 7,
+                      .unit = &raw.unit,
+                      .parts = raw.parts,
+                      .stored = &raw.stored,
+                      .slot = (*device)->slot_memory().data(),
+                      .tables = &raw.tables};
+  ASSERT_TRUE((*device)->TrySubmit(job));
+  std::vector<DeviceJobDone> done = results.Wait(1);
+  EXPECT_EQ(done[0].tag, 7u);
+  EXPECT_THAT(done[0].status, IsOk());
+  EXPECT_TRUE(std::equal(raw.bytes.begin(), raw.bytes.end(), (*device)->slot_memory().data()));
+
+  raw.bytes[1234] ^= 1;
+  ASSERT_TRUE((*device)->TrySubmit(job));
+  done = results.Wait(1);
+  EXPECT_THAT(done[0].status, StatusIs(absl::StatusCode::kDataLoss, "does not match its checksum"));
+  EXPECT_EQ(done[0].bad_part, 0u);
+}
+
+TEST(HostDevice, TakesNoMoreThanItsQueueHoldsAndFinishesWhatItTook) {
+  Results results;
+  auto device = HostDevice::Create({.threads = 1}, results);
+  ASSERT_THAT(device, IsOk());
+  const RawUnit raw(1 << 20);
+  size_t taken = 0;
+  size_t refused = 0;
+  for (uint64_t tag = 0; tag < 200; ++tag) {
+    const bool ok = (*device)->TrySubmit(
+        {.tag = tag, .unit = &raw.unit, .parts = raw.parts, .stored = &raw.stored});
+    ++(ok ? taken : refused);
+  }
+  EXPECT_GT(refused, 0u);
+  EXPECT_GE(taken, (*device)->queue_depth());
+  device->reset();
+  std::set<uint64_t> tags;
+  for (const DeviceJobDone& done : results.Wait(taken)) tags.insert(done.tag);
+  EXPECT_EQ(tags.size(), taken);
+}
+
+TEST(HostDevice, RefusesCoresThatAreNotThere) {
+  Results results;
+  EXPECT_THAT(HostDevice::Create({.threads = 1, .cores = {4095}}, results),
+              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("4095")));
+}
+
+}  // namespace
+}  // namespace ecf8
