@@ -18,8 +18,8 @@ std::unique_ptr<CachePolicy> MakeLruPolicy();
 std::unique_ptr<CachePolicy> MakeLfuPolicy();
 
 // S3-FIFO: a small queue of a tenth of the budget, a main queue with two-bit counters, a ghost
-// queue that remembers as much as the main one may hold. Yang, Zhang, Qiu, Yue, Vigfusson, "FIFO Queues are
-// All You Need for Cache Eviction", SOSP 2023, algorithm 1. Admits everything.
+// queue that remembers as much as the main one may hold. Yang, Zhang, Qiu, Yue, Vigfusson, "FIFO
+// Queues are All You Need for Cache Eviction", SOSP 2023, algorithm 1. Admits everything.
 std::unique_ptr<CachePolicy> MakeS3FifoPolicy(uint64_t budget_bytes);
 
 // Belady's MIN with bypass: knows the future, evicts what is needed latest and does not admit what
