@@ -15,6 +15,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// A copy that shares no memory with `status`; see HeldUnit::Failure.
+absl::Status Detached(const absl::Status& status) {
+  return absl::Status(status.code(), std::string(status.message()));
+}
+
 }  // namespace
 
 void UnitLease::Release() {
@@ -113,7 +118,7 @@ void Engine::Release(std::shared_ptr<HeldUnit> held) {
 
 void Engine::OnReadsDone(absl::Span<const BlockReadDone> done) {
   MutexLock lock(mutex_);
-  mail_.reads.insert(mail_.reads.end(), done.begin(), done.end());
+  for (const BlockReadDone& read : done) mail_.reads.push_back({read.tag, Detached(read.status)});
   news_.NotifyOne();
 }
 

@@ -13,7 +13,8 @@ HeldUnit::HeldUnit(UnitRequest request, std::shared_ptr<const CompressedModel> m
 
 absl::Status HeldUnit::status() const {
   MutexLock lock(mutex_);
-  return status_;
+  if (!failure_) return absl::OkStatus();
+  return WithErrorInfo(absl::Status(failure_->code, failure_->message), failure_->info);
 }
 
 bool HeldUnit::CopyPart(size_t part, uint8_t* out) {
@@ -45,8 +46,11 @@ void HeldUnit::Begin(const Extents* stored, uint8_t* slot) {
 }
 
 void HeldUnit::Fail(const absl::Status& status) {
+  Failure failure{.code = status.code(),
+                  .message = std::string(status.message()),
+                  .info = GetErrorInfo(status).value_or(ErrorInfo{})};
   MutexLock lock(mutex_);
-  status_ = status;
+  failure_ = std::move(failure);
 }
 
 bool HeldUnit::TryRevoke() {

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -18,6 +20,7 @@
 #include "loader/engine/unit_parts.h"
 #include "loader/memory/arena.h"
 #include "loader/model/compressed_model.h"
+#include "loader/model/error_info.h"
 
 namespace ecf8 {
 
@@ -99,8 +102,16 @@ class HeldUnit {
   std::atomic<bool> used_ = true;  // since the loop last looked
   std::vector<uint8_t> scratch_;   // the user's
 
+  // In pieces: copies of an absl::Status share memory, counted by Debian's Abseil, which
+  // ThreadSanitizer cannot see into.
+  struct Failure {
+    absl::StatusCode code = absl::StatusCode::kOk;
+    std::string message;
+    ErrorInfo info;
+  };
+
   mutable Mutex mutex_;
-  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Failure> failure_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace ecf8
