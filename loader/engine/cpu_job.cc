@@ -27,8 +27,9 @@ absl::Status DecodeTables(const Unit& unit, absl::Span<const uint8_t> stored,
 absl::Status DecodePart(const DeviceJob& job, const UnitPart& part,
                         absl::Span<const uint8_t> stored) {
   const Codec codec = job.unit->pieces[part.piece].codec;
+  const TableSet* const tables = job.tables == nullptr ? nullptr : job.tables->For(codec);
   const absl::Status status =
-      DecodeChunk({codec, stored, part.decoded_size_bytes}, job.tables->For(codec),
+      DecodeChunk({codec, stored, part.decoded_size_bytes}, tables,
                   {job.slot + part.decoded_offset_bytes, part.decoded_size_bytes});
   if (!absl::IsDataLoss(status)) return status;
   return absl::DataLossError(absl::StrCat("cannot be decoded: ", status.message()));

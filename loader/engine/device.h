@@ -33,7 +33,7 @@ struct DeviceJob {
   // Decode into the slot that starts here; null: verify only. Of the tables part, decoding is to
   // parse it: such a job holds that part alone.
   uint8_t* slot = nullptr;
-  const UnitTables* tables = nullptr;  // to decode with
+  const UnitTables* tables = nullptr;  // to decode with; null where the unit has none
 };
 
 // On the steady clock.
