@@ -99,7 +99,7 @@ class BenchCommand : public Command {
     cache_app_->add_option("--layers", cache_.layers, "of the generated models, 256 experts each")
         ->check(CLI::Range(1, 256));
     cache_app_->add_option("--tokens", cache_.tokens, "of the generated traces")
-        ->check(CLI::Range(1, 100'000));
+        ->check(CLI::Range(1, 10'000));
     cache_app_->add_option("--seed", cache_.seed, "of the generated traces");
   }
 
