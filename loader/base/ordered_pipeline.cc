@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <optional>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "decoder/status_macros.h"
 #include "loader/base/mutex.h"
+#include "loader/base/thread.h"
 
 namespace ecf8 {
 namespace {
@@ -34,13 +35,12 @@ class Pipeline {
     const size_t wanted = static_cast<size_t>(std::max(job_.threads, 1));
     const size_t count = std::min(wanted, ring_size_);
     threads.reserve(count);
-    try {
-      for (size_t worker = 0; worker < count; ++worker) {
-        threads.emplace_back([this, worker] { Work(static_cast<int>(worker)); });
-      }
-    } catch (const std::system_error& error) {  // the only way that std::thread has to say it
-      return absl::ResourceExhaustedError(absl::StrCat("cannot start thread ", threads.size() + 1,
-                                                       " of ", count, ": ", error.what()));
+    for (size_t worker = 0; worker < count; ++worker) {
+      ECF8_ASSIGN_OR_RETURN(
+          std::thread thread,
+          StartThread(absl::StrCat("cannot start thread ", worker + 1, " of ", count),
+                      [this, worker] { Work(static_cast<int>(worker)); }));
+      threads.push_back(std::move(thread));
     }
     return absl::OkStatus();
   }

@@ -40,7 +40,7 @@ absl::Status DecodePart(const DeviceJob& job, const UnitPart& part,
 DeviceJobDone RunOnCpu(const DeviceJob& job, std::vector<uint8_t>* scratch) {
   DeviceJobDone done;
   done.tag = job.tag;
-  int64_t now = done.times.begin_ns = NowNs();
+  int64_t now = NowNs();
   const auto took = [&now](int64_t* stage) {
     const int64_t then = std::exchange(now, NowNs());
     *stage += now - then;
@@ -60,7 +60,6 @@ DeviceJobDone RunOnCpu(const DeviceJob& job, std::vector<uint8_t>* scratch) {
                                    : DecodePart(job, part, stored);
     took(&done.times.decode_ns);
   }
-  done.times.end_ns = now;
   return done;
 }
 

@@ -5,7 +5,7 @@
 //   if (!device.TrySubmit(std::move(job)))    // again after a completion
 //
 // A job is verified, (copied) and decoded in this order, part by part; its completion says how far
-// it came and when each stage began and ended.
+// it came and how long each stage took.
 #ifndef ECF8_LOADER_ENGINE_DEVICE_H_
 #define ECF8_LOADER_ENGINE_DEVICE_H_
 
@@ -36,11 +36,9 @@ struct DeviceJob {
   const UnitTables* tables = nullptr;  // to decode with; null where the unit has none
 };
 
-// On the steady clock.
+// Spent on checksums, and on decoding.
 struct JobTimes {
-  int64_t begin_ns = 0;
-  int64_t end_ns = 0;
-  int64_t verify_ns = 0;  // spent on checksums, and on decoding
+  int64_t verify_ns = 0;
   int64_t decode_ns = 0;
 };
 

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "decoder/format.h"
 #include "decoder/status_macros.h"
+#include "loader/base/thread.h"
 #include "loader/cache/schedule_policy.h"
 #include "loader/model/error_info.h"
 
@@ -66,11 +66,7 @@ absl::Status Engine::Open(const EngineOptions& options,
                             .host_policy = host_policy_.get(),
                             .slot_policy = slot_policy_.get()});
   for (const auto& model : models) ECF8_RETURN_IF_ERROR(core_->AddModel(model).status());
-  try {
-    loop_ = std::thread([this] { Run(); });
-  } catch (const std::system_error& error) {
-    return absl::ResourceExhaustedError(absl::StrCat("no thread for the engine: ", error.what()));
-  }
+  ECF8_ASSIGN_OR_RETURN(loop_, StartThread("no thread for the engine", [this] { Run(); }));
   return arena_->StartTouching(options.touch_threads, [this](absl::Span<uint8_t> memory) {
     reader_->RegisterMemory(memory);
   });

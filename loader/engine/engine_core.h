@@ -159,7 +159,6 @@ class EngineCore {
   bool SubmitJob(UnitState& unit, UnitForm form);
   void FinishIfReady(UnitState& unit, UnitForm form);
   void Fail(UnitState& unit, const absl::Status& status);
-  void FailHolds(const Holds& holds, const absl::Status& status);
   void FailForm(UnitState& unit, UnitForm form, const absl::Status& status);
   void DropFailed(FormState& form);
   void FinishDraining(UnitState& unit);

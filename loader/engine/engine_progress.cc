@@ -179,18 +179,14 @@ void EngineCore::Fail(UnitState& unit, const absl::Status& status) {
   if (unit.decoded.stage == Stage::kFilling) FailForm(unit, UnitForm::kDecoded, status);
 }
 
-void EngineCore::FailHolds(const Holds& holds, const absl::Status& status) {
-  for (const std::shared_ptr<HeldUnit>& held : holds) {
-    held->Fail(status);
-    Tell(held);
-  }
-}
-
 // The holders get nothing more. Its memory goes when nothing is in flight, and nobody is just
 // copying what was ready: those are asked again at a tick, or let go by themselves.
 void EngineCore::FailForm(UnitState& unit, UnitForm form, const absl::Status& status) {
   FormState& state = unit.form(form);
-  FailHolds(state.holders, status);
+  for (const std::shared_ptr<HeldUnit>& held : state.holders) {
+    held->Fail(status);
+    Tell(held);
+  }
   DropFailed(state);
   if (state.stage == Stage::kFilling) active_.erase(TurnOf(unit, form));
   state.stage = Stage::kDraining;

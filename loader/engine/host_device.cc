@@ -7,13 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <functional>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
 #include "loader/base/file.h"
+#include "loader/base/thread.h"
 #include "loader/memory/slot_space.h"
 
 namespace ecf8 {
@@ -22,15 +21,7 @@ namespace {
 // Queued beside each job at hand, so that a thread that is done need not wait for the loop.
 constexpr size_t kQueuedPerThread = 1;
 constexpr size_t kTouchBytes = 16 << 20;
-
-// A thread, or RESOURCE_EXHAUSTED.
-absl::StatusOr<std::thread> StartThread(std::function<void()> function) {
-  try {
-    return std::thread(std::move(function));
-  } catch (const std::system_error& error) {
-    return absl::ResourceExhaustedError(absl::StrCat("no thread for the decoder: ", error.what()));
-  }
-}
+constexpr char kNoThread[] = "no thread for the decoder";
 
 absl::Status PinTo(pthread_t thread, int core) {
   cpu_set_t set;
@@ -76,7 +67,7 @@ absl::Status HostDevice::MapSlots(uint64_t budget_bytes) {
 
 absl::Status HostDevice::StartThreads(const HostDeviceOptions& options, size_t count) {
   for (size_t i = 0; i < count; ++i) {
-    ECF8_ASSIGN_OR_RETURN(std::thread thread, StartThread([this] { Run(); }));
+    ECF8_ASSIGN_OR_RETURN(std::thread thread, StartThread(kNoThread, [this] { Run(); }));
     threads_.push_back(std::move(thread));
     if (!options.cores.empty()) {
       ECF8_RETURN_IF_ERROR(
@@ -88,7 +79,7 @@ absl::Status HostDevice::StartThreads(const HostDeviceOptions& options, size_t c
     MutexLock lock(mutex_);
     touching_ = true;
   }
-  ECF8_ASSIGN_OR_RETURN(touch_thread_, StartThread([this] { TouchSlots(); }));
+  ECF8_ASSIGN_OR_RETURN(touch_thread_, StartThread(kNoThread, [this] { TouchSlots(); }));
   return absl::OkStatus();
 }
 

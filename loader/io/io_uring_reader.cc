@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "decoder/status_macros.h"
 #include "loader/base/file.h"
+#include "loader/base/thread.h"
 
 namespace ecf8 {
 namespace {
@@ -28,12 +28,8 @@ absl::StatusOr<std::unique_ptr<IoUringReader>> IoUringReader::Open(
   if (wake_fd < 0) return ErrnoStatus(errno, "cannot create an eventfd");
   std::unique_ptr<IoUringReader> reader(
       new IoUringReader(options, calls, *std::move(ring), wake_fd, sink));
-  try {
-    reader->thread_ = std::thread([raw = reader.get()] { raw->Run(); });
-  } catch (const std::system_error& error) {  // the only way that std::thread has to say it
-    return absl::ResourceExhaustedError(
-        absl::StrCat("cannot start the ring's thread: ", error.what()));
-  }
+  ECF8_ASSIGN_OR_RETURN(reader->thread_, StartThread("cannot start the ring's thread",
+                                                     [raw = reader.get()] { raw->Run(); }));
   return reader;
 }
 

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "loader/base/file.h"
 #include "loader/base/strings.h"
+#include "loader/base/thread.h"
 #include "loader/memory/memory_calls.h"
 
 namespace ecf8 {
@@ -114,13 +114,12 @@ absl::Status Arena::StartTouching(int threads,
                                   std::function<void(absl::Span<uint8_t>)> on_touched) {
   assert(touch_threads_.empty());
   on_touched_ = std::move(on_touched);
-  try {
-    for (int i = 0; i < threads; ++i) touch_threads_.emplace_back([this] { TouchPieces(); });
-  } catch (const std::system_error& error) {  // the only way that std::thread has to say it
-    if (touch_threads_.empty()) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("cannot start a thread to touch memory: ", error.what()));
-    }
+  for (int i = 0; i < threads; ++i) {
+    absl::StatusOr<std::thread> thread =
+        StartThread("cannot start a thread to touch memory", [this] { TouchPieces(); });
+    if (!thread.ok() && touch_threads_.empty()) return thread.status();
+    if (!thread.ok()) break;  // those that there are will do
+    touch_threads_.push_back(*std::move(thread));
   }
   return absl::OkStatus();
 }

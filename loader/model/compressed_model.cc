@@ -161,12 +161,6 @@ absl::StatusOr<UnitTables> CompressedModel::ReadTables(uint32_t unit_index) cons
   return tables;
 }
 
-absl::Status CompressedModel::ReadStoredTables(uint32_t unit_index,
-                                               std::vector<uint8_t>* stored) const {
-  return WithInfo(ecf8::ReadStoredTables(shard_of(unit_index), unit(unit_index), stored),
-                  unit_index);
-}
-
 absl::Status CompressedModel::ReadStoredChunk(PieceRef piece, uint32_t chunk,
                                               std::vector<uint8_t>* stored) const {
   const Unit& piece_unit = unit(piece.unit_index);

@@ -65,8 +65,6 @@ class CompressedModel {
 
   // Reads and checks the unit's tables and parses them.
   absl::StatusOr<UnitTables> ReadTables(uint32_t unit_index) const;
-  // The same as stored bytes (empty where the unit has no tables), checked.
-  absl::Status ReadStoredTables(uint32_t unit_index, std::vector<uint8_t>* stored) const;
 
   // Reads and checks one chunk's stored bytes. DATA_LOSS names tensor, shard and offset.
   absl::Status ReadStoredChunk(PieceRef piece, uint32_t chunk, std::vector<uint8_t>* stored) const;

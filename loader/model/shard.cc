@@ -152,19 +152,16 @@ absl::Status CheckBelongs(const Shard& shard, uint32_t index, const Directory& r
   return absl::OkStatus();
 }
 
-absl::Status ReadStoredTables(const Shard& shard, const Unit& unit, std::vector<uint8_t>* stored) {
-  stored->resize(unit.tables_size_bytes);
-  if (stored->empty()) return absl::OkStatus();
-  ECF8_RETURN_IF_ERROR(AddContext(shard.file.ReadAt(unit.offset_bytes, absl::MakeSpan(*stored)),
-                                  UnitName(shard, unit)));
-  if (Xxh3(*stored) == unit.tables_xxh3) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat(UnitName(shard, unit), ": the tables do not match their checksum"));
-}
-
 absl::StatusOr<UnitTables> ReadTables(const Shard& shard, const Unit& unit) {
-  std::vector<uint8_t> stored;
-  ECF8_RETURN_IF_ERROR(ReadStoredTables(shard, unit, &stored));
+  std::vector<uint8_t> stored(unit.tables_size_bytes);
+  if (!stored.empty()) {
+    ECF8_RETURN_IF_ERROR(AddContext(shard.file.ReadAt(unit.offset_bytes, absl::MakeSpan(stored)),
+                                    UnitName(shard, unit)));
+    if (Xxh3(stored) != unit.tables_xxh3) {
+      return absl::DataLossError(
+          absl::StrCat(UnitName(shard, unit), ": the tables do not match their checksum"));
+    }
+  }
   absl::StatusOr<UnitTables> tables = ParseUnitTables(unit, stored);
   if (!tables.ok()) return AddContext(tables.status(), UnitName(shard, unit));
   return tables;

@@ -45,10 +45,7 @@ absl::StatusOr<std::vector<std::string>> ListShardFiles(const std::string& direc
 // Whether `shard` is number `index` of the model that `record` describes. DATA_LOSS.
 absl::Status CheckBelongs(const Shard& shard, uint32_t index, const Directory& record);
 
-// The tables as stored (empty where the unit has none), checked.
-absl::Status ReadStoredTables(const Shard& shard, const Unit& unit, std::vector<uint8_t>* stored);
-
-// The same, parsed.
+// The unit's tables, checked and parsed.
 absl::StatusOr<UnitTables> ReadTables(const Shard& shard, const Unit& unit);
 
 // One chunk's stored bytes, checked.

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include "decoder/status_macros.h"
 #include "decoder/table_search.h"
 #include "loader/base/ordered_pipeline.h"
+#include "loader/base/thread.h"
 
 namespace ecf8 {
 namespace {
@@ -61,27 +61,27 @@ TableSearcher::~TableSearcher() {
 
 absl::Status TableSearcher::Start() {
   if (searched_.empty()) return absl::OkStatus();
-  try {
-    thread_ = std::thread([this] {
-      OrderedJob job;
-      job.item_count = searched_.size();
-      job.threads = threads_;
-      // At least two: the encoder releases a unit only when it begins with the next.
-      job.max_in_flight = static_cast<size_t>(threads_) + 1;
-      job.cancel = cancel_;
-      job.work = [this](size_t i, int) {
-        absl::Status status = Search(searched_[i]);
-        // At once: the encoder may be waiting for it and would release nothing until it knows.
-        if (!status.ok()) Stop(status);
-        return status;
-      };
-      job.consume = [this](size_t i) { return WaitUntilReleased(searched_[i]); };
-      const absl::Status status = RunOrdered(job);
-      if (!status.ok()) Stop(status);
-    });
-  } catch (const std::system_error& error) {  // the only way that std::thread has to say it
-    return absl::ResourceExhaustedError(absl::StrCat("cannot start a thread: ", error.what()));
-  }
+  ECF8_ASSIGN_OR_RETURN(thread_, StartThread("cannot start a thread", [this] {
+                          OrderedJob job;
+                          job.item_count = searched_.size();
+                          job.threads = threads_;
+                          // At least two: the encoder releases a unit only when it begins with the
+                          // next.
+                          job.max_in_flight = static_cast<size_t>(threads_) + 1;
+                          job.cancel = cancel_;
+                          job.work = [this](size_t i, int) {
+                            absl::Status status = Search(searched_[i]);
+                            // At once: the encoder may be waiting for it and would release nothing
+                            // until it knows.
+                            if (!status.ok()) Stop(status);
+                            return status;
+                          };
+                          job.consume = [this](size_t i) {
+                            return WaitUntilReleased(searched_[i]);
+                          };
+                          const absl::Status status = RunOrdered(job);
+                          if (!status.ok()) Stop(status);
+                        }));
   return absl::OkStatus();
 }
 

@@ -19,16 +19,12 @@ constexpr size_t kWeights = 2 * kTileWeights;
 class ChunkDecoderTest : public testing::Test {
  protected:
   ChunkDecoderTest()
-      : weights_(MakeWeights("mixed", Codec::kE4M3, kWeights, 1)), tables_(FindTables(weights_)) {
+      : weights_(MakeWeights("mixed", Codec::kE4M3, kWeights, 1)),
+        tables_(TablesFor(Codec::kE4M3, weights_)) {
     ChunkEncoder(tables_).Encode(weights_, &stored_);
     EXPECT_LT(stored_.size(), weights_.size());
   }
 
-  static TableSet FindTables(const std::vector<uint8_t>& weights) {
-    TableSearch search(Codec::kE4M3);
-    search.Add(weights);
-    return search.Build();
-  }
   ChunkView View() const { return {Codec::kE4M3, stored_, kWeights}; }
 
   std::vector<uint8_t> weights_;

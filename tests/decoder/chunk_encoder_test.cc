@@ -13,12 +13,6 @@
 namespace ecf8 {
 namespace {
 
-TableSet TablesFor(Codec codec, const std::vector<uint8_t>& weights) {
-  TableSearch search(codec);
-  search.Add(weights);
-  return search.Build();
-}
-
 TEST(ChunkEncoderTest, StoresNoiseRaw) {
   for (const Codec codec : {Codec::kE4M3, Codec::kE5M2}) {
     const std::vector<uint8_t> weights = MakeWeights("noise", codec, 100'001, 1);

@@ -10,7 +10,6 @@
 
 #include "absl/types/span.h"
 #include "decoder/chunk_encoder.h"
-#include "decoder/table_search.h"
 #include "gtest/gtest.h"
 #include "tests/decoder/guarded_buffer.h"
 #include "tests/decoder/weight_samples.h"
@@ -18,12 +17,6 @@
 
 namespace ecf8 {
 namespace {
-
-TableSet TablesFor(Codec codec, const std::vector<uint8_t>& weights) {
-  TableSearch search(codec);
-  search.Add(weights);
-  return search.Build();
-}
 
 TEST(EncodersTest, NamesAreUniqueAndPortableIsTheLastResort) {
   std::set<std::string_view> names;

@@ -10,6 +10,7 @@
 
 #include "absl/types/span.h"
 #include "decoder/format.h"
+#include "decoder/table_search.h"
 
 namespace ecf8 {
 namespace {
@@ -86,6 +87,12 @@ std::vector<uint8_t> MakeWeights(std::string_view kind, Codec codec, size_t coun
     }
   }
   return weights;
+}
+
+TableSet TablesFor(Codec codec, absl::Span<const uint8_t> weights) {
+  TableSearch search(codec);
+  search.Add(weights);
+  return search.Build();
 }
 
 }  // namespace ecf8

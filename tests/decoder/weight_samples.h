@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "decoder/code_table.h"
 #include "decoder/format.h"
 
 namespace ecf8 {
@@ -28,6 +29,9 @@ class TestRandom {
 // "two_symbols", "noise", "fibonacci" (frequencies that hit the code length limit).
 absl::Span<const std::string_view> WeightKinds();
 std::vector<uint8_t> MakeWeights(std::string_view kind, Codec codec, size_t count, uint64_t seed);
+
+// The tables that the search finds for `weights` alone.
+TableSet TablesFor(Codec codec, absl::Span<const uint8_t> weights);
 
 }  // namespace ecf8
 

@@ -32,6 +32,7 @@
 #include "rpc/grpc_log.h"
 #include "rpc/server.h"
 #include "rpc/status_table.h"
+#include "tools/ecf8/samples.h"
 
 namespace ecf8 {
 namespace {
@@ -116,11 +117,6 @@ absl::Status ReadBare(v1::WeightService::Stub& stub) {
   while (reader->Read(&message)) {
   }
   return FromGrpcStatus(reader->Finish());
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 absl::StatusOr<nlohmann::ordered_json> Measure(const Options& options,

@@ -14,6 +14,7 @@
 #include "loader/model/compress.h"
 #include "tests/decoder/weight_samples.h"
 #include "tests/loader/analysis/stable_samples.h"
+#include "tests/support/temp_dir.h"
 
 namespace ecf8 {
 namespace {
@@ -21,15 +22,9 @@ namespace {
 using Role = TensorAnalysis::Role;
 
 // A plain model of one shard in a directory of its own.
-class AnalyzeTest : public testing::Test {
+class AnalyzeTest : public ::testing::Test {
  protected:
-  AnalyzeTest() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    root_ = std::filesystem::path(testing::TempDir()) / (std::string("ecf8_") + test->name());
-    std::filesystem::remove_all(root_);
-    std::filesystem::create_directories(root_ / "plain");
-  }
-  ~AnalyzeTest() override { std::filesystem::remove_all(root_); }
+  AnalyzeTest() { std::filesystem::create_directories(root_ / "plain"); }
 
   void Add(const std::string& name, DType dtype, std::vector<uint64_t> shape,
            const std::vector<uint8_t>& bytes) {
@@ -71,7 +66,8 @@ class AnalyzeTest : public testing::Test {
     return model.tensors[0];
   }
 
-  std::filesystem::path root_;
+  const testing::TempDir directory_;
+  const std::filesystem::path root_ = directory_.path();
 
  private:
   std::vector<SafetensorsTensor> tensors_;
