@@ -1,7 +1,7 @@
 // The seam for the disk: whole blocks of files, read asynchronously into the caller's memory.
 //
 //   class Loop : public BlockReadSink { ... };            // marks what has arrived, wakes the loop
-//   ECF8_ASSIGN_OR_RETURN(auto reader, OpenBlockReader({.queue_depth = 32}, loop));
+//   ECF8_ASSIGN_OR_RETURN(auto reader, OpenBlockReader({.queue_depth = 8}, loop));
 //   ECF8_ASSIGN_OR_RETURN(uint32_t file, reader->AddFile(path,
 //   "model-00001-of-00002.safetensors")); if (!reader->TrySubmit({file, offset, frame, size, tag}))
 //   { /* again after a completion */ }
@@ -69,7 +69,9 @@ enum class BlockReaderBackend : uint8_t {
 
 struct BlockReaderOptions {
   BlockReaderBackend backend = BlockReaderBackend::kAuto;
-  uint32_t queue_depth = 32;   // reads in flight, 1 .. kMaxQueueDepth
+  // Reads in flight, 1 .. kMaxQueueDepth. A disk works on all of them at once: more than it takes
+  // to keep it busy only make the first wait for the last.
+  uint32_t queue_depth = 8;
   bool direct_io = true;       // false: every file is opened buffered
   ReadCalls* calls = nullptr;  // for tests: what to call instead of the system; outlives the reader
 };

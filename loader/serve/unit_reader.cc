@@ -9,9 +9,10 @@
 namespace ecf8 {
 namespace {
 
-// Units asked for beyond the one that is sent, so that the disk and the decoder never wait for the
-// client's connection. More would only hold memory.
-constexpr size_t kUnitsAhead = 2;
+// Asked for beyond the unit that is sent, so that the disk and the decoder never wait for the
+// client's connection: units until they are so many bytes together. More would only hold memory.
+constexpr uint64_t kBytesAhead = uint64_t{64} << 20;
+constexpr size_t kMaxUnitsAhead = 64;
 
 absl::Span<const uint8_t> AsBytes(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
@@ -69,12 +70,15 @@ absl::StatusOr<ReadStep> UnitReader::Begin() {
 }
 
 void UnitReader::AcquireAhead() {
-  while (ahead_.size() < kUnitsAhead &&
+  uint64_t bytes_ahead = 0;
+  for (const UnitLease& lease : ahead_) bytes_ahead += lease->unit().decoded_size_bytes;
+  while (bytes_ahead < kBytesAhead && ahead_.size() < kMaxUnitsAhead &&
          next_unit_ + ahead_.size() < order_.selection.unit_count()) {
     const SelectedUnit next = order_.selection.Get(*order_.model, next_unit_ + ahead_.size());
     absl::StatusOr<UnitLease> lease = Acquire(next.unit_index, Priority::kHinted);
     // Only a hint: the error is told when the unit's turn has come.
     if (!lease.ok()) return;
+    bytes_ahead += (*lease)->unit().decoded_size_bytes;
     ahead_.push_back(*std::move(lease));
   }
 }

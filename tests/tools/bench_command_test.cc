@@ -1,4 +1,4 @@
-// `ecf8 bench codec` as a user starts it.
+// `ecf8 bench codec` and `ecf8 bench stream` as a user starts them.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -79,6 +79,21 @@ TEST(BenchCommandTest, WantsAModelOrASize) {
             2);
   EXPECT_EQ(testing::RunProgram({kCli, "bench", "codec", "--synthetic", "9GB"}).exit_status, 2);
   EXPECT_EQ(testing::RunProgram({kCli, "bench", "codec", "/nowhere"}).exit_status, 1);
+}
+
+// On a disk and in memory; fio is left out, as a machine may have none.
+TEST(BenchCommandTest, StreamsFromDiskAndFromMemory) {
+  const TempDir dir;
+  testing::WriteAwkwardModel(dir / "plain");
+  RunJson({"compress", dir / "plain", dir / "packed"});
+  const Json bench = RunJson({"bench", "stream", dir / "packed", "--runs", "2", "--no-fio",
+                              "--host-budget", "16MiB", "--slot-budget", "32MiB"});
+  for (const char* key : {"stream_gbps", "stream_gbps_tmpfs", "stream_vs_model_tmpfs"}) {
+    EXPECT_GT(bench[key], 0) << key;
+    EXPECT_LE(bench[std::string(key) + "_range"][0], bench[key]) << key;
+  }
+  EXPECT_FALSE(bench.contains("stream_vs_fio"));
+  EXPECT_EQ(bench["runs"], 2);
 }
 
 }  // namespace

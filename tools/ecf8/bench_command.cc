@@ -116,9 +116,13 @@ class BenchCommand : public Command {
         ->check(CLI::Range(0, 1024));
     stream_app_->add_option("--runs", stream_.runs, "the median of so many interleaved runs counts")
         ->check(CLI::Range(1, 999));
-    stream_app_->add_option("--ahead", stream_.units_ahead, "units asked for ahead")
-        ->check(CLI::Range(0, 1024));
+    stream_app_->add_option("--ahead", stream_.ahead_bytes, "decoded bytes asked for ahead")
+        ->transform(CLI::AsSizeValue(false));
+    stream_app_->add_option("--queue-depth", engine.reader.queue_depth, "reads in flight")
+        ->check(CLI::Range(uint32_t{1}, kMaxQueueDepth));
     stream_app_->add_flag("!--no-fio", stream_.with_fio, "leave fio out");
+    stream_app_->add_flag("!--no-tmpfs", stream_.with_tmpfs,
+                          "leave out the same on a copy in memory");
   }
 
   BenchCodecOptions codec_;

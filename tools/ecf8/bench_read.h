@@ -16,7 +16,7 @@ struct BenchReadOptions {
   std::string directory;
   uint64_t size_bytes = uint64_t{2} << 30;  // of one pass; rounded down to 4 MiB, at least one
   int runs = 15;
-  std::vector<uint32_t> queue_depths = {32};
+  std::vector<uint32_t> queue_depths = {BlockReaderOptions{}.queue_depth};
   BlockReaderBackend backend = BlockReaderBackend::kAuto;
   bool fio_huge_pages = false;  // as FioRead::huge_pages
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -14,121 +15,194 @@
 #include "tools/ecf8/model_walk.h"
 #include "tools/ecf8/samples.h"
 #include "tools/ecf8/text.h"
+#include "tools/ecf8/tmpfs_copy.h"
 
 namespace ecf8 {
 namespace {
 
 constexpr double kGiga = 1e9;
 
-class StreamBench {
+using Rows = std::vector<std::vector<std::string>>;
+
+void Put(const std::string& key, const Samples& samples, nlohmann::ordered_json* report) {
+  (*report)[key] = Median(samples);
+  (*report)[key + "_range"] = {Quantile(samples, 0), Quantile(samples, 1)};
+}
+
+// What a model is in all.
+struct ModelBytes {
+  explicit ModelBytes(const CompressedModel& model) {
+    for (uint32_t i = 0; i < model.unit_count(); ++i) {
+      stored += model.unit(i).stored_size_bytes;
+      decoded += model.unit(i).decoded_size_bytes;
+    }
+  }
+  uint64_t stored = 0;
+  uint64_t decoded = 0;
+};
+
+// The engine's walks over one model. Every walk is cold: a new engine's tiers are empty, and direct
+// reads know no page cache.
+class Walks {
  public:
-  StreamBench(const BenchStreamOptions& options, std::shared_ptr<const CompressedModel> model)
-      : options_(options), model_(std::move(model)) {
-    for (uint32_t i = 0; i < model_->unit_count(); ++i) {
-      stored_bytes_ += model_->unit(i).stored_size_bytes;
-      decoded_bytes_ += model_->unit(i).decoded_size_bytes;
-    }
-    cores_ = options_.engine.decode_threads > 0
-                 ? static_cast<unsigned>(options_.engine.decode_threads)
-                 : std::max(1u, std::thread::hardware_concurrency());
-  }
+  Walks(const BenchStreamOptions& options, std::shared_ptr<const CompressedModel> model)
+      : options_(options), model_(std::move(model)), bytes_(*model_) {}
 
-  absl::Status RunOnce(bool fio_first) {
-    if (fio_first && options_.with_fio) ECF8_RETURN_IF_ERROR(RunFio());
-    ECF8_RETURN_IF_ERROR(RunEngine());
-    ECF8_ASSIGN_OR_RETURN(const CoreRates rates, MeasureCore(*model_));
-    const double stored_share =
-        static_cast<double>(stored_bytes_) / static_cast<double>(decoded_bytes_);
-    model_gbps_.push_back(
-        cores_ / (1 / rates.decode + stored_share * (1 / rates.read + 1 / rates.checksum)) / kGiga);
-    read_gbps_.push_back(rates.read / kGiga);
-    checksum_gbps_.push_back(rates.checksum / kGiga);
-    decode_gbps_.push_back(rates.decode / kGiga);
-    return !fio_first && options_.with_fio ? RunFio() : absl::OkStatus();
-  }
-
-  void PrintTable() const {
-    std::vector<std::vector<std::string>> rows = {
-        {"", "GB/s"},
-        {"decoded, through the pipeline", Range(gbps_)},
-        {"one core: read", Range(read_gbps_)},
-        {"one core: checksum", Range(checksum_gbps_)},
-        {"one core: decode", Range(decode_gbps_)},
-        {"the cores' limit", Range(model_gbps_)},
-        {"beside that limit", Range(Ratios(gbps_, model_gbps_))}};
-    if (!fio_gbps_.empty()) {
-      rows.push_back({"fio, the same files raw", Range(fio_gbps_)});
-      rows.push_back({"beside fio", Range(Ratios(gbps_, fio_gbps_))});
-    }
-    std::fputs(FormatTable(rows, {false, true}).c_str(), stdout);
-    std::printf("\n%s decoded, %s stored; %s, %s; medians (least..largest) of %zu runs\n",
-                FormatBytes(decoded_bytes_).c_str(), FormatBytes(stored_bytes_).c_str(),
-                reader_.kind.c_str(), reader_.buffered_files == 0 ? "direct" : "buffered",
-                gbps_.size());
-  }
-
-  nlohmann::ordered_json Report() const {
-    nlohmann::ordered_json report;
-    const auto put = [&report](const std::string& key, const Samples& samples) {
-      report[key] = Median(samples);
-      report[key + "_range"] = {Quantile(samples, 0), Quantile(samples, 1)};
-    };
-    put("stream_gbps", gbps_);
-    put("stream_vs_model", Ratios(gbps_, model_gbps_));
-    if (!fio_gbps_.empty()) {
-      put("stream_vs_fio", Ratios(gbps_, fio_gbps_));
-      put("fio_gbps", fio_gbps_);
-    }
-    put("model_gbps", model_gbps_);
-    put("core_read_gbps", read_gbps_);
-    put("core_checksum_gbps", checksum_gbps_);
-    put("core_decode_gbps", decode_gbps_);
-    report["stored_bytes"] = stored_bytes_;
-    report["decoded_bytes"] = decoded_bytes_;
-    report["runs"] = gbps_.size();
-    report["cores"] = cores_;
-    report["reader"] = reader_.kind;
-    report["direct"] = reader_.buffered_files == 0;
-    return report;
-  }
-
- private:
-  // Cold: its tiers are empty, and direct reads know no page cache.
-  absl::Status RunEngine() {
+  absl::Status Run() {
     ECF8_ASSIGN_OR_RETURN(const auto engine, Engine::Start(options_.engine, {model_}));
     engine->WaitUntilTouched();
     ECF8_ASSIGN_OR_RETURN(const double seconds,
-                          WalkDecoded(*engine, *model_, options_.units_ahead));
-    gbps_.push_back(static_cast<double>(decoded_bytes_) / seconds / kGiga);
+                          WalkDecoded(*engine, *model_, options_.ahead_bytes));
+    gbps_.push_back(static_cast<double>(bytes_.decoded) / seconds / kGiga);
     reader_ = engine->reader_info();
     return absl::OkStatus();
   }
 
+  const CompressedModel& model() const { return *model_; }
+  const ModelBytes& bytes() const { return bytes_; }
+  const BlockReaderInfo& reader() const { return reader_; }
+  bool direct() const { return reader_.buffered_files == 0; }
+  const Samples& gbps() const { return gbps_; }
+
+ private:
+  const BenchStreamOptions& options_;
+  const std::shared_ptr<const CompressedModel> model_;
+  const ModelBytes bytes_;
+  BlockReaderInfo reader_;
+  Samples gbps_;
+};
+
+// fio, on the same shards.
+class FioPeer {
+ public:
   // The shards one after the other, the time weighted by their bytes.
-  absl::Status RunFio() {
+  absl::Status Run(const CompressedModel& model, bool direct) {
     double seconds = 0;
     uint64_t bytes = 0;
-    for (const Shard& shard : model_->shards()) {
+    for (const Shard& shard : model.shards()) {
       const uint64_t size_bytes = shard.size_bytes / kMaxReadBytes * kMaxReadBytes;
       if (size_bytes == 0) continue;
-      ECF8_ASSIGN_OR_RETURN(const double gbps,
-                            RunFioRead({shard.file.path(), size_bytes, reader_.buffered_files == 0,
-                                        /*huge_pages=*/false}));
+      ECF8_ASSIGN_OR_RETURN(const double gbps, RunFioRead({shard.file.path(), size_bytes, direct,
+                                                           /*huge_pages=*/false}));
       seconds += static_cast<double>(size_bytes) / gbps;
       bytes += size_bytes;
     }
     if (bytes == 0) return absl::InvalidArgumentError("the shards are too small for fio");
-    fio_gbps_.push_back(static_cast<double>(bytes) / seconds);
+    gbps_.push_back(static_cast<double>(bytes) / seconds);
     return absl::OkStatus();
   }
 
+  void Describe(const Samples& ours, Rows* rows, nlohmann::ordered_json* report) const {
+    rows->push_back({"fio, the same files raw", Range(gbps_)});
+    rows->push_back({"beside fio", Range(Ratios(ours, gbps_))});
+    Put("stream_vs_fio", Ratios(ours, gbps_), report);
+    Put("fio_gbps", gbps_, report);
+  }
+
+ private:
+  Samples gbps_;
+};
+
+// What the engine's cores would reach if they read, hashed and decoded, and did nothing else.
+class CoresPeer {
+ public:
+  explicit CoresPeer(const EngineOptions& engine)
+      : cores_(engine.decode_threads > 0 ? static_cast<unsigned>(engine.decode_threads)
+                                         : std::max(1u, std::thread::hardware_concurrency())) {}
+
+  absl::Status Run(const CompressedModel& model, const ModelBytes& bytes) {
+    ECF8_ASSIGN_OR_RETURN(const CoreRates rates, MeasureCore(model));
+    const double stored_share =
+        static_cast<double>(bytes.stored) / static_cast<double>(bytes.decoded);
+    limit_gbps_.push_back(
+        cores_ / (1 / rates.decode + stored_share * (1 / rates.read + 1 / rates.checksum)) / kGiga);
+    read_gbps_.push_back(rates.read / kGiga);
+    checksum_gbps_.push_back(rates.checksum / kGiga);
+    decode_gbps_.push_back(rates.decode / kGiga);
+    return absl::OkStatus();
+  }
+
+  void Describe(const Samples& ours, Rows* rows, nlohmann::ordered_json* report) const {
+    rows->push_back({"  one core: read", Range(read_gbps_)});
+    rows->push_back({"  one core: checksum", Range(checksum_gbps_)});
+    rows->push_back({"  one core: decode", Range(decode_gbps_)});
+    rows->push_back({"  the cores' limit", Range(limit_gbps_)});
+    rows->push_back({"beside that limit", Range(Ratios(ours, limit_gbps_))});
+    Put("stream_vs_model_tmpfs", Ratios(ours, limit_gbps_), report);
+    Put("model_gbps", limit_gbps_, report);
+    Put("core_read_gbps", read_gbps_, report);
+    Put("core_checksum_gbps", checksum_gbps_, report);
+    Put("core_decode_gbps", decode_gbps_, report);
+    (*report)["cores"] = cores_;
+  }
+
+ private:
+  const unsigned cores_;
+  Samples limit_gbps_, read_gbps_, checksum_gbps_, decode_gbps_;
+};
+
+class StreamBench {
+ public:
+  StreamBench(const BenchStreamOptions& options, std::shared_ptr<const CompressedModel> model)
+      : options_(options), walks_(options, std::move(model)), cores_(options.engine) {}
+
+  absl::Status OnDisk(const CommandContext& context) {
+    for (int run = 0; run < options_.runs; ++run) {
+      if (*context.cancel) return absl::CancelledError("interrupted");
+      // The first run asks our reader whether the files are read direct, for fio to do the same.
+      const bool fio_first = options_.with_fio && run % 2 == 1;
+      if (fio_first) ECF8_RETURN_IF_ERROR(fio_.Run(walks_.model(), walks_.direct()));
+      ECF8_RETURN_IF_ERROR(walks_.Run());
+      if (options_.with_fio && !fio_first) {
+        ECF8_RETURN_IF_ERROR(fio_.Run(walks_.model(), walks_.direct()));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status InMemory(const CommandContext& context) {
+    ECF8_ASSIGN_OR_RETURN(const auto copy, TmpfsCopy::Of(options_.directory));
+    ECF8_ASSIGN_OR_RETURN(auto model, CompressedModel::Open(copy->path()));
+    tmpfs_walks_.emplace(options_, std::move(model));
+    for (int run = 0; run < options_.runs; ++run) {
+      if (*context.cancel) return absl::CancelledError("interrupted");
+      ECF8_RETURN_IF_ERROR(tmpfs_walks_->Run());
+      ECF8_RETURN_IF_ERROR(cores_.Run(tmpfs_walks_->model(), tmpfs_walks_->bytes()));
+    }
+    return absl::OkStatus();
+  }
+
+  void Print(bool json) const {
+    nlohmann::ordered_json report;
+    Rows rows = {{"decoded, through the pipeline", "GB/s"}};
+    rows.push_back({walks_.direct() ? "from disk" : "buffered", Range(walks_.gbps())});
+    Put("stream_gbps", walks_.gbps(), &report);
+    if (options_.with_fio) fio_.Describe(walks_.gbps(), &rows, &report);
+    if (tmpfs_walks_) {
+      rows.push_back({"from tmpfs", Range(tmpfs_walks_->gbps())});
+      Put("stream_gbps_tmpfs", tmpfs_walks_->gbps(), &report);
+      cores_.Describe(tmpfs_walks_->gbps(), &rows, &report);
+    }
+    report["stored_bytes"] = walks_.bytes().stored;
+    report["decoded_bytes"] = walks_.bytes().decoded;
+    report["runs"] = options_.runs;
+    report["reader"] = walks_.reader().kind;
+    report["queue_depth"] = walks_.reader().queue_depth;
+    report["direct"] = walks_.direct();
+    if (json) return PrintJson(report);
+    std::fputs(FormatTable(rows, {false, true}).c_str(), stdout);
+    std::printf("\n%s decoded, %s stored; %s, depth %u; medians (least..largest) of %d runs\n",
+                FormatBytes(walks_.bytes().decoded).c_str(),
+                FormatBytes(walks_.bytes().stored).c_str(), walks_.reader().kind.c_str(),
+                walks_.reader().queue_depth, options_.runs);
+  }
+
+ private:
   const BenchStreamOptions& options_;
-  const std::shared_ptr<const CompressedModel> model_;
-  uint64_t stored_bytes_ = 0;
-  uint64_t decoded_bytes_ = 0;
-  unsigned cores_ = 1;
-  BlockReaderInfo reader_;
-  Samples gbps_, fio_gbps_, model_gbps_, read_gbps_, checksum_gbps_, decode_gbps_;
+  Walks walks_;
+  FioPeer fio_;
+  std::optional<Walks> tmpfs_walks_;
+  CoresPeer cores_;
 };
 
 }  // namespace
@@ -136,16 +210,16 @@ class StreamBench {
 absl::Status RunBenchStream(const BenchStreamOptions& options, const CommandContext& context) {
   ECF8_ASSIGN_OR_RETURN(auto model, CompressedModel::Open(options.directory));
   StreamBench bench(options, std::move(model));
-  for (int run = 0; run < options.runs; ++run) {
-    if (*context.cancel) return absl::CancelledError("interrupted");
-    // The first run asks our reader whether the files are read direct, for fio to do the same.
-    ECF8_RETURN_IF_ERROR(bench.RunOnce(/*fio_first=*/run % 2 == 1));
+  ECF8_RETURN_IF_ERROR(bench.OnDisk(context));
+  if (options.with_tmpfs) {
+    const absl::Status status = bench.InMemory(context);
+    if (absl::IsResourceExhausted(status)) {
+      std::fprintf(stderr, "left out: %s\n", std::string(status.message()).c_str());
+    } else {
+      ECF8_RETURN_IF_ERROR(status);
+    }
   }
-  if (context.json) {
-    PrintJson(bench.Report());
-  } else {
-    bench.PrintTable();
-  }
+  bench.Print(context.json);
   return absl::OkStatus();
 }
 

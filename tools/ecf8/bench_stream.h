@@ -15,18 +15,18 @@ struct BenchStreamOptions {
   std::string directory;  // a compressed model
   EngineOptions engine{};
   int runs = 9;
-  int units_ahead = 8;  // asked for beyond the one whose turn it is
+  uint64_t ahead_bytes = uint64_t{256} << 20;  // decoded, asked for beyond the unit at hand
   bool with_fio = true;
+  bool with_tmpfs = true;
 };
 
-// In every run, a new engine walks the model once, every unit decoded in order; fio reads the same
-// shards raw; and one core does what the engine's cores did, stage by stage: read, checksum,
-// decode. Prints decoded GB/s beside fio's raw GB/s (`stream_vs_fio`), and beside what so many
-// cores would reach if they did those three things and nothing else (`stream_vs_model`):
+// In every run, a new engine walks the model once, every unit decoded in order, and fio reads the
+// same shards raw: decoded GB/s beside raw ones (`stream_vs_fio`). Then the same on a copy of the
+// files in tmpfs, where there is room for one: no disk can be waited for, and the yardstick is what
+// so many cores would reach if they read, hashed and decoded and did nothing else, each rate
+// measured in the same run on one core (`stream_vs_model_tmpfs`):
 //
 //   cores / (1 / decode + stored / decoded * (1 / read + 1 / checksum))
-//
-// which is the yardstick where the file is in memory (tmpfs) and no disk can be waited for.
 absl::Status RunBenchStream(const BenchStreamOptions& options, const CommandContext& context);
 
 }  // namespace ecf8

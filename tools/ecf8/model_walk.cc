@@ -52,22 +52,26 @@ class News {
 
 }  // namespace
 
-absl::StatusOr<double> WalkDecoded(Engine& engine, const CompressedModel& model, int units_ahead) {
+absl::StatusOr<double> WalkDecoded(Engine& engine, const CompressedModel& model,
+                                   uint64_t ahead_bytes) {
   // Shared with the callbacks: one may still run when its hold is given back.
   const auto news = std::make_shared<News>();
   const auto tell = [news, teller = news->Teller()] { teller(); };
   const Clock::time_point begin = Clock::now();
   std::deque<UnitLease> leases;
   uint32_t next = 0;
+  uint64_t asked_bytes = 0;  // beyond the unit at hand
   while (next < model.unit_count() || !leases.empty()) {
-    while (next < model.unit_count() && leases.size() <= static_cast<size_t>(units_ahead)) {
+    while (next < model.unit_count() && (leases.empty() || asked_bytes <= ahead_bytes)) {
       ECF8_ASSIGN_OR_RETURN(UnitLease lease,
                             engine.Acquire({.unit_index = next, .on_progress = tell}));
+      if (!leases.empty()) asked_bytes += lease->unit().decoded_size_bytes;
       leases.push_back(std::move(lease));
       ++next;
     }
     ECF8_RETURN_IF_ERROR(news->WaitUntilReady(*leases.front()));
     leases.pop_front();
+    if (!leases.empty()) asked_bytes -= leases.front()->unit().decoded_size_bytes;
   }
   return SecondsSince(begin);
 }

@@ -11,9 +11,11 @@
 
 namespace ecf8 {
 
-// Every unit of the engine's model 0, decoded, in walk order, each given back when it is ready; so
-// many units are asked for ahead. Returns the seconds that it took.
-absl::StatusOr<double> WalkDecoded(Engine& engine, const CompressedModel& model, int units_ahead);
+// Every unit of the engine's model 0, decoded, in walk order, each given back when it is ready;
+// units of `ahead_bytes` together, and one more, are asked for ahead. Returns the seconds that it
+// took.
+absl::StatusOr<double> WalkDecoded(Engine& engine, const CompressedModel& model,
+                                   uint64_t ahead_bytes);
 
 // What one core does in a second, in bytes: of stored ones read and hashed, of decoded ones
 // decoded.

@@ -26,7 +26,7 @@ struct DaemonConfig {
   int64_t decode_threads = 0;
   std::string decode_cores;
   std::string reader = "auto";
-  int64_t queue_depth = 32;
+  int64_t queue_depth = 8;
   bool lock_memory = false;
   int64_t max_streams = 64;
   int64_t drain_timeout_ms = 30'000;
