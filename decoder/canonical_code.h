@@ -34,6 +34,8 @@ struct alignas(64) CanonicalCode {
   // By the window's first kPrefixBits bits: 16 - length of its code, or of a longer code than that
   // 16 - (kPrefixBits + 1).
   std::array<uint8_t, size_t{1} << kPrefixBits> prefix_shifts{};
+  // By the window's first four bits: the length of its code, or 5 if it is longer than 4.
+  std::array<uint8_t, 16> lengths_by_four{};
   // By 16 - length: what to add to the code to have its rank.
   std::array<uint16_t, 32> rank_offsets{};
   // The same by length, the low and the high bytes.
