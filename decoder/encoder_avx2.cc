@@ -85,8 +85,8 @@ ECF8_AVX2_INLINE __m256i LoadTwice(const uint8_t* bytes) {
 
 }  // namespace
 
-// One look-up finds the row of a symbol's low half, another the bit of its high half (G. Langdale and
-// D. Lemire, "Parsing gigabytes of JSON per second", VLDB Journal 28(6), 2019, section 3.1.2).
+// One look-up finds the row of a symbol's low half, another the bit of its high half (G. Langdale
+// and D. Lemire, "Parsing gigabytes of JSON per second", VLDB Journal 28(6), 2019, section 3.1.2).
 ECF8_AVX2 bool LacksSymbolAvx2(const SymbolSet& set, const uint8_t* symbols) {
   const __m256i low_rows = LoadTwice(set.lacking_rows.data());  // of symbols below 128
   const __m256i high_rows = LoadTwice(set.lacking_rows.data() + 16);

@@ -43,7 +43,7 @@ struct EncoderTables {
   GroupCosts costs;
   // Of every symbol of every table: the code at the top, its length in the low 4 bits.
   std::vector<uint16_t> codes;
-  std::vector<CodeBytes> code_bytes;                    // E4M3 only
+  std::vector<CodeBytes> code_bytes;                     // E4M3 only
   std::array<LengthPairs, kMaxTables / 2> length_pairs;  // E4M3 only
 
  private:

@@ -28,7 +28,8 @@ constexpr size_t kVectorLanes = sizeof(Words) / sizeof(uint64_t);
 
 LaneWeightsOf<Words> LoadLanes(const uint8_t* weights) {
   const uint8_t* next = weights + kLaneWeights;
-  return {Words{LoadLe64(weights), LoadLe64(next)}, Words{LoadLe64(weights + 8), LoadLe64(next + 8)}};
+  return {Words{LoadLe64(weights), LoadLe64(next)},
+          Words{LoadLe64(weights + 8), LoadLe64(next + 8)}};
 }
 
 template <Codec kCodec>
