@@ -44,7 +44,7 @@ absl::Status Engine::Open(const EngineOptions& options,
                                                      .cores = options.decode_cores,
                                                      .touch = options.touch_threads > 0},
                                                     *this));
-  slots_.emplace(device_->slot_memory());
+  slots_.emplace(device_->slot_memory_dev());
   // Each thread of the decoder may put one chunk together.
   const uint64_t scratch_bytes = device_->thread_count() * kChunkWeights;
   if (options.host_budget_bytes <= scratch_bytes + kHugePageBytes) {
@@ -69,6 +69,7 @@ absl::Status Engine::Open(const EngineOptions& options,
   ECF8_ASSIGN_OR_RETURN(loop_, StartThread("no thread for the engine", [this] { Run(); }));
   return arena_->StartTouching(options.touch_threads, [this](absl::Span<uint8_t> memory) {
     reader_->RegisterMemory(memory);
+    device_->RegisterHostMemory(memory);
   });
 }
 

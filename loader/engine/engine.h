@@ -3,7 +3,7 @@
 //   ECF8_ASSIGN_OR_RETURN(auto engine, Engine::Start(options, models));
 //   ECF8_ASSIGN_OR_RETURN(UnitLease lease, engine->Acquire({.model = 0, .unit_index = 7,
 //                                                           .on_progress = [=] { wake(); }}));
-//   ... when lease->ready(): lease->decoded() ...; destroying the lease gives the unit back.
+//   ... when lease->ready(): lease->CopyPart(...) ...; destroying the lease gives the unit back.
 //
 // One thread runs the decisions (EngineCore); the reader and the device have their own and only
 // leave word. Nothing here waits for a client.

@@ -144,7 +144,7 @@ void EngineCore::Acquire(const std::shared_ptr<HeldUnit>& held) {
   FormState& state = unit.form(form);
   if (state.stage == Stage::kFilling || state.stage == Stage::kReady) {
     state.holders.push_back(held);
-    held->Begin(&unit.frames, unit.slot.data());
+    held->Begin(&unit.frames, unit.slot.data(), parts_.device);
     held->Publish(state.progress.ready());
     Tell(held);
     if (state.stage == Stage::kFilling) SetPriority(unit, form, priority);

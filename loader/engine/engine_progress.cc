@@ -40,7 +40,7 @@ void EngineCore::BeginFilling(UnitState& unit, UnitForm form) {
   active_.insert(TurnOf(unit, form));
   state.holders = std::exchange(state.waiters, {});
   for (const std::shared_ptr<HeldUnit>& held : state.holders) {
-    held->Begin(&unit.frames, unit.slot.data());
+    held->Begin(&unit.frames, unit.slot.data(), parts_.device);
     Tell(held);
   }
   FinishIfReady(unit, form);  // a unit may have no parts
@@ -90,7 +90,7 @@ void EngineCore::OnReadDone(const BlockReadDone& done) {
 void EngineCore::SubmitJobs() {
   for (const Turn& turn : active_) {
     while (SubmitJob(*turn.unit, turn.form)) {
-      if (jobs_.in_use >= parts_.device->queue_depth()) return;
+      if (jobs_.in_use >= parts_.device->info().queue_depth) return;
     }
   }
 }
@@ -116,9 +116,9 @@ bool EngineCore::SubmitJob(UnitState& unit, UnitForm form) {
   if (!parts_.device->TrySubmit({.tag = tag,
                                  .unit = unit.unit,
                                  .parts = {unit.parts->data() + begin, end - begin},
-                                 .stored = &unit.frames,
+                                 .host = &unit.frames,
                                  .verify = !verified,
-                                 .slot = decode ? unit.slot.data() : nullptr,
+                                 .slot_dev = decode ? unit.slot.data() : nullptr,
                                  .tables = unit.tables.get()})) {
     jobs_.Take(tag);
     return false;

@@ -9,10 +9,11 @@
 
 #include "absl/types/span.h"
 #include "loader/cache/cache_policy.h"
+#include "loader/engine/device.h"
 #include "loader/engine/held_unit.h"
 #include "loader/engine/stored_bytes.h"
 #include "loader/engine/unit_parts.h"
-#include "loader/memory/arena.h"
+#include "loader/memory/frame_space.h"
 #include "loader/model/compressed_model.h"
 
 namespace ecf8 {
@@ -84,7 +85,7 @@ struct UnitState {
 
   FormState decoded;
   absl::Span<uint8_t> slot;
-  std::unique_ptr<UnitTables> tables;  // while decoding
+  std::unique_ptr<DeviceTables> tables;  // while decoding
 
   FormState& form(UnitForm form) { return form == UnitForm::kStored ? stored : decoded; }
 

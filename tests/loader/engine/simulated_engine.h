@@ -74,7 +74,7 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     arena_ = *Arena::Create(arena);
     options.device.slot_bytes = options.slot_bytes;
     device_.emplace(options.device, time, *this);
-    slots_.emplace(device_->slot_memory());
+    slots_.emplace(device_->slot_memory_dev());
     reader_.emplace(options.reader, time, *this);
     reader_->SetContent(expected.shard_path(), expected.shard);
     host_policy_ = MakeSchedulePolicy(arena_->capacity_bytes());
