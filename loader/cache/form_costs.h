@@ -18,6 +18,16 @@ struct FormCosts {
   double decode_seconds_per_decoded_byte = 0;
 };
 
+// The best place that a unit is stored in.
+enum class StoredPlace : uint8_t { kDisk, kHost, kDevice };
+
+// What a use saves, a byte of the slot, where the unit is held decoded in a slot of
+// `slot_size_bytes` besides being stored at `place`. In the cost of a byte that is read, copied and
+// decoded, so that it is about 1 for a unit that is on the disk alone. 1 where nothing costs
+// anything.
+double SavedByDecoded(const FormCosts& costs, StoredPlace place, uint64_t stored_size_bytes,
+                      uint64_t decoded_size_bytes, uint64_t slot_size_bytes);
+
 }  // namespace ecf8
 
 #endif  // ECF8_LOADER_CACHE_FORM_COSTS_H_

@@ -41,6 +41,7 @@ namespace ecf8 {
 
 // Of a device's frame memory: small beside the experts of small models.
 inline constexpr uint64_t kDeviceFrameBytes = uint64_t{64} << 10;
+inline constexpr uint64_t kDeviceMemoryAlignment = 4096;
 
 // A unit's code tables, ready for the device to decode with: what they are is its own matter.
 class DeviceTables {
@@ -105,6 +106,7 @@ struct DeviceInfo {
   // device that decodes a unit in one launch wants all of it.
   uint64_t host_job_bytes = 0;
   uint64_t frames_job_bytes = 0;
+  uint64_t host_scratch_bytes = 0;  // of host memory, taken from the host budget
   // What the policies are told: only the ratios count. Of the reading, the device knows nothing.
   FormCosts costs{};
 };
@@ -126,16 +128,21 @@ class Device {
   // jobs go on meanwhile, also those that read it.
   virtual void RegisterHostMemory(absl::Span<uint8_t> memory) = 0;
 
-  // The slots: memory that clients read decoded units from. One run, kSlotPageBytes-aligned. Bytes
-  // of a completed job are there for everyone, whatever streams they use.
+  // The slots: memory that clients read decoded units from, one run that starts on
+  // kDeviceMemoryAlignment. Bytes of a completed job are there for everyone, whatever streams they
+  // use.
   virtual absl::Span<uint8_t> slot_memory_dev() const = 0;
 
-  // The frames: memory that compressed units are kept in, one run on kDeviceFrameBytes; empty where
-  // none was asked for. What staging takes is not in it.
+  // The frames: memory that compressed units are kept in, aligned likewise; empty where none was
+  // asked for. What staging takes is not in it.
   virtual absl::Span<uint8_t> frame_memory_dev() const = 0;
 
   // Copies decoded bytes from a slot to the host. Blocks. Errors as a job's.
   virtual absl::Status ReadSlot(const uint8_t* from_dev, absl::Span<uint8_t> out) = 0;
+
+  // Waits until its memory takes bytes at full speed, where that needs time after the start. Jobs
+  // may be submitted before.
+  virtual void WaitUntilTouched() = 0;
 
   virtual const DeviceInfo& info() const = 0;
 };

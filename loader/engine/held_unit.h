@@ -4,6 +4,7 @@
 #ifndef ECF8_LOADER_ENGINE_HELD_UNIT_H_
 #define ECF8_LOADER_ENGINE_HELD_UNIT_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -78,6 +79,7 @@ class HeldUnit {
 
  private:
   friend class EngineCore;
+  friend class UnitTiers;
 
   enum class Use : uint8_t { kIdle, kInUse, kRevoked };
 
@@ -107,6 +109,8 @@ class HeldUnit {
   std::atomic<Use> use_ = Use::kIdle;
   std::atomic<bool> used_ = true;  // since the loop last looked
   std::vector<uint8_t> scratch_;   // the user's
+
+  std::array<bool, 3> asked_tiers_{};  // the loop's: by Tier, those that were asked for the unit
 
   // In pieces: copies of an absl::Status share memory, counted by Debian's Abseil, which
   // ThreadSanitizer cannot see into.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "decoder/format.h"
 #include "decoder/status_macros.h"
 #include "loader/base/file.h"
 #include "loader/base/thread.h"
@@ -60,6 +61,7 @@ HostDevice::HostDevice(DeviceSink& sink, size_t threads)
             .queue_depth = threads * (1 + kQueuedPerThread),
             .host_job_bytes = kJobBytes,
             .frames_job_bytes = kJobBytes,
+            .host_scratch_bytes = threads * kChunkWeights,  // each may put one chunk together
             .costs = {.decode_seconds_per_decoded_byte =
                           1 / (kDecodedBytesPerSecond * static_cast<double>(threads))}} {}
 

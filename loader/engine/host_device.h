@@ -37,15 +37,12 @@ class HostDevice final : public Device {
   absl::Span<uint8_t> slot_memory_dev() const override { return slot_memory_; }
   absl::Span<uint8_t> frame_memory_dev() const override { return frame_memory_; }
   absl::Status ReadSlot(const uint8_t* from_dev, absl::Span<uint8_t> out) override;
-  const DeviceInfo& info() const override { return info_; }
-
-  size_t thread_count() const { return threads_.size(); }
-
-  int slot_fd() const { return slot_fd_; }
-
   // The pages of slots and frames are touched in the background, so that decoding does not wait for
   // the kernel to clear them; where it refuses, they are touched as they are written.
-  void WaitUntilTouched();
+  void WaitUntilTouched() override;
+  const DeviceInfo& info() const override { return info_; }
+
+  int slot_fd() const { return slot_fd_; }
 
  private:
   HostDevice(DeviceSink& sink, size_t threads);

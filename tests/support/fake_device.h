@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <random>
 #include <set>
@@ -54,8 +55,8 @@ class FakeDevice final : public Device {
         time_(time),
         sink_(sink),
         random_(options.seed),
-        slots_(std::make_unique<uint8_t[]>(options.slot_bytes)),
-        frames_(std::make_unique<uint8_t[]>(options.frame_bytes)),
+        slots_(AlignedBytes(options.slot_bytes)),
+        frames_(AlignedBytes(options.frame_bytes)),
         info_{.name = "fake",
               .queue_depth = options.queue_depth,
               .host_job_bytes = options.host_job_bytes,
@@ -65,6 +66,7 @@ class FakeDevice final : public Device {
   bool TrySubmit(DeviceJob job) override {
     if (in_flight_ == options_.queue_depth) return false;
     ++in_flight_;
+    ++jobs_;
     for (const UnitPart& part : job.parts) Spoil(job, part);
     uint64_t delay_us = std::uniform_int_distribution<uint64_t>(options_.min_delay_us,
                                                                 options_.max_delay_us)(random_);
@@ -84,15 +86,26 @@ class FakeDevice final : public Device {
     std::copy_n(from_dev, out.size(), out.begin());
     return absl::OkStatus();
   }
+  void WaitUntilTouched() override {}
   const DeviceInfo& info() const override { return info_; }
 
   // From now on.
   void SetFailure(double chance) { options_.failure = chance; }
+  void SetCopyFailure(double chance) { options_.copy_failure = chance; }
+  uint64_t jobs() const { return jobs_; }  // taken so far
   // The units of the jobs that were made to fail.
   const std::set<const Unit*>& failed_units() const { return failed_units_; }
 
  private:
   static constexpr uint8_t kGarbage = 0xA5;
+
+  using Bytes = std::unique_ptr<uint8_t, decltype(&std::free)>;
+  static Bytes AlignedBytes(uint64_t size) {
+    const uint64_t blocks = size / kDeviceMemoryAlignment + 1;
+    return {static_cast<uint8_t*>(
+                std::aligned_alloc(kDeviceMemoryAlignment, blocks * kDeviceMemoryAlignment)),
+            &std::free};
+  }
 
   bool Chance(double probability) { return std::bernoulli_distribution(probability)(random_); }
 
@@ -140,10 +153,11 @@ class FakeDevice final : public Device {
   VirtualTime& time_;
   DeviceSink& sink_;
   std::mt19937_64 random_;
-  const std::unique_ptr<uint8_t[]> slots_;
-  const std::unique_ptr<uint8_t[]> frames_;
+  const Bytes slots_;
+  const Bytes frames_;
   const DeviceInfo info_;
   size_t in_flight_ = 0;
+  uint64_t jobs_ = 0;
   std::set<const Unit*> failed_units_;
   std::vector<uint8_t> scratch_;
 };
