@@ -35,15 +35,24 @@ absl::Status DecodePart(const DeviceJob& job, const UnitPart& part,
   return absl::DataLossError(absl::StrCat("cannot be decoded: ", status.message()));
 }
 
+void AddSpan(JobStage stage, int64_t begin_ns, int64_t end_ns, DeviceJobDone* done) {
+  if (!done->spans.empty() && done->spans.back().stage == stage) {
+    done->spans.back().end_ns = end_ns;
+  } else {
+    done->spans.push_back({stage, begin_ns, end_ns});
+  }
+}
+
 }  // namespace
 
 DeviceJobDone RunOnCpu(const DeviceJob& job, std::vector<uint8_t>* scratch) {
   DeviceJobDone done;
   done.tag = job.tag;
   int64_t now = NowNs();
-  const auto took = [&now](int64_t* stage) {
+  const auto took = [&](JobStage stage, int64_t* sum) {
     const int64_t then = std::exchange(now, NowNs());
-    *stage += now - then;
+    *sum += now - then;
+    AddSpan(stage, then, now, &done);
   };
   for (size_t i = 0; i < job.parts.size() && done.status.ok(); ++i) {
     const UnitPart& part = job.parts[i];
@@ -54,11 +63,11 @@ DeviceJobDone RunOnCpu(const DeviceJob& job, std::vector<uint8_t>* scratch) {
       done.status = absl::DataLossError("does not match its checksum");
       break;
     }
-    took(&done.times.verify_ns);
+    took(JobStage::kVerify, &done.times.verify_ns);
     if (job.slot == nullptr) continue;
     done.status = part.is_tables() ? DecodeTables(*job.unit, stored, &done.tables)
                                    : DecodePart(job, part, stored);
-    took(&done.times.decode_ns);
+    took(JobStage::kDecode, &done.times.decode_ns);
   }
   return done;
 }

@@ -64,7 +64,8 @@ absl::Status Engine::Open(const EngineOptions& options,
                             .arena = arena_.get(),
                             .slots = &*slots_,
                             .host_policy = host_policy_.get(),
-                            .slot_policy = slot_policy_.get()});
+                            .slot_policy = slot_policy_.get(),
+                            .observers = options.observers});
   for (const auto& model : models) ECF8_RETURN_IF_ERROR(core_->AddModel(model).status());
   ECF8_ASSIGN_OR_RETURN(loop_, StartThread("no thread for the engine", [this] { Run(); }));
   return arena_->StartTouching(options.touch_threads, [this](absl::Span<uint8_t> memory) {

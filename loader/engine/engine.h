@@ -22,6 +22,7 @@
 #include "loader/base/mutex.h"
 #include "loader/cache/cache_policy.h"
 #include "loader/engine/engine_core.h"
+#include "loader/engine/engine_observer.h"
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/held_unit.h"
 #include "loader/engine/host_device.h"
@@ -37,9 +38,10 @@ struct EngineOptions {
   int decode_threads = 0;           // 0: one a core
   std::vector<int> decode_cores{};  // to pin them to
   BlockReaderOptions reader{};
-  bool lock_memory = false;    // the arena
-  int touch_threads = 1;       // that touch the arena after the start; 0: none
-  size_t max_requests = 4096;  // held or waiting at once
+  bool lock_memory = false;                  // the arena
+  int touch_threads = 1;                     // that touch the arena after the start; 0: none
+  size_t max_requests = 4096;                // held or waiting at once
+  std::vector<EngineObserver*> observers{};  // outlive the engine
 };
 
 class Engine;

@@ -119,7 +119,8 @@ UnitState& EngineCore::FindOrMake(const HeldUnit& held) {
 
 // What is on its way costs nothing more: a hit. Who finds the unit decoded does not ask for it
 // stored, so that a tier learns only of what it could have saved.
-void EngineCore::CountAccess(const UnitState& unit, const UnitRequest& request) {
+void EngineCore::CountAccess(UnitState& unit, const UnitRequest& request) {
+  Observe(EngineEvent::Kind::kAccess, unit, request.form, {.priority = request.priority});
   const auto access = static_cast<Access>(request.priority);
   const auto count = [&](const FormState& form, const CacheUnit& cached, CachePolicy& policy,
                          TierStats& tier) {
@@ -153,6 +154,8 @@ void EngineCore::Acquire(const std::shared_ptr<HeldUnit>& held) {
     if (state.waiters.size() > 1) return SetPriority(unit, form, priority);
     state.priority = priority;
     state.sequence = next_sequence_++;
+    const size_t queue = waiting_[0].size() + waiting_[1].size() + waiting_[2].size();
+    Observe(EngineEvent::Kind::kWaiting, unit, form, {.queue = queue});
     WaitingOf(priority).insert(TurnOf(unit, form));
     retry_ = true;
   }
@@ -167,6 +170,7 @@ void EngineCore::Raise(const std::shared_ptr<HeldUnit>& held, Priority priority)
   UnitState* const unit = Find(*held);
   if (unit == nullptr) return;  // it has failed, or was taken back
   const UnitForm form = held->request().form;
+  Observe(EngineEvent::Kind::kAccess, *unit, form, {.priority = priority});
   const bool decoded = form == UnitForm::kDecoded;
   const Stage stage = unit->form(form).stage;
   (decoded ? parts_.slot_policy : parts_.host_policy)
@@ -186,7 +190,10 @@ void EngineCore::Release(const std::shared_ptr<HeldUnit>& held) {
   const UnitRequest& request = held->request();
   FormState& form = unit.form(request.form);
   if (std::erase(form.waiters, held) > 0) {
-    if (form.waiters.empty()) WaitingOf(form.priority).erase(TurnOf(unit, request.form));
+    if (form.waiters.empty()) {
+      WaitingOf(form.priority).erase(TurnOf(unit, request.form));
+      Observe(EngineEvent::Kind::kGivenUp, unit, request.form);
+    }
   } else if (std::erase(form.holders, held) > 0 && form.holders.empty()) {
     if (form.stage == Stage::kFilling) Abandon(unit, request.form);
     FinishDraining(unit);
@@ -236,6 +243,22 @@ void EngineCore::Advance() {
   SubmitJobs();
   // A holder may be told twice; it looks at the whole state each time.
   for (const std::shared_ptr<HeldUnit>& held : std::exchange(news_, {})) held->Notify();
+}
+
+void EngineCore::Observe(EngineEvent::Kind kind, UnitState& unit, UnitForm form,
+                         EngineEvent event) {
+  if (parts_.observers.empty()) return;
+  event.kind = kind;
+  event.key = unit.key;
+  event.model = unit.model.get();
+  event.unit = unit.unit;
+  event.form = form;
+  if (kind != EngineEvent::Kind::kAccess) event.priority = unit.form(form).priority;
+  if (event.size_bytes == 0) {
+    event.size_bytes =
+        form == UnitForm::kStored ? unit.unit->stored_size_bytes : unit.unit->decoded_size_bytes;
+  }
+  for (EngineObserver* const observer : parts_.observers) observer->OnEvent(event);
 }
 
 EngineStats EngineCore::stats() const {

@@ -26,6 +26,7 @@
 #include "absl/status/statusor.h"
 #include "loader/cache/cache_policy.h"
 #include "loader/engine/device.h"
+#include "loader/engine/engine_observer.h"
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/held_unit.h"
 #include "loader/engine/unit_state.h"
@@ -43,6 +44,7 @@ struct EngineParts {
   SlotSpace* slots = nullptr;
   CachePolicy* host_policy = nullptr;  // of stored units in the arena
   CachePolicy* slot_policy = nullptr;  // of decoded units in slots
+  std::vector<EngineObserver*> observers{};
 };
 
 // Units that are read or decoded at once, at most.
@@ -127,7 +129,7 @@ class EngineCore {
   // engine_core.cc: requests.
   absl::Status CheckFits(const UnitRequest& request) const;
   UnitState& FindOrMake(const HeldUnit& held);
-  void CountAccess(const UnitState& unit, const UnitRequest& request);
+  void CountAccess(UnitState& unit, const UnitRequest& request);
   UnitState* Find(const HeldUnit& held);
   void SetPriority(UnitState& unit, UnitForm form, Priority priority);
   void Abandon(UnitState& unit, UnitForm form);
@@ -135,6 +137,8 @@ class EngineCore {
   static Turn TurnOf(UnitState& unit, UnitForm form);
   std::set<Turn>& WaitingOf(Priority priority) { return waiting_[static_cast<size_t>(priority)]; }
   void Tell(const std::shared_ptr<HeldUnit>& held) { news_.push_back(held); }
+  // Of `event`, what the kind alone has; the rest is the unit's.
+  void Observe(EngineEvent::Kind kind, UnitState& unit, UnitForm form, EngineEvent event = {});
 
   // engine_memory.cc: who gets memory.
   enum class StartResult : uint8_t { kStarted, kBusy, kNoMemory };

@@ -142,6 +142,7 @@ bool EngineCore::MakeRoom(UnitForm form, const CacheUnit& unit, uint64_t missing
     UnitState& victim = *units_.at(key);
     ++(stored ? stats_.host : stats_.slots).evictions;
     victim.form(form).stage = Stage::kAbsent;
+    Observe(EngineEvent::Kind::kEvicted, victim, form);
     stored ? FreeFrames(victim) : FreeSlot(victim);
     ForgetIfAbsent(victim);
   }

@@ -67,7 +67,9 @@ absl::Status HostDevice::MapSlots(uint64_t budget_bytes) {
 
 absl::Status HostDevice::StartThreads(const HostDeviceOptions& options, size_t count) {
   for (size_t i = 0; i < count; ++i) {
-    ECF8_ASSIGN_OR_RETURN(std::thread thread, StartThread(kNoThread, [this] { Run(); }));
+    ECF8_ASSIGN_OR_RETURN(
+        std::thread thread,
+        StartThread(kNoThread, [this, lane = static_cast<uint32_t>(i)] { Run(lane); }));
     threads_.push_back(std::move(thread));
     if (!options.cores.empty()) {
       ECF8_RETURN_IF_ERROR(
@@ -124,7 +126,7 @@ bool HostDevice::TrySubmit(DeviceJob job) {
   return true;
 }
 
-void HostDevice::Run() {
+void HostDevice::Run(uint32_t lane) {
   std::vector<uint8_t> scratch;
   while (true) {
     DeviceJob job;
@@ -136,6 +138,7 @@ void HostDevice::Run() {
       queue_.pop_front();
     }
     DeviceJobDone done = RunOnCpu(job, &scratch);
+    done.lane = lane;
     {
       MutexLock lock(mutex_);
       --jobs_;  // before the sink hears of it: it may make room for another

@@ -48,7 +48,7 @@ class HostDevice final : public Device {
 
   absl::Status MapSlots(uint64_t budget_bytes);
   absl::Status StartThreads(const HostDeviceOptions& options, size_t count);
-  void Run();
+  void Run(uint32_t lane);
   void TouchSlots();
 
   DeviceSink& sink_;

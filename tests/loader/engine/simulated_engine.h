@@ -13,6 +13,7 @@
 
 #include "loader/cache/schedule_policy.h"
 #include "loader/engine/engine_core.h"
+#include "tests/loader/engine/event_checker.h"
 #include "tests/support/fake_device.h"
 #include "tests/support/faulty_block_reader.h"
 #include "tests/support/small_model.h"
@@ -63,6 +64,7 @@ struct SimulationOptions {
   uint64_t slot_bytes = 8 << 20;
   FaultyReaderOptions reader{};
   FakeDeviceOptions device{};
+  std::vector<EngineObserver*> observers{};
 };
 
 class SimulatedEngine final : public BlockReadSink, public DeviceSink {
@@ -79,12 +81,14 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     reader_->SetContent(expected.shard_path(), expected.shard);
     host_policy_ = MakeSchedulePolicy(arena_->capacity_bytes());
     slot_policy_ = MakeSchedulePolicy(slots_->capacity_bytes());
+    options.observers.push_back(&checker_);
     core.emplace(EngineParts{.reader = &*reader_,
                              .device = &*device_,
                              .arena = arena_.get(),
                              .slots = &*slots_,
                              .host_policy = host_policy_.get(),
-                             .slot_policy = slot_policy_.get()});
+                             .slot_policy = slot_policy_.get(),
+                             .observers = options.observers});
     EXPECT_EQ(core->AddModel(expected.model).value_or(99), 0u);
   }
 
@@ -163,6 +167,7 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
   }
 
   const ExpectedModel& expected_;
+  EventChecker checker_;
   std::unique_ptr<Arena> arena_;
   std::unique_ptr<CachePolicy> host_policy_;
   std::unique_ptr<CachePolicy> slot_policy_;
