@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
 #include "loader/base/worker_pool.h"
+#include "loader/engine/access_log.h"
 #include "loader/engine/engine.h"
 #include "loader/serve/model_set.h"
 #include "rpc/address.h"
@@ -22,8 +23,9 @@ namespace ecf8 {
 
 struct ServerOptions {
   Address address;
-  int threads = 0;          // that make messages; 0: one a core
-  size_t max_streams = 64;  // Fetch and DescribeModel calls served at once
+  int threads = 0;           // that make messages; 0: one a core
+  size_t max_streams = 64;   // Fetch and DescribeModel calls served at once
+  size_t max_recorders = 4;  // RecordAccesses calls
   EngineOptions engine{};
 };
 
@@ -51,16 +53,18 @@ class Server {
   bool Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry);
 
  private:
-  Server(ModelSet models, std::unique_ptr<Engine> engine, const ServerOptions& options,
-         std::optional<SocketClaim> claim);
+  Server(ModelSet models, std::unique_ptr<AccessLog> accesses, std::unique_ptr<Engine> engine,
+         const ServerOptions& options, std::optional<SocketClaim> claim);
 
   absl::Status Listen();
 
   Address address_;
   std::optional<SocketClaim> claim_;
   const ModelSet models_;
+  const std::unique_ptr<AccessLog> accesses_;  // the engine's observer
   const std::unique_ptr<Engine> engine_;
   StreamRegistry registry_;
+  StreamRegistry recorders_;
   WorkerPool pool_;  // after what its tasks use
   WeightService service_;
   std::unique_ptr<grpc::Server> server_;

@@ -95,21 +95,22 @@ absl::StatusOr<UnitLease> Engine::Acquire(UnitRequest request) {
         {.reason = ErrorReason::kOverloaded, .model = held->model().name()});
   }
   ++requests_;
-  mail_.acquired.push_back(held);
+  mail_.calls.push_back({.kind = Call::Kind::kAcquire, .held = held});
   news_.NotifyOne();
   return UnitLease(this, std::move(held));
 }
 
 void Engine::Raise(std::shared_ptr<HeldUnit> held, Priority priority) {
   MutexLock lock(mutex_);
-  mail_.raised.emplace_back(std::move(held), priority);
+  mail_.calls.push_back(
+      {.kind = Call::Kind::kRaise, .held = std::move(held), .priority = priority});
   news_.NotifyOne();
 }
 
 void Engine::Release(std::shared_ptr<HeldUnit> held) {
   MutexLock lock(mutex_);
   --requests_;
-  mail_.released.push_back(std::move(held));
+  mail_.calls.push_back({.kind = Call::Kind::kRelease, .held = std::move(held)});
   news_.NotifyOne();
 }
 
@@ -163,13 +164,22 @@ void Engine::Run() {
   }
 }
 
-// A hold that was acquired and released meanwhile is in both.
 void Engine::Deliver(Mail mail) {
   for (const BlockReadDone& done : mail.reads) core_->OnReadDone(done);
   for (DeviceJobDone& done : mail.jobs) core_->OnJobDone(std::move(done));
-  for (const std::shared_ptr<HeldUnit>& held : mail.acquired) core_->Acquire(held);
-  for (const auto& [held, priority] : mail.raised) core_->Raise(held, priority);
-  for (const std::shared_ptr<HeldUnit>& held : mail.released) core_->Release(held);
+  for (const Call& call : mail.calls) {
+    switch (call.kind) {
+      case Call::Kind::kAcquire:
+        core_->Acquire(call.held);
+        break;
+      case Call::Kind::kRaise:
+        core_->Raise(call.held, call.priority);
+        break;
+      case Call::Kind::kRelease:
+        core_->Release(call.held);
+        break;
+    }
+  }
 }
 
 }  // namespace ecf8

@@ -100,17 +100,19 @@ class Engine final : private BlockReadSink, private DeviceSink {
 
   // What the other threads have left for the loop. Bounded: by max_requests and the depths of the
   // reader's and the device's queues.
+  struct Call {
+    enum class Kind : uint8_t { kAcquire, kRaise, kRelease };
+
+    Kind kind = Kind::kAcquire;
+    std::shared_ptr<HeldUnit> held;
+    Priority priority = Priority::kDemand;  // kRaise
+  };
   struct Mail {
-    std::vector<std::shared_ptr<HeldUnit>> acquired;
-    std::vector<std::pair<std::shared_ptr<HeldUnit>, Priority>> raised;
-    std::vector<std::shared_ptr<HeldUnit>> released;
+    std::vector<Call> calls;  // in the order in which they were made
     std::vector<BlockReadDone> reads;
     std::vector<DeviceJobDone> jobs;
 
-    bool empty() const {
-      return acquired.empty() && raised.empty() && released.empty() && reads.empty() &&
-             jobs.empty();
-    }
+    bool empty() const { return calls.empty() && reads.empty() && jobs.empty(); }
   };
 
   Engine() = default;
