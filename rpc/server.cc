@@ -11,6 +11,7 @@
 #include "decoder/status_macros.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "spdlog/spdlog.h"
 
 namespace ecf8 {
 namespace {
@@ -60,6 +61,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ModelSet models,
                         Engine::Start(engine_options, models.models()));
   std::unique_ptr<Server> server(new Server(std::move(models), std::move(accesses),
                                             std::move(engine), options, std::move(claim)));
+  if (!options.heat_directory.empty()) {
+    ECF8_RETURN_IF_ERROR(server->KeepHeat(options.heat_directory));
+  }
   ECF8_RETURN_IF_ERROR(server->Listen());
   return server;
 }
@@ -79,6 +83,18 @@ Server::Server(ModelSet models, std::unique_ptr<AccessLog> accesses, std::unique
 
 Server::~Server() {
   if (server_ != nullptr) Drain(std::chrono::milliseconds(0), nullptr);
+}
+
+absl::Status Server::KeepHeat(const std::string& directory) {
+  HeatKeeperOptions options{.directory = directory};
+  options.on_problem = [](const absl::Status& problem) {
+    spdlog::warn("what is learned of experts: {}", std::string(problem.message()));
+  };
+  ECF8_ASSIGN_OR_RETURN(heat_keeper_,
+                        HeatKeeper::Start(*engine_, models_.models(), std::move(options)));
+  spdlog::info("what is learned of experts is kept in {}: {} files read", directory,
+               heat_keeper_->files_read());
+  return absl::OkStatus();
 }
 
 absl::Status Server::Listen() {
@@ -120,6 +136,7 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
   // Those who record see all streams to their ends, and do not keep the daemon.
   recorders_.AbortAll(ShuttingDownError());
   if (!recorders_.WaitIdle(Clock::now() + kGrace)) recorders_.CancelAll();
+  heat_keeper_.reset();  // writes
   if (had_streams) std::this_thread::sleep_for(kLinger);
   server_->Shutdown(SystemDeadline(kGrace));
   server_.reset();

@@ -7,7 +7,6 @@
 #include "decoder/format.h"
 #include "decoder/status_macros.h"
 #include "loader/base/thread.h"
-#include "loader/cache/schedule_policy.h"
 #include "loader/model/error_info.h"
 
 namespace ecf8 {
@@ -126,6 +125,34 @@ void Engine::OnJobDone(DeviceJobDone done) {
   news_.NotifyOne();
 }
 
+void Engine::RunInLoop(const std::function<void()>& task) {
+  MutexLock lock(mutex_);
+  mail_.tasks.push_back(&task);
+  const uint64_t number = ++tasks_posted_;
+  news_.NotifyOne();
+  while (tasks_done_ < number) task_done_.Wait(lock);
+}
+
+std::vector<TierHeat> Engine::ExportHeat(uint32_t model) {
+  std::vector<TierHeat> heat;
+  RunInLoop([&] {
+    for (const auto& [tier, policy] : Policies()) {
+      heat.push_back({tier, policy->ExportHeat(model), policy->DemandCount(model)});
+    }
+  });
+  return heat;
+}
+
+void Engine::ImportHeat(uint32_t model, const std::vector<TierHeat>& heat) {
+  RunInLoop([&] {
+    for (const auto& [tier, policy] : Policies()) {
+      for (const TierHeat& learned : heat) {
+        if (learned.tier == tier) policy->ImportHeat(model, learned.chances);
+      }
+    }
+  });
+}
+
 void Engine::WaitUntilTouched() {
   arena_->WaitUntilTouched();
   device_->WaitUntilTouched();
@@ -167,6 +194,12 @@ void Engine::Run() {
 void Engine::Deliver(Mail mail) {
   for (const BlockReadDone& done : mail.reads) core_->OnReadDone(done);
   for (DeviceJobDone& done : mail.jobs) core_->OnJobDone(std::move(done));
+  for (const std::function<void()>* task : mail.tasks) (*task)();
+  if (!mail.tasks.empty()) {
+    MutexLock lock(mutex_);
+    tasks_done_ += mail.tasks.size();
+    task_done_.NotifyAll();
+  }
   for (const Call& call : mail.calls) {
     switch (call.kind) {
       case Call::Kind::kAcquire:

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "decoder/status_macros.h"
 
 namespace ecf8 {
 namespace {
@@ -44,6 +45,13 @@ int64_t EngineTimeline::SteadyNs() {
       .count();
 }
 
+absl::StatusOr<std::unique_ptr<EngineTimeline>> EngineTimeline::Create(const std::string& path,
+                                                                       uint64_t limit_bytes,
+                                                                       Clock clock) {
+  ECF8_ASSIGN_OR_RETURN(auto file, TraceEventFile::Create(path, limit_bytes));
+  return std::unique_ptr<EngineTimeline>(new EngineTimeline(std::move(file), std::move(clock)));
+}
+
 uint32_t EngineTimeline::Lanes::Take() {
   if (free_.empty()) return count_++;
   const uint32_t lane = *free_.begin();
@@ -57,7 +65,7 @@ void EngineTimeline::OnEvent(const EngineEvent& event) {
   switch (event.kind) {
     case Kind::kAccess:
       Name({kRequests, 0}, "requests", "asked for");
-      return file_.AddInstant({kRequests, 0}, event.unit->id, now_ns,
+      return file_->AddInstant({kRequests, 0}, event.unit->id, now_ns,
                               {{"form", FormName(event.form)},
                                {"priority", PriorityName(event.priority)},
                                {"model", event.model->name()}});
@@ -78,7 +86,7 @@ void EngineTimeline::OnEvent(const EngineEvent& event) {
       return End(event, now_ns);
     case Kind::kEvicted:
       Name({kRequests, 1}, "requests", "given up for others");
-      return file_.AddInstant({kRequests, 1}, event.unit->id, now_ns,
+      return file_->AddInstant({kRequests, 1}, event.unit->id, now_ns,
                               {{"form", FormName(event.form)}, {"size_bytes", event.size_bytes}});
   }
 }
@@ -109,7 +117,7 @@ void EngineTimeline::EndRead(const EngineEvent& event, int64_t now_ns) {
   reads_.erase(found);
   read_lanes_.Give(read.lane);
   Name({kDisk, read.lane}, "disk", absl::StrCat("read ", read.lane));
-  file_.AddSpan({kDisk, read.lane}, event.unit->id, read.begin_ns, now_ns,
+  file_->AddSpan({kDisk, read.lane}, event.unit->id, read.begin_ns, now_ns,
                 {{"stage", "read"},
                  {"size_bytes", event.size_bytes},
                  {"priority", PriorityName(event.priority)},
@@ -126,7 +134,7 @@ void EngineTimeline::AddJob(const EngineEvent& event) {
     Name(track, copy ? "copies to the device" : "decoder",
          absl::StrCat(copy ? "copy " : "thread ", job.lane));
     const std::string name = absl::StrCat(StageName(span.stage), " ", event.unit->id);
-    file_.AddSpan(track, name, span.begin_ns, span.end_ns,
+    file_->AddSpan(track, name, span.begin_ns, span.end_ns,
                   {{"stage", StageName(span.stage)},
                    {"unit", event.unit->id},
                    {"job_bytes", event.size_bytes},
@@ -149,7 +157,7 @@ void EngineTimeline::End(const EngineEvent& event, int64_t now_ns) {
   unit_lanes_[decoded].Give(flight.lane);
   const TraceTrack track = {decoded ? kDecoded : kRead, flight.lane};
   Name(track, decoded ? "units, decoded" : "units, compressed", absl::StrCat("unit ", flight.lane));
-  file_.AddSpan(track, event.unit->id, flight.begin_ns, now_ns,
+  file_->AddSpan(track, event.unit->id, flight.begin_ns, now_ns,
                 {{"size_bytes", event.size_bytes},
                  {"priority", PriorityName(flight.priority)},
                  {"queue", flight.queue},
@@ -159,7 +167,7 @@ void EngineTimeline::End(const EngineEvent& event, int64_t now_ns) {
   int64_t begin_ns = flight.begin_ns;
   const auto stage = [&](const char* name, const std::optional<int64_t>& end) {
     const int64_t end_ns = std::clamp(end.value_or(now_ns), begin_ns, now_ns);
-    if (end_ns > begin_ns) file_.AddSpan(track, name, begin_ns, end_ns, {});
+    if (end_ns > begin_ns) file_->AddSpan(track, name, begin_ns, end_ns, {});
     begin_ns = end_ns;
   };
   stage("wait for memory", flight.started_ns);
@@ -169,12 +177,12 @@ void EngineTimeline::End(const EngineEvent& event, int64_t now_ns) {
   } else {
     stage("wait for the disk", flight.worked_ns);
     stage("read", flight.arrived_ns);
-    stage("verify", now_ns);
+    stage("wait for the decoder", now_ns);
   }
 }
 
 void EngineTimeline::Name(TraceTrack track, const char* group, const std::string& track_name) {
-  if (named_.emplace(track.group, track.number).second) file_.NameTrack(track, group, track_name);
+  if (named_.emplace(track.group, track.number).second) file_->NameTrack(track, group, track_name);
 }
 
 }  // namespace ecf8

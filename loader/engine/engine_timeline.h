@@ -1,4 +1,4 @@
-// Draws what the engine does into a TraceEventFile: docs/OPERATIONS.md shows how to read it.
+// Draws what the engine does into a file: docs/OPERATIONS.md shows how to read it.
 //
 // Groups of tracks, from above: requests; units that are read and units that are decoded, from the
 // request to the last byte; reads of the disk; what the decoder's threads do.
@@ -8,11 +8,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "loader/base/trace_event_file.h"
 #include "loader/engine/engine_observer.h"
 
@@ -25,9 +28,14 @@ class EngineTimeline final : public EngineObserver {
   using Clock = std::function<int64_t()>;
   static int64_t SteadyNs();
 
-  // The file outlives it.
-  explicit EngineTimeline(TraceEventFile& file, Clock clock = &SteadyNs)
-      : file_(file), clock_(std::move(clock)) {}
+  // As TraceEventFile::Create.
+  static absl::StatusOr<std::unique_ptr<EngineTimeline>> Create(const std::string& path,
+                                                                uint64_t limit_bytes,
+                                                                Clock clock = &SteadyNs);
+
+  // Of the file, once no engine uses the time line any more.
+  absl::Status Close() { return file_->Close(); }
+  TraceEventFile::Info info() const { return file_->info(); }
 
   void OnEvent(const EngineEvent& event) override;
 
@@ -57,6 +65,9 @@ class EngineTimeline final : public EngineObserver {
   };
   using FlightKey = std::pair<uint64_t, UnitForm>;
 
+  EngineTimeline(std::unique_ptr<TraceEventFile> file, Clock clock)
+      : file_(std::move(file)), clock_(std::move(clock)) {}
+
   Flight& Begin(const EngineEvent& event, int64_t now_ns);
   void BeginRead(const EngineEvent& event, int64_t now_ns);
   void EndRead(const EngineEvent& event, int64_t now_ns);
@@ -64,7 +75,7 @@ class EngineTimeline final : public EngineObserver {
   void End(const EngineEvent& event, int64_t now_ns);
   void Name(TraceTrack track, const char* group, const std::string& track_name);
 
-  TraceEventFile& file_;
+  const std::unique_ptr<TraceEventFile> file_;
   const Clock clock_;
   std::map<FlightKey, Flight> flights_;
   std::map<uint64_t, Read> reads_;  // by operation
