@@ -36,6 +36,8 @@ void FillPipeline(const EngineStats& stats, v1::Pipeline* out) {
   out->set_decode_ns(stats.decode_ns);
   out->set_failed_units(stats.failed_units);
   out->set_revoked_holds(stats.revoked_holds);
+  out->set_copied_bytes(stats.copied_bytes);
+  out->set_copy_ns(stats.copy_ns);
 }
 
 }  // namespace
@@ -43,6 +45,7 @@ void FillPipeline(const EngineStats& stats, v1::Pipeline* out) {
 void FillStatus(const Engine& engine, v1::GetStatusResponse* out) {
   const EngineStats stats = engine.stats();
   FillTier(stats.host, out->mutable_host());
+  FillTier(stats.device, out->mutable_device());
   FillTier(stats.slots, out->mutable_slots());
   FillReader(engine.reader_info(), out->mutable_reader());
   FillPipeline(stats, out->mutable_pipeline());

@@ -65,6 +65,10 @@ class CachePolicy {
                      const std::function<bool(uint64_t key)>& can_evict,
                      std::vector<uint64_t>* victims) = 0;
 
+  // What holding the unit saves, a byte and use, beside what holding another saves: at least 0, and
+  // 1 for all of which nothing was said. It counts from now on, also while the unit is not held.
+  virtual void SetSaving(uint64_t /*key*/, double /*saving*/) {}
+
   virtual void OnInsert(const CacheUnit& unit) = 0;
   virtual void OnEvict(uint64_t key) = 0;
 };

@@ -53,6 +53,7 @@ ModelResidency::ModelResidency(const ModelWalk& walk) : predictor_(ExpertsPerLay
     group.units.push_back(number);
   }
   for (Group& group : groups_) {
+    group.savings.assign(group.units.size(), 1);
     group.bias.assign(group.units.size(), kNotHeld);
     group.hinted_until.assign(group.units.size(), 0);
     group.used_in.assign(group.units.size(), 0);
@@ -115,7 +116,12 @@ void ModelResidency::OnHint(uint32_t unit, uint64_t clock) {
   Group& group = groups_[entry.group];
   if (group.hinted_until[entry.index] == 0) ++group.hinted_count;
   group.hinted_until[entry.index] = until;
-  if (group.bias[entry.index] != kNotHeld) group.bias[entry.index] = kHintBonus;
+  SetBias(group, entry.index, group.bias[entry.index] != kNotHeld);
+}
+
+void ModelResidency::SetBias(Group& group, uint32_t index, bool held) {
+  const float hint = group.hinted_until[index] != 0 ? kHintBonus * group.savings[index] : 0;
+  group.bias[index] = held ? hint : kNotHeld;
   group.is_cheapest_known = false;
 }
 
@@ -123,7 +129,7 @@ void ModelResidency::EndHint(Group& group, uint32_t index) {
   if (group.hinted_until[index] == 0) return;
   group.hinted_until[index] = 0;
   --group.hinted_count;
-  if (group.bias[index] != kNotHeld) group.bias[index] = 0;
+  SetBias(group, index, group.bias[index] != kNotHeld);
 }
 
 void ModelResidency::ExpireHints(Group& group, uint64_t clock) {
@@ -147,10 +153,18 @@ void ModelResidency::SetHeld(uint32_t unit, bool held) {
     dense_[entry.index].held = held;
     return;
   }
+  SetBias(groups_[entry.group], entry.index, held);
+}
+
+void ModelResidency::SetSaving(uint32_t unit, float saving) {
+  const Unit& entry = units_[unit];
+  if (entry.group == kDense) {
+    dense_[entry.index].saving = saving;
+    return;
+  }
   Group& group = groups_[entry.group];
-  const float bias = group.hinted_until[entry.index] != 0 ? kHintBonus : 0;
-  group.bias[entry.index] = held ? bias : kNotHeld;
-  group.is_cheapest_known = false;
+  group.savings[entry.index] = saving;
+  SetBias(group, entry.index, group.bias[entry.index] != kNotHeld);
 }
 
 double ModelResidency::WorthOfPass(uint64_t last_use, uint64_t clock) const {
@@ -163,24 +177,27 @@ double ModelResidency::Worth(uint32_t unit, uint64_t clock) const {
   if (entry.group == kDense) {
     const Dense& dense = dense_[entry.index];
     const double bonus = dense.hinted_until >= clock && dense.hinted_until != 0 ? kHintBonus : 0;
-    return (1 + bonus) * WorthOfPass(dense.last_use, clock);
+    return (1 + bonus) * dense.saving * WorthOfPass(dense.last_use, clock);
   }
   const Group& group = groups_[entry.group];
   const float bonus = group.hinted_until[entry.index] != 0 ? kHintBonus : 0;
-  return WorthOfPass(group.step_begin, clock) *
+  return WorthOfPass(group.step_begin, clock) * group.savings[entry.index] *
          (predictor_.Chances(entry.group)[entry.index] + bonus);
 }
 
 void ModelResidency::FindCheapestOf(Group& group, uint32_t group_index) const {
   const float* const chances = predictor_.Chances(group_index).data();
+  const float* const savings = group.savings.data();
   const float* const bias = group.bias.data();
   const auto count = static_cast<uint32_t>(group.units.size());
   float least = kNotHeld;  // two loops: the first is a vector's, the second ends early
-  for (uint32_t i = 0; i < count; ++i) least = std::min(least, chances[i] + bias[i]);
+  for (uint32_t i = 0; i < count; ++i) {
+    least = std::min(least, chances[i] * savings[i] + bias[i]);
+  }
   uint32_t index = 0;
-  while (index + 1 < count && chances[index] + bias[index] > least) ++index;
+  while (index + 1 < count && chances[index] * savings[index] + bias[index] > least) ++index;
   group.cheapest = index;
-  group.cheapest_chance = least;
+  group.cheapest_saved = least;
   group.is_cheapest_known = true;
 }
 
@@ -197,8 +214,8 @@ bool ModelResidency::FindCheaper(uint64_t clock, Candidate* cheapest) {
   for (uint32_t g = 0; g < groups_.size(); ++g) {
     Group& group = groups_[g];
     if (!group.is_cheapest_known) FindCheapestOf(group, g);
-    if (group.cheapest_chance == kNotHeld) continue;
-    consider({WorthOfPass(group.step_begin, clock) * group.cheapest_chance, group.step_begin,
+    if (group.cheapest_saved == kNotHeld) continue;
+    consider({WorthOfPass(group.step_begin, clock) * group.cheapest_saved, group.step_begin,
               group.units[group.cheapest]});
   }
   return found;

@@ -5,7 +5,9 @@
 // a byte. A dense unit is used once a pass, so that it is worth 1 / period; an expert is worth that
 // times its chance to be used by the pass. The period is measured in steps of all models together,
 // so that a model that is walked often is worth more; a unit that is overdue loses worth with
-// every step, so that an idle model gives way within about two passes of another.
+// every step, so that an idle model gives way within about two passes of another. Where a use of
+// the unit saves less than a use of others (it is held in another form, too), worth is that much
+// less.
 #ifndef ECF8_LOADER_CACHE_MODEL_RESIDENCY_H_
 #define ECF8_LOADER_CACHE_MODEL_RESIDENCY_H_
 
@@ -37,6 +39,9 @@ class ModelResidency {
   void OnPreload(uint32_t unit, uint64_t clock);
 
   void SetHeld(uint32_t unit, bool held);
+
+  // As CachePolicy's.
+  void SetSaving(uint32_t unit, float saving);
 
   uint64_t SizeBytes(uint32_t unit) const { return units_[unit].size_bytes; }
 
@@ -74,13 +79,15 @@ class ModelResidency {
     uint32_t unit;
     uint64_t last_use = 0;
     uint64_t hinted_until = 0;
+    float saving = 1;
     bool held = false;
   };
   // The experts of a layer.
   struct Group {
     std::vector<uint32_t> units;
-    // By expert, added to its chance to find the cheapest: 0 if held, kHintBonus if also hinted,
-    // infinite if not held.
+    std::vector<float> savings;  // by expert
+    // By expert, added to what its chance saves to find the cheapest: 0 if held, what the hint adds
+    // if also hinted, infinite if not held.
     std::vector<float> bias;
     std::vector<uint64_t> hinted_until;  // by expert; 0: not hinted
     std::vector<uint32_t> used_in;       // by expert: the group's step of its last use
@@ -90,13 +97,14 @@ class ModelResidency {
     uint64_t last_demand = 0;  // of all demands for the model
     bool is_cheapest_known = false;
     uint32_t cheapest = 0;
-    float cheapest_chance = 0;
+    float cheapest_saved = 0;  // a pass
   };
 
   double WorthOfPass(uint64_t last_use, uint64_t clock) const;
   void LearnPeriod(uint64_t last_use, uint64_t clock);
   void OnExpertDemand(Group& group, uint32_t group_index, uint32_t index, uint64_t* clock);
   void EndHint(Group& group, uint32_t index);
+  static void SetBias(Group& group, uint32_t index, bool held);
   void ExpireHints(Group& group, uint64_t clock);
   void FindCheapestOf(Group& group, uint32_t group_index) const;
 

@@ -66,6 +66,10 @@ bool SchedulePolicy::FindCheapest(Victim* victim) {
   return found;
 }
 
+void SchedulePolicy::SetSaving(uint64_t key, double saving) {
+  models_.at(CacheKeyModel(key)).SetSaving(CacheKeyUnit(key), static_cast<float>(saving));
+}
+
 void SchedulePolicy::OnInsert(const CacheUnit& unit) {
   models_.at(unit.model).SetHeld(CacheKeyUnit(unit.key), true);
 }

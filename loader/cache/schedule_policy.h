@@ -31,6 +31,7 @@ class SchedulePolicy : public CachePolicy {
   bool Admit(const CacheUnit& unit, uint64_t missing_bytes, bool must,
              const std::function<bool(uint64_t key)>& can_evict,
              std::vector<uint64_t>* victims) override;
+  void SetSaving(uint64_t key, double saving) override;
   void OnInsert(const CacheUnit& unit) override;
   void OnEvict(uint64_t key) override;
 

@@ -4,15 +4,18 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
-#include "decoder/format.h"
 #include "decoder/status_macros.h"
 #include "loader/base/thread.h"
+#include "loader/engine/host_device.h"
 #include "loader/model/error_info.h"
 
 namespace ecf8 {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// About what one NVMe disk reads: what the policies weigh against copying and decoding.
+constexpr double kReadBytesPerSecond = 5e9;
 
 // A copy that shares no memory with `status`; see HeldUnit::Failure.
 absl::Status Detached(const absl::Status& status) {
@@ -38,14 +41,16 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(
 absl::Status Engine::Open(const EngineOptions& options,
                           const std::vector<std::shared_ptr<const CompressedModel>>& models) {
   max_requests_ = options.max_requests;
-  ECF8_ASSIGN_OR_RETURN(device_, HostDevice::Create({.slot_budget_bytes = options.slot_budget_bytes,
-                                                     .threads = options.decode_threads,
-                                                     .cores = options.decode_cores,
-                                                     .touch = options.touch_threads > 0},
-                                                    *this));
-  slots_.emplace(device_->slot_memory());
-  // Each thread of the decoder may put one chunk together.
-  const uint64_t scratch_bytes = device_->thread_count() * kChunkWeights;
+  ECF8_ASSIGN_OR_RETURN(device_,
+                        HostDevice::Create({.slot_budget_bytes = options.slot_budget_bytes,
+                                            .frame_budget_bytes = options.device_budget_bytes,
+                                            .threads = options.decode_threads,
+                                            .cores = options.decode_cores,
+                                            .touch = options.touch_threads > 0},
+                                           *this));
+  slots_.emplace(device_->slot_memory_dev());
+  frames_.emplace(device_->frame_memory_dev(), kDeviceFrameBytes);
+  const uint64_t scratch_bytes = device_->info().host_scratch_bytes;
   if (options.host_budget_bytes <= scratch_bytes + kHugePageBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("a host budget of ", options.host_budget_bytes, " bytes is less than the ",
@@ -57,18 +62,25 @@ absl::Status Engine::Open(const EngineOptions& options,
   arena.lock = options.lock_memory;
   ECF8_ASSIGN_OR_RETURN(arena_, Arena::Create(arena));
   host_policy_ = MakeSchedulePolicy(arena_->capacity_bytes());
+  device_policy_ = MakeSchedulePolicy(frames_->capacity_bytes());
   slot_policy_ = MakeSchedulePolicy(slots_->capacity_bytes());
+  FormCosts costs = device_->info().costs;
+  costs.read_seconds_per_stored_byte = 1 / kReadBytesPerSecond;
   core_.emplace(EngineParts{.reader = reader_.get(),
                             .device = device_.get(),
-                            .arena = arena_.get(),
-                            .slots = &*slots_,
-                            .host_policy = host_policy_.get(),
-                            .slot_policy = slot_policy_.get(),
+                            .tiers = {.arena = arena_.get(),
+                                      .frames = &*frames_,
+                                      .slots = &*slots_,
+                                      .host_policy = host_policy_.get(),
+                                      .device_policy = device_policy_.get(),
+                                      .slot_policy = slot_policy_.get(),
+                                      .costs = costs},
                             .observers = options.observers});
   for (const auto& model : models) ECF8_RETURN_IF_ERROR(core_->AddModel(model).status());
   ECF8_ASSIGN_OR_RETURN(loop_, StartThread("no thread for the engine", [this] { Run(); }));
   return arena_->StartTouching(options.touch_threads, [this](absl::Span<uint8_t> memory) {
     reader_->RegisterMemory(memory);
+    device_->RegisterHostMemory(memory);
   });
 }
 

@@ -3,7 +3,7 @@
 //   ECF8_ASSIGN_OR_RETURN(auto engine, Engine::Start(options, models));
 //   ECF8_ASSIGN_OR_RETURN(UnitLease lease, engine->Acquire({.model = 0, .unit_index = 7,
 //                                                           .on_progress = [=] { wake(); }}));
-//   ... when lease->ready(): lease->decoded() ...; destroying the lease gives the unit back.
+//   ... when lease->ready(): lease->CopyPart(...) ...; destroying the lease gives the unit back.
 //
 // One thread runs the decisions (EngineCore); the reader and the device have their own and only
 // leave word. Nothing here waits for a client.
@@ -22,19 +22,21 @@
 #include "absl/status/statusor.h"
 #include "loader/base/mutex.h"
 #include "loader/cache/schedule_policy.h"
+#include "loader/engine/device.h"
 #include "loader/engine/engine_core.h"
 #include "loader/engine/engine_observer.h"
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/held_unit.h"
-#include "loader/engine/host_device.h"
 #include "loader/io/block_reader.h"
 #include "loader/memory/arena.h"
+#include "loader/memory/frame_space.h"
 #include "loader/memory/slot_space.h"
 
 namespace ecf8 {
 
 struct EngineOptions {
   uint64_t host_budget_bytes = uint64_t{1} << 30;  // the arena, and the decoder's scratch memory
+  uint64_t device_budget_bytes = 0;  // frames of the device, for compressed units; 0: none
   uint64_t slot_budget_bytes = uint64_t{512} << 20;
   int decode_threads = 0;           // 0: one a core
   std::vector<int> decode_cores{};  // to pin them to
@@ -47,7 +49,7 @@ struct EngineOptions {
 
 // What a tier's policy has learned of a model's experts.
 struct TierHeat {
-  std::string tier;            // "host", "slots"
+  std::string tier;            // "host", "device", "slots"
   std::vector<float> chances;  // by unit; SchedulePolicy::ExportHeat
   uint64_t demands = 0;        // since the start: none since an export means nothing new
 };
@@ -107,7 +109,7 @@ class Engine final : private BlockReadSink, private DeviceSink {
   EngineStats stats() const;
   BlockReaderInfo reader_info() const { return reader_->info(); }
   const ArenaInfo& arena_info() const { return arena_->info(); }
-  const HostDevice& device() const { return *device_; }
+  const DeviceInfo& device_info() const { return device_->info(); }
 
  private:
   friend class UnitLease;
@@ -140,7 +142,9 @@ class Engine final : private BlockReadSink, private DeviceSink {
   void OnJobDone(DeviceJobDone done) override;
   // The tiers' policies by name.
   std::vector<std::pair<std::string, SchedulePolicy*>> Policies() const {
-    return {{"host", host_policy_.get()}, {"slots", slot_policy_.get()}};
+    return {{"host", host_policy_.get()},
+            {"device", device_policy_.get()},
+            {"slots", slot_policy_.get()}};
   }
   // Calls `task` between two events of the loop, and waits for it.
   void RunInLoop(const std::function<void()>& task);
@@ -161,9 +165,11 @@ class Engine final : private BlockReadSink, private DeviceSink {
 
   // In the order in which each needs those before it.
   std::unique_ptr<SchedulePolicy> host_policy_;
+  std::unique_ptr<SchedulePolicy> device_policy_;
   std::unique_ptr<SchedulePolicy> slot_policy_;
   std::unique_ptr<Arena> arena_;
-  std::unique_ptr<HostDevice> device_;
+  std::unique_ptr<Device> device_;
+  std::optional<FrameSpace> frames_;
   std::optional<SlotSpace> slots_;
   std::unique_ptr<BlockReader> reader_;
   std::optional<EngineCore> core_;  // the loop's, once it runs; MakeHold anybody's

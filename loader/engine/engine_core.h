@@ -4,35 +4,33 @@
 // OnJobDone, which only mark what has happened; Advance does what has become possible. The daemon
 // runs it on one thread (engine.h); tests run it in virtual time.
 //
-//   Acquire --> waits for memory --> reads --> (verify, decode) jobs --> ready --> Release
-//                 by priority         \__ part by part, as it arrives __/
+//   Acquire --> waits for memory --> reads --> (verify, copy, decode) jobs --> ready --> Release
+//                 by priority         \____ part by part, as it arrives ____/
 //
 // Every unit is in flight once: whoever asks for what is on its way joins. What nobody holds stays
-// in memory until the memory is wanted; the policies say what to give up.
+// in memory until the memory is wanted; the policies say what to give up (unit_tiers.h). A unit
+// that is decoded from host memory is kept on the device as well, where the policy admits it: the
+// next time it is decoded from there, without a read or a copy.
 #ifndef ECF8_LOADER_ENGINE_ENGINE_CORE_H_
 #define ECF8_LOADER_ENGINE_ENGINE_CORE_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <set>
-#include <tuple>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "loader/cache/cache_policy.h"
 #include "loader/engine/device.h"
 #include "loader/engine/engine_observer.h"
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/held_unit.h"
+#include "loader/engine/operation_table.h"
+#include "loader/engine/turn_queue.h"
 #include "loader/engine/unit_state.h"
+#include "loader/engine/unit_tiers.h"
 #include "loader/io/block_reader.h"
-#include "loader/memory/arena.h"
-#include "loader/memory/slot_space.h"
 
 namespace ecf8 {
 
@@ -40,10 +38,7 @@ namespace ecf8 {
 struct EngineParts {
   BlockReader* reader = nullptr;
   Device* device = nullptr;
-  Arena* arena = nullptr;
-  SlotSpace* slots = nullptr;
-  CachePolicy* host_policy = nullptr;  // of stored units in the arena
-  CachePolicy* slot_policy = nullptr;  // of decoded units in slots
+  TierParts tiers{};
   std::vector<EngineObserver*> observers{};
 };
 
@@ -88,7 +83,7 @@ class EngineCore {
   static constexpr int kTickMs = 100;
 
   // Requests all ended, nothing in flight.
-  bool idle() const { return request_count_ == 0 && reads_.in_use == 0 && jobs_.in_use == 0; }
+  bool idle() const { return request_count_ == 0 && reads_.in_use() == 0 && jobs_.in_use() == 0; }
 
   EngineStats stats() const;
 
@@ -97,45 +92,13 @@ class EngineCore {
     std::shared_ptr<const CompressedModel> model;
     std::vector<uint32_t> files;
   };
-  // A unit in one form, in the order in which such are served.
-  struct Turn {
-    Priority priority;
-    uint64_t sequence;
-    UnitState* unit;
-    UnitForm form;
-
-    bool operator<(const Turn& other) const {
-      return std::tie(priority, sequence, form) <
-             std::tie(other.priority, other.sequence, other.form);
-    }
-    FormState& state() const { return unit->form(form); }
-  };
-  // Of what is in flight, by tag.
-  struct Operation {
-    UnitState* unit = nullptr;
-    uint32_t first = 0;  // the read's number, or the job's first part
-    uint32_t count = 0;
-    bool decodes = false;
-  };
-  struct OperationTable {
-    std::vector<Operation> slots;
-    std::vector<uint64_t> free;
-    size_t in_use = 0;
-
-    uint64_t Add(const Operation& operation);
-    Operation Take(uint64_t tag);
-  };
 
   // engine_core.cc: requests.
-  absl::Status CheckFits(const UnitRequest& request) const;
   UnitState& FindOrMake(const HeldUnit& held);
-  void CountAccess(UnitState& unit, const UnitRequest& request);
   UnitState* Find(const HeldUnit& held);
   void SetPriority(UnitState& unit, UnitForm form, Priority priority);
   void Abandon(UnitState& unit, UnitForm form);
-  void ForgetIfAbsent(UnitState& unit);
   static Turn TurnOf(UnitState& unit, UnitForm form);
-  std::set<Turn>& WaitingOf(Priority priority) { return waiting_[static_cast<size_t>(priority)]; }
   void Tell(const std::shared_ptr<HeldUnit>& held) { news_.push_back(held); }
   // Of `event`, what the kind alone has; the rest is the unit's.
   void Observe(EngineEvent::Kind kind, UnitState& unit, UnitForm form, EngineEvent event = {});
@@ -143,16 +106,8 @@ class EngineCore {
   // engine_memory.cc: who gets memory.
   enum class StartResult : uint8_t { kStarted, kBusy, kNoMemory };
   void StartWaiting();
-  std::optional<Priority> MostUrgent() const;
-  Priority NextPriority() const;
   bool StartOneOf(Priority priority);
-  void CountStart(Priority priority);
   StartResult Start(Turn turn);
-  bool TakeFrames(UnitState& unit);
-  bool TakeSlot(UnitState& unit);
-  bool MakeRoom(UnitForm form, const CacheUnit& unit, uint64_t missing_bytes);
-  void FreeFrames(UnitState& unit);
-  void FreeSlot(UnitState& unit);
   void RevokeIdle(FormState& form);
 
   // engine_progress.cc: what is in flight.
@@ -162,6 +117,8 @@ class EngineCore {
   void SubmitJobs();
   bool SubmitJob(UnitState& unit, UnitForm form);
   void FinishIfReady(UnitState& unit, UnitForm form);
+  void MarkDone(UnitState& unit, const Operation& job);
+  void FailJob(UnitState& unit, const Operation& job, const absl::Status& status);
   void Fail(UnitState& unit, const absl::Status& status);
   void FailForm(UnitState& unit, UnitForm form, const absl::Status& status);
   void DropFailed(FormState& form);
@@ -169,15 +126,14 @@ class EngineCore {
 
   const EngineParts parts_;
   std::vector<Model> models_;
-  std::unordered_map<uint64_t, std::unique_ptr<UnitState>> units_;
-  std::array<std::set<Turn>, kPriorityCount> waiting_;  // for memory
-  std::set<Turn> active_;                               // kFilling
+  UnitTiers tiers_;
+  TurnQueue waiting_;      // for memory
+  std::set<Turn> active_;  // kFilling
   uint64_t next_sequence_ = 0;
   size_t request_count_ = 0;
-  std::array<uint32_t, kPriorityCount> burst_{};  // starts since the next class last had one
-  bool blocked_ = false;                          // somebody waits for memory that is in use
-  bool hungry_ = false;  // and that not for a mere hint: idle holds have to give way
-  bool retry_ = false;   // who waits may be luckier now
+  bool blocked_ = false;  // somebody waits for memory that is in use
+  bool hungry_ = false;   // and that not for a mere hint: idle holds have to give way
+  bool retry_ = false;    // who waits may be luckier now
   OperationTable reads_;
   OperationTable jobs_;
   std::vector<std::shared_ptr<HeldUnit>> news_;

@@ -8,6 +8,7 @@
 
 #include "loader/engine/device.h"
 #include "loader/engine/held_unit.h"
+#include "loader/engine/unit_state.h"
 #include "loader/model/compressed_model.h"
 
 namespace ecf8 {
@@ -37,6 +38,7 @@ struct EngineEvent {
   // So many others were before it: kWaiting: waiting for memory, kReadBegun: reads in flight.
   size_t queue = 0;
   const DeviceJobDone* job = nullptr;  // kJobDone
+  Tier tier = Tier::kHost;             // kEvicted: whose memory it gives up
 };
 
 class EngineObserver {

@@ -9,21 +9,18 @@
 namespace ecf8 {
 namespace {
 
-// Of stored bytes in one job: enough that handing it over costs nothing beside it, little enough
-// that the cores of the device share a unit.
-constexpr uint64_t kJobBytes = 2 << 20;
-
-// One past the last part of a job that begins with `begin`: parts that have arrived, tables alone.
-size_t JobEnd(const UnitState& unit, size_t begin) {
+// One past the last part of a job that begins with `begin` and holds at most `limit_bytes`, or one
+// part: all of them are among the first `there_bytes`. Tables go alone, so that the parts behind
+// them can be decoded side by side, unless the job holds the whole unit.
+size_t JobEnd(const UnitState& unit, size_t begin, uint64_t there_bytes, uint64_t limit_bytes) {
   const std::vector<UnitPart>& parts = *unit.parts;
-  const uint64_t arrived_bytes = unit.arrived_bytes();
   size_t end = begin;
   uint64_t bytes = 0;
-  while (end < parts.size() && parts[end].stored_end_bytes() <= arrived_bytes &&
-         (end == begin ||
-          (bytes + parts[end].stored_size_bytes <= kJobBytes && !parts[begin].is_tables()))) {
+  while (end < parts.size() && parts[end].stored_end_bytes() <= there_bytes &&
+         (end == begin || bytes + parts[end].stored_size_bytes <= limit_bytes)) {
     bytes += parts[end++].stored_size_bytes;
   }
+  if (end > begin && parts[begin].is_tables() && end < parts.size()) return begin + 1;
   return end;
 }
 
@@ -41,7 +38,7 @@ void EngineCore::BeginFilling(UnitState& unit, UnitForm form) {
   active_.insert(TurnOf(unit, form));
   state.holders = std::exchange(state.waiters, {});
   for (const std::shared_ptr<HeldUnit>& held : state.holders) {
-    held->Begin(&unit.frames, unit.slot.data());
+    held->Begin(&unit.frames, unit.slot_dev.data(), parts_.device);
     Tell(held);
   }
   FinishIfReady(unit, form);  // a unit may have no parts
@@ -67,7 +64,7 @@ bool EngineCore::SubmitReadsOf(UnitState& unit) {
       return false;
     }
     Observe(EngineEvent::Kind::kReadBegun, unit, UnitForm::kStored,
-            {.operation = tag, .size_bytes = read.size_bytes, .queue = reads_.in_use - 1});
+            {.operation = tag, .size_bytes = read.size_bytes, .queue = reads_.in_use() - 1});
     unit.read_progress.Begun(number + 1);
     ++unit.reads_in_flight;
   }
@@ -89,13 +86,13 @@ void EngineCore::OnReadDone(const BlockReadDone& done) {
     }
   }
   FinishDraining(unit);
-  ForgetIfAbsent(unit);
+  tiers_.ForgetIfAbsent(unit);
 }
 
 void EngineCore::SubmitJobs() {
   for (const Turn& turn : active_) {
     while (SubmitJob(*turn.unit, turn.form)) {
-      if (jobs_.in_use >= parts_.device->queue_depth()) return;
+      if (jobs_.in_use() >= parts_.device->info().queue_depth) return;
     }
   }
 }
@@ -103,27 +100,36 @@ void EngineCore::SubmitJobs() {
 // False where there is nothing to do for the unit now, or the device is full.
 bool EngineCore::SubmitJob(UnitState& unit, UnitForm form) {
   const bool decode = form == UnitForm::kDecoded;
-  if (!decode && unit.decoded.stage == Stage::kFilling) return false;  // decoding verifies
+  const bool from_frames = decode && unit.decodes_from_frames();
+  if (!decode && unit.decoded.stage == Stage::kFilling && !unit.decodes_from_frames()) {
+    return false;  // decoding verifies
+  }
   FormState& state = unit.form(form);
   size_t begin = state.progress.next();
   while (begin < unit.parts->size() && state.progress.done(begin)) ++begin;
-  const size_t end = JobEnd(unit, begin);
+  const DeviceInfo& device = parts_.device->info();
+  const size_t end =
+      from_frames ? JobEnd(unit, begin, unit.unit->stored_size_bytes, device.frames_job_bytes)
+                  : JobEnd(unit, begin, unit.arrived_bytes(), device.host_job_bytes);
   if (begin == end) return false;
   const bool has_tables = unit.parts->front().is_tables();
   if (decode && begin > 0 && has_tables && unit.tables == nullptr) return false;
 
   bool verified = true;
   for (size_t i = begin; i < end; ++i) verified = verified && unit.stored.progress.done(i);
+  const bool has_frames = decode && unit.device != Stage::kAbsent;
   const uint64_t tag = jobs_.Add({.unit = &unit,
                                   .first = static_cast<uint32_t>(begin),
                                   .count = static_cast<uint32_t>(end - begin),
-                                  .decodes = decode});
+                                  .decodes = decode,
+                                  .reads_frames = from_frames});
   if (!parts_.device->TrySubmit({.tag = tag,
                                  .unit = unit.unit,
                                  .parts = {unit.parts->data() + begin, end - begin},
-                                 .stored = &unit.frames,
-                                 .verify = !verified,
-                                 .slot = decode ? unit.slot.data() : nullptr,
+                                 .host = from_frames ? nullptr : &unit.frames,
+                                 .verify = !from_frames && !verified,
+                                 .frames_dev = has_frames ? &unit.frames_dev : nullptr,
+                                 .slot_dev = decode ? unit.slot_dev.data() : nullptr,
                                  .tables = unit.tables.get()})) {
     jobs_.Take(tag);
     return false;
@@ -139,6 +145,7 @@ void EngineCore::OnJobDone(DeviceJobDone done) {
   const UnitForm form = job.decodes ? UnitForm::kDecoded : UnitForm::kStored;
   --unit.form(form).jobs_in_flight;
   stats_.verify_ns += static_cast<uint64_t>(done.times.verify_ns);
+  stats_.copy_ns += static_cast<uint64_t>(done.times.copy_ns);
   stats_.decode_ns += static_cast<uint64_t>(done.times.decode_ns);
   uint64_t size_bytes = 0;
   for (size_t i = job.first; i < job.first + job.count; ++i) {
@@ -146,25 +153,30 @@ void EngineCore::OnJobDone(DeviceJobDone done) {
   }
   Observe(EngineEvent::Kind::kJobDone, unit, form, {.size_bytes = size_bytes, .job = &done});
   if (!done.status.ok()) {
-    Fail(unit, PartFailure(unit, job.first + done.bad_part, done.status));
+    FailJob(unit, job, PartFailure(unit, job.first + done.bad_part, done.status));
   } else {
     if (done.tables != nullptr) unit.tables = std::move(done.tables);
-    for (size_t i = job.first; i < job.first + job.count; ++i) {
-      const UnitPart& part = (*unit.parts)[i];
-      if (unit.stored.stage == Stage::kFilling && !unit.stored.progress.done(i)) {
-        stats_.verified_bytes += part.stored_size_bytes;
-        unit.stored.progress.Done(i);
-      }
-      if (job.decodes && unit.decoded.stage == Stage::kFilling) {
-        stats_.decoded_bytes += part.decoded_size_bytes;
-        unit.decoded.progress.Done(i);
-      }
-    }
+    MarkDone(unit, job);
     FinishIfReady(unit, UnitForm::kStored);
     FinishIfReady(unit, UnitForm::kDecoded);
   }
   FinishDraining(unit);
-  ForgetIfAbsent(unit);
+  tiers_.ForgetIfAbsent(unit);
+}
+
+void EngineCore::MarkDone(UnitState& unit, const Operation& job) {
+  for (size_t i = job.first; i < job.first + job.count; ++i) {
+    const UnitPart& part = (*unit.parts)[i];
+    if (!job.reads_frames && unit.stored.stage == Stage::kFilling &&
+        !unit.stored.progress.done(i)) {
+      stats_.verified_bytes += part.stored_size_bytes;
+      unit.stored.progress.Done(i);
+    }
+    if (!job.decodes || unit.decoded.stage != Stage::kFilling) continue;
+    stats_.decoded_bytes += part.decoded_size_bytes;
+    if (unit.device == Stage::kFilling) stats_.copied_bytes += part.stored_size_bytes;
+    unit.decoded.progress.Done(i);
+  }
 }
 
 void EngineCore::FinishIfReady(UnitState& unit, UnitForm form) {
@@ -179,15 +191,31 @@ void EngineCore::FinishIfReady(UnitState& unit, UnitForm form) {
   active_.erase(TurnOf(unit, form));
   state.stage = Stage::kReady;
   Observe(EngineEvent::Kind::kReady, unit, form);
-  if (form == UnitForm::kDecoded) unit.tables.reset();
+  if (form == UnitForm::kDecoded) {
+    unit.tables.reset();
+    if (unit.device == Stage::kFilling) unit.device = Stage::kReady;
+  }
+  tiers_.Reweigh(unit);
   retry_ = true;  // what nobody holds may be evicted now
 }
 
+// What the device was to read is not trusted any more: the next request gets other bytes.
+void EngineCore::FailJob(UnitState& unit, const Operation& job, const absl::Status& status) {
+  if (!job.reads_frames) return Fail(unit, status);
+  if (unit.device != Stage::kReady) return;  // it has failed already
+  ++stats_.failed_units;
+  unit.device = Stage::kDraining;
+  if (unit.decoded.stage == Stage::kFilling) FailForm(unit, UnitForm::kDecoded, status);
+}
+
+// The stored bytes in host memory are no good, nor is what is being made of them.
 void EngineCore::Fail(UnitState& unit, const absl::Status& status) {
   if (unit.stored.stage == Stage::kDraining) return;
   ++stats_.failed_units;
   FailForm(unit, UnitForm::kStored, status);
-  if (unit.decoded.stage == Stage::kFilling) FailForm(unit, UnitForm::kDecoded, status);
+  if (unit.decoded.stage == Stage::kFilling && !unit.decodes_from_frames()) {
+    FailForm(unit, UnitForm::kDecoded, status);
+  }
 }
 
 // The holders get nothing more. Its memory goes when nothing is in flight, and nobody is just
@@ -202,6 +230,8 @@ void EngineCore::FailForm(UnitState& unit, UnitForm form, const absl::Status& st
   DropFailed(state);
   if (state.stage == Stage::kFilling) active_.erase(TurnOf(unit, form));
   state.stage = Stage::kDraining;
+  // In the frames there is half a unit.
+  if (form == UnitForm::kDecoded && unit.device == Stage::kFilling) unit.device = Stage::kDraining;
 }
 
 void EngineCore::DropFailed(FormState& form) {
@@ -210,15 +240,14 @@ void EngineCore::DropFailed(FormState& form) {
 }
 
 void EngineCore::FinishDraining(UnitState& unit) {
-  if (unit.decoded.stage == Stage::kDraining && unit.decoded.jobs_in_flight == 0 &&
-      unit.decoded.holders.empty()) {
-    unit.decoded.stage = Stage::kAbsent;
-    unit.tables.reset();
-    FreeSlot(unit);
-  }
-  if (unit.stored.stage == Stage::kDraining && !unit.in_flight() && unit.stored.holders.empty()) {
-    unit.stored.stage = Stage::kAbsent;
-    FreeFrames(unit);
+  for (const Tier tier : {Tier::kSlots, Tier::kDevice, Tier::kHost}) {
+    if (unit.stage(tier) != Stage::kDraining || !unit.is_still(tier)) continue;
+    if (tier == Tier::kSlots && !unit.decoded.holders.empty()) continue;
+    if (tier == Tier::kHost && !unit.stored.holders.empty()) continue;
+    unit.stage(tier) = Stage::kAbsent;
+    tiers_.Free(unit, tier);
+    if (tier == Tier::kSlots) unit.tables.reset();
+    retry_ = true;
   }
 }
 

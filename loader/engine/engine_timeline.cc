@@ -35,6 +35,18 @@ const char* StageName(JobStage stage) {
   return "";
 }
 
+const char* TierName(Tier tier) {
+  switch (tier) {
+    case Tier::kHost:
+      return "host";
+    case Tier::kDevice:
+      return "device";
+    case Tier::kSlots:
+      return "slots";
+  }
+  return "";
+}
+
 const char* FormName(UnitForm form) { return form == UnitForm::kStored ? "stored" : "decoded"; }
 
 }  // namespace
@@ -87,7 +99,7 @@ void EngineTimeline::OnEvent(const EngineEvent& event) {
     case Kind::kEvicted:
       Name({kRequests, 1}, "requests", "given up for others");
       return file_->AddInstant({kRequests, 1}, event.unit->id, now_ns,
-                              {{"form", FormName(event.form)}, {"size_bytes", event.size_bytes}});
+                              {{"tier", TierName(event.tier)}, {"size_bytes", event.size_bytes}});
   }
 }
 

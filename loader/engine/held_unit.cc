@@ -1,9 +1,10 @@
 #include "loader/engine/held_unit.h"
 
+#include <algorithm>
 #include <cassert>
-#include <cstring>
 
 #include "loader/engine/stored_bytes.h"
+#include "loader/engine/unit_errors.h"
 
 namespace ecf8 {
 
@@ -22,26 +23,30 @@ bool HeldUnit::CopyPart(size_t part, uint8_t* out) {
   Use idle = Use::kIdle;
   if (!use_.compare_exchange_strong(idle, Use::kInUse, std::memory_order_acquire)) return false;
   used_.store(true, std::memory_order_relaxed);
-  const UnitPart& wanted = (*parts_)[part];
-  if (request_.form == UnitForm::kStored) {
-    const auto bytes =
-        SliceOf(*stored_, wanted.stored_offset_bytes, wanted.stored_size_bytes, &scratch_);
-    std::memcpy(out, bytes.data(), bytes.size());
-  } else {
-    std::memcpy(out, slot_ + wanted.decoded_offset_bytes, wanted.decoded_size_bytes);
-  }
+  const absl::Status status = ReadPart((*parts_)[part], out);
   use_.store(Use::kIdle, std::memory_order_release);
-  return true;
+  if (!status.ok()) Fail(SlotReadFailure(*model_, unit(), status));
+  return status.ok();
 }
 
-absl::Span<const uint8_t> HeldUnit::decoded() const {
+absl::Status HeldUnit::ReadPart(const UnitPart& part, uint8_t* out) {
+  if (request_.form == UnitForm::kDecoded) {
+    return device_->ReadSlot(slot_dev_ + part.decoded_offset_bytes, {out, part.decoded_size_bytes});
+  }
+  const auto bytes = SliceOf(*stored_, part.stored_offset_bytes, part.stored_size_bytes, &scratch_);
+  std::copy_n(bytes.begin(), bytes.size(), out);
+  return absl::OkStatus();
+}
+
+absl::Span<const uint8_t> HeldUnit::decoded_dev() const {
   assert(ready() && !request_.revocable && request_.form == UnitForm::kDecoded);
-  return {slot_, unit().decoded_size_bytes};
+  return {slot_dev_, unit().decoded_size_bytes};
 }
 
-void HeldUnit::Begin(const Extents* stored, uint8_t* slot) {
+void HeldUnit::Begin(const Extents* stored, uint8_t* slot_dev, Device* device) {
   stored_ = stored;
-  slot_ = slot;
+  slot_dev_ = slot_dev;
+  device_ = device;
   begun_.store(true, std::memory_order_release);
 }
 

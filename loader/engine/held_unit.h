@@ -4,6 +4,7 @@
 #ifndef ECF8_LOADER_ENGINE_HELD_UNIT_H_
 #define ECF8_LOADER_ENGINE_HELD_UNIT_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +18,9 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "loader/base/mutex.h"
+#include "loader/engine/device.h"
 #include "loader/engine/unit_parts.h"
-#include "loader/memory/arena.h"
+#include "loader/memory/frame_space.h"
 #include "loader/model/compressed_model.h"
 #include "loader/model/error_info.h"
 
@@ -68,19 +70,24 @@ class HeldUnit {
   absl::Status status() const;
 
   // Copies a ready part, in the form asked for, to `out`, which has just its size. False where the
-  // memory was taken back: ask the engine for the unit again.
+  // memory was taken back: ask the engine for the unit again; or where status() is an error now.
   [[nodiscard]] bool CopyPart(size_t part, uint8_t* out);
 
-  // The decoded unit, of a hold that is ready and not revocable; valid until it is released.
-  absl::Span<const uint8_t> decoded() const;
+  // The decoded unit in the device's memory, of a hold that is ready and not revocable; valid until
+  // it is released.
+  absl::Span<const uint8_t> decoded_dev() const;
 
  private:
   friend class EngineCore;
+  friend class UnitTiers;
 
   enum class Use : uint8_t { kIdle, kInUse, kRevoked };
 
+  // Of the part that lies there, in the form asked for.
+  absl::Status ReadPart(const UnitPart& part, uint8_t* out);
+
   // For the engine's loop.
-  void Begin(const Extents* stored, uint8_t* slot);
+  void Begin(const Extents* stored, uint8_t* slot_dev, Device* device);
   void Publish(size_t ready_parts) { ready_parts_.store(ready_parts, std::memory_order_release); }
   void Fail(const absl::Status& status);
   // True where the holder is not just copying: from here on it gets nothing more.
@@ -95,12 +102,15 @@ class HeldUnit {
 
   // Set before begun_.
   const Extents* stored_ = nullptr;
-  uint8_t* slot_ = nullptr;
+  uint8_t* slot_dev_ = nullptr;
+  Device* device_ = nullptr;
   std::atomic<bool> begun_ = false;
   std::atomic<size_t> ready_parts_ = 0;
   std::atomic<Use> use_ = Use::kIdle;
   std::atomic<bool> used_ = true;  // since the loop last looked
   std::vector<uint8_t> scratch_;   // the user's
+
+  std::array<bool, 3> asked_tiers_{};  // the loop's: by Tier, those that were asked for the unit
 
   // In pieces: copies of an absl::Status share memory, counted by Debian's Abseil, which
   // ThreadSanitizer cannot see into.

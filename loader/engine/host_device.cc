@@ -10,9 +10,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "decoder/format.h"
 #include "decoder/status_macros.h"
 #include "loader/base/file.h"
 #include "loader/base/thread.h"
+#include "loader/engine/cpu_job.h"
 #include "loader/memory/slot_space.h"
 
 namespace ecf8 {
@@ -21,6 +23,10 @@ namespace {
 // Queued beside each job at hand, so that a thread that is done need not wait for the loop.
 constexpr size_t kQueuedPerThread = 1;
 constexpr size_t kTouchBytes = 16 << 20;
+// Stored bytes of a job: handing it over costs nothing beside it, and the cores share a unit.
+constexpr uint64_t kJobBytes = 2 << 20;
+// About what a core decodes. Copies save nothing: threads decode from the arena as from frames.
+constexpr double kDecodedBytesPerSecond = 2.5e9;
 constexpr char kNoThread[] = "no thread for the decoder";
 
 absl::Status PinTo(pthread_t thread, int core) {
@@ -42,11 +48,22 @@ absl::StatusOr<std::unique_ptr<HostDevice>> HostDevice::Create(const HostDeviceO
                                                                DeviceSink& sink) {
   const size_t threads = options.threads > 0 ? static_cast<size_t>(options.threads)
                                              : std::max(1u, std::thread::hardware_concurrency());
-  std::unique_ptr<HostDevice> device(new HostDevice(sink, threads * (1 + kQueuedPerThread)));
+  std::unique_ptr<HostDevice> device(new HostDevice(sink, threads));
   ECF8_RETURN_IF_ERROR(device->MapSlots(options.slot_budget_bytes));
+  ECF8_RETURN_IF_ERROR(device->MapFrames(options.frame_budget_bytes));
   ECF8_RETURN_IF_ERROR(device->StartThreads(options, threads));
   return device;
 }
+
+HostDevice::HostDevice(DeviceSink& sink, size_t threads)
+    : sink_(sink),
+      info_{.name = "host",
+            .queue_depth = threads * (1 + kQueuedPerThread),
+            .host_job_bytes = kJobBytes,
+            .frames_job_bytes = kJobBytes,
+            .host_scratch_bytes = threads * kChunkWeights,  // each may put one chunk together
+            .costs = {.decode_seconds_per_decoded_byte =
+                          1 / (kDecodedBytesPerSecond * static_cast<double>(threads))}} {}
 
 absl::Status HostDevice::MapSlots(uint64_t budget_bytes) {
   const uint64_t size = budget_bytes / kSlotPageBytes * kSlotPageBytes;
@@ -65,6 +82,20 @@ absl::Status HostDevice::MapSlots(uint64_t budget_bytes) {
   return absl::OkStatus();
 }
 
+absl::Status HostDevice::MapFrames(uint64_t budget_bytes) {
+  const uint64_t size = budget_bytes / kDeviceFrameBytes * kDeviceFrameBytes;
+  if (size == 0) return absl::OkStatus();
+  void* const memory =
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    return ErrnoStatus(errno, absl::StrCat("cannot map ", size, " bytes for the device budget"));
+  }
+  madvise(memory, size, MADV_HUGEPAGE);  // wishes, both
+  madvise(memory, size, MADV_DONTDUMP);
+  frame_memory_ = {static_cast<uint8_t*>(memory), size};
+  return absl::OkStatus();
+}
+
 absl::Status HostDevice::StartThreads(const HostDeviceOptions& options, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     ECF8_ASSIGN_OR_RETURN(
@@ -76,28 +107,33 @@ absl::Status HostDevice::StartThreads(const HostDeviceOptions& options, size_t c
           PinTo(threads_.back().native_handle(), options.cores[i % options.cores.size()]));
     }
   }
-  if (!options.touch || slot_memory_.empty()) return absl::OkStatus();
+  if (!options.touch) return absl::OkStatus();
   {
     MutexLock lock(mutex_);
     touching_ = true;
   }
-  ECF8_ASSIGN_OR_RETURN(touch_thread_, StartThread(kNoThread, [this] { TouchSlots(); }));
+  ECF8_ASSIGN_OR_RETURN(touch_thread_, StartThread(kNoThread, [this] { TouchMemory(); }));
   return absl::OkStatus();
 }
 
-// In steps, so that the end need not wait.
-void HostDevice::TouchSlots() {
-  for (size_t offset = 0; offset < slot_memory_.size(); offset += kTouchBytes) {
-    {
-      MutexLock lock(mutex_);
-      if (ending_) break;
-    }
-    const size_t size = std::min<size_t>(kTouchBytes, slot_memory_.size() - offset);
-    if (madvise(slot_memory_.data() + offset, size, MADV_POPULATE_WRITE) != 0) break;
-  }
+void HostDevice::TouchMemory() {
+  if (Touch(slot_memory_)) Touch(frame_memory_);
   MutexLock lock(mutex_);
   touching_ = false;
   touch_ended_.NotifyAll();
+}
+
+// In steps, so that the end need not wait.
+bool HostDevice::Touch(absl::Span<uint8_t> memory) {
+  for (; !memory.empty(); memory.remove_prefix(std::min(kTouchBytes, memory.size()))) {
+    {
+      MutexLock lock(mutex_);
+      if (ending_) return false;
+    }
+    const size_t size = std::min(kTouchBytes, memory.size());
+    if (madvise(memory.data(), size, MADV_POPULATE_WRITE) != 0) return false;
+  }
+  return true;
 }
 
 void HostDevice::WaitUntilTouched() {
@@ -114,16 +150,22 @@ HostDevice::~HostDevice() {
   for (std::thread& thread : threads_) thread.join();
   if (touch_thread_.joinable()) touch_thread_.join();
   if (!slot_memory_.empty()) munmap(slot_memory_.data(), slot_memory_.size());
+  if (!frame_memory_.empty()) munmap(frame_memory_.data(), frame_memory_.size());
   if (slot_fd_ >= 0) close(slot_fd_);
 }
 
 bool HostDevice::TrySubmit(DeviceJob job) {
   MutexLock lock(mutex_);
-  if (jobs_ == queue_depth_) return false;
+  if (jobs_ == info_.queue_depth) return false;
   ++jobs_;
   queue_.push_back(job);
   work_.NotifyOne();
   return true;
+}
+
+absl::Status HostDevice::ReadSlot(const uint8_t* from_dev, absl::Span<uint8_t> out) {
+  std::copy_n(from_dev, out.size(), out.begin());
+  return absl::OkStatus();
 }
 
 void HostDevice::Run(uint32_t lane) {

@@ -1,4 +1,5 @@
-// The device that every machine has: slots in shared memory, the decoder on threads of its own.
+// The device that every machine has: slots in shared memory, frames in private memory, the decoder
+// on threads of its own. It decodes from host memory as fast as from its frames.
 #ifndef ECF8_LOADER_ENGINE_HOST_DEVICE_H_
 #define ECF8_LOADER_ENGINE_HOST_DEVICE_H_
 
@@ -16,10 +17,11 @@
 namespace ecf8 {
 
 struct HostDeviceOptions {
-  uint64_t slot_budget_bytes = 0;  // rounded down to whole pages of slots
-  int threads = 0;                 // that decode; 0: one a core
-  std::vector<int> cores{};        // to pin the threads to, in turn; empty: the system chooses
-  bool touch = true;               // the slots, in the background
+  uint64_t slot_budget_bytes = 0;   // rounded down to whole pages of slots
+  uint64_t frame_budget_bytes = 0;  // for compressed units; rounded down to whole frames
+  int threads = 0;                  // that decode; 0: one a core
+  std::vector<int> cores{};         // to pin the threads to, in turn; empty: the system chooses
+  bool touch = true;                // slots and frames, in the background
 };
 
 class HostDevice final : public Device {
@@ -31,30 +33,32 @@ class HostDevice final : public Device {
   ~HostDevice() override;
 
   bool TrySubmit(DeviceJob job) override;
-  size_t queue_depth() const override { return queue_depth_; }
-  absl::Span<uint8_t> slot_memory() const override { return slot_memory_; }
-  std::string name() const override { return "host"; }
-
-  size_t thread_count() const { return threads_.size(); }
+  void RegisterHostMemory(absl::Span<uint8_t> /*memory*/) override {}
+  absl::Span<uint8_t> slot_memory_dev() const override { return slot_memory_; }
+  absl::Span<uint8_t> frame_memory_dev() const override { return frame_memory_; }
+  absl::Status ReadSlot(const uint8_t* from_dev, absl::Span<uint8_t> out) override;
+  // The pages of slots and frames are touched in the background, so that decoding does not wait for
+  // the kernel to clear them; where it refuses, they are touched as they are written.
+  void WaitUntilTouched() override;
+  const DeviceInfo& info() const override { return info_; }
 
   int slot_fd() const { return slot_fd_; }
 
-  // The slots' pages are touched in the background, so that decoding does not wait for the kernel
-  // to clear them; where it refuses, they are touched as they are written.
-  void WaitUntilTouched();
-
  private:
-  HostDevice(DeviceSink& sink, size_t queue_depth) : sink_(sink), queue_depth_(queue_depth) {}
+  HostDevice(DeviceSink& sink, size_t threads);
 
   absl::Status MapSlots(uint64_t budget_bytes);
+  absl::Status MapFrames(uint64_t budget_bytes);
   absl::Status StartThreads(const HostDeviceOptions& options, size_t count);
   void Run(uint32_t lane);
-  void TouchSlots();
+  void TouchMemory();
+  bool Touch(absl::Span<uint8_t> memory);  // false: refused, or no time left
 
   DeviceSink& sink_;
-  const size_t queue_depth_;
+  const DeviceInfo info_;
   int slot_fd_ = -1;
   absl::Span<uint8_t> slot_memory_;
+  absl::Span<uint8_t> frame_memory_;
 
   Mutex mutex_;
   CondVar work_;

@@ -22,6 +22,19 @@ absl::Span<const uint8_t> SliceOf(const Extents& extents, uint64_t offset, uint6
   return *scratch;
 }
 
+void CopyInto(const Extents& extents, uint64_t offset, absl::Span<const uint8_t> bytes) {
+  for (const absl::Span<uint8_t> run : extents) {
+    if (offset >= run.size()) {
+      offset -= run.size();
+      continue;
+    }
+    const auto to = run.subspan(offset, bytes.size());
+    std::copy_n(bytes.begin(), to.size(), to.begin());
+    bytes.remove_prefix(to.size());
+    offset = 0;
+  }
+}
+
 std::vector<PlannedRead> PlanReads(const Extents& extents, uint64_t stored_size_bytes) {
   std::vector<PlannedRead> reads;
   uint64_t offset = 0;

@@ -1,4 +1,4 @@
-// A stored unit in the arena: contiguous to those who slice it, in runs of frames underneath.
+// A stored unit in frames: contiguous to those who slice it, in runs of frames underneath.
 #ifndef ECF8_LOADER_ENGINE_STORED_BYTES_H_
 #define ECF8_LOADER_ENGINE_STORED_BYTES_H_
 
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "loader/memory/arena.h"
+#include "loader/memory/frame_space.h"
 
 namespace ecf8 {
 
@@ -15,6 +15,9 @@ namespace ecf8 {
 // must lie inside.
 absl::Span<const uint8_t> SliceOf(const Extents& extents, uint64_t offset, uint64_t size,
                                   std::vector<uint8_t>* scratch);
+
+// Puts `bytes` at `offset` of what the extents hold one after another, which must have the room.
+void CopyInto(const Extents& extents, uint64_t offset, absl::Span<const uint8_t> bytes);
 
 // One read of a stored unit into its frames.
 struct PlannedRead {

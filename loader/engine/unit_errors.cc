@@ -64,4 +64,11 @@ absl::Status PartFailure(const UnitState& unit, size_t part, const absl::Status&
       info);
 }
 
+absl::Status SlotReadFailure(const CompressedModel& model, const Unit& unit,
+                             const absl::Status& status) {
+  return WithErrorInfo(
+      AddContext(status, absl::StrCat("unit ", Quoted(unit.id), ", from its slot")),
+      {.reason = ErrorReason::kInternal, .model = model.name(), .unit = unit.id});
+}
+
 }  // namespace ecf8

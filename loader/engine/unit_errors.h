@@ -21,6 +21,10 @@ absl::Status ReadFailure(const UnitState& unit, uint64_t stored_offset_bytes,
 // Part `part` could not be verified or decoded.
 absl::Status PartFailure(const UnitState& unit, size_t part, const absl::Status& status);
 
+// The device could not give a holder the unit's decoded bytes.
+absl::Status SlotReadFailure(const CompressedModel& model, const Unit& unit,
+                             const absl::Status& status);
+
 }  // namespace ecf8
 
 #endif  // ECF8_LOADER_ENGINE_UNIT_ERRORS_H_

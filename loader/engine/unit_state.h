@@ -2,6 +2,7 @@
 #ifndef ECF8_LOADER_ENGINE_UNIT_STATE_H_
 #define ECF8_LOADER_ENGINE_UNIT_STATE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,15 +10,24 @@
 
 #include "absl/types/span.h"
 #include "loader/cache/cache_policy.h"
+#include "loader/engine/device.h"
 #include "loader/engine/held_unit.h"
 #include "loader/engine/stored_bytes.h"
 #include "loader/engine/unit_parts.h"
-#include "loader/memory/arena.h"
+#include "loader/memory/frame_space.h"
 #include "loader/model/compressed_model.h"
 
 namespace ecf8 {
 
-// How far one form of a unit is.
+// The memories that hold units, from the last resort to what clients read.
+enum class Tier : uint8_t {
+  kHost,    // stored, in the arena
+  kDevice,  // stored, in frames of the device
+  kSlots,   // decoded, in a slot of the device
+};
+inline constexpr size_t kTierCount = 3;
+
+// How far one form of a unit is, in its tier.
 //
 //              memory given             all parts ready
 //   kAbsent ------------------> kFilling ---------------> kReady
@@ -26,6 +36,9 @@ namespace ecf8 {
 //      |  nobody holds it
 //      +----------------------- kDraining                    |
 //      +-----------------------------------------------------+
+//
+// In frames of the device a unit is filling while it is decoded from host memory: the same jobs
+// copy it.
 enum class Stage : uint8_t { kAbsent, kFilling, kReady, kDraining };
 
 // The parts of one form that are done, and those whose turn it is.
@@ -73,18 +86,20 @@ struct UnitState {
   uint32_t unit_index = 0;
   const Unit* unit = nullptr;
   std::shared_ptr<const std::vector<UnitPart>> parts;
-  CacheUnit host_unit;  // as the policies know it
-  CacheUnit slot_unit;
 
   FormState stored;
-  Extents frames;
+  Extents frames;             // of the arena
+  bool asked_stored = false;  // by somebody, since it has frames
   std::vector<PlannedRead> reads;
   PartProgress read_progress;
   uint32_t reads_in_flight = 0;
 
+  Stage device = Stage::kAbsent;
+  Extents frames_dev;
+
   FormState decoded;
-  absl::Span<uint8_t> slot;
-  std::unique_ptr<UnitTables> tables;  // while decoding
+  absl::Span<uint8_t> slot_dev;
+  std::unique_ptr<DeviceTables> tables;  // while decoding
 
   FormState& form(UnitForm form) { return form == UnitForm::kStored ? stored : decoded; }
 
@@ -95,19 +110,44 @@ struct UnitState {
   }
   bool arrived(size_t part) const { return (*parts)[part].stored_end_bytes() <= arrived_bytes(); }
 
-  bool in_flight() const {
-    return reads_in_flight > 0 || stored.jobs_in_flight > 0 || decoded.jobs_in_flight > 0;
+  // Where a decode takes the stored bytes from.
+  bool decodes_from_frames() const { return device == Stage::kReady; }
+
+  Stage& stage(Tier tier) {
+    return tier == Tier::kDevice ? device : tier == Tier::kHost ? stored.stage : decoded.stage;
   }
-  // Nobody uses the stored bytes, nobody waits for them.
-  bool stored_is_idle() const {
-    return stored.stage == Stage::kReady && stored.holders.empty() && !in_flight() &&
-           decoded.stage != Stage::kFilling;
+  Stage stage(Tier tier) const { return const_cast<UnitState*>(this)->stage(tier); }
+  // Or will have, if all goes well.
+  bool has(Tier tier) const {
+    return stage(tier) == Stage::kFilling || stage(tier) == Stage::kReady;
   }
-  bool decoded_is_idle() const { return decoded.stage == Stage::kReady && decoded.holders.empty(); }
+  // As the tier's policy knows the unit.
+  CacheUnit& cached(Tier tier) { return cached_[static_cast<size_t>(tier)]; }
+  const CacheUnit& cached(Tier tier) const { return cached_[static_cast<size_t>(tier)]; }
+
+  // Nothing is in flight that reads or writes what the tier holds.
+  bool is_still(Tier tier) const {
+    if (tier == Tier::kHost) {
+      return reads_in_flight == 0 && stored.jobs_in_flight == 0 &&
+             (decoded.jobs_in_flight == 0 || decodes_from_frames());
+    }
+    return decoded.jobs_in_flight == 0;
+  }
+  // Nobody uses what the tier holds, all of it.
+  bool is_idle(Tier tier) const {
+    if (stage(tier) != Stage::kReady || !is_still(tier)) return false;
+    if (tier == Tier::kSlots) return decoded.holders.empty();
+    const bool decodes = decoded.stage == Stage::kFilling;
+    if (tier == Tier::kDevice) return !decodes;
+    return stored.holders.empty() && !(decodes && !decodes_from_frames());
+  }
   bool forgotten() const {
-    return stored.stage == Stage::kAbsent && decoded.stage == Stage::kAbsent &&
-           stored.waiters.empty() && decoded.waiters.empty();
+    return stored.stage == Stage::kAbsent && device == Stage::kAbsent &&
+           decoded.stage == Stage::kAbsent && stored.waiters.empty() && decoded.waiters.empty();
   }
+
+ private:
+  std::array<CacheUnit, kTierCount> cached_;  // by tier
 };
 
 }  // namespace ecf8

@@ -100,10 +100,7 @@ absl::StatusOr<std::unique_ptr<Arena>> Arena::Create(const ArenaOptions& options
 }
 
 Arena::Arena(absl::Span<uint8_t> memory, ArenaInfo info, MemoryCalls& calls)
-    : memory_(memory),
-      info_(std::move(info)),
-      calls_(calls),
-      frames_(memory.size() / kFrameBytes) {}
+    : memory_(memory), info_(std::move(info)), calls_(calls), frames_(memory, kFrameBytes) {}
 
 Arena::~Arena() {
   StopTouching();
@@ -176,36 +173,23 @@ bool Arena::TouchPiece(absl::Span<uint8_t> piece) {
 }
 
 std::optional<Extents> Arena::Allocate(uint64_t size_bytes) {
-  const uint64_t count = size_bytes / kFrameBytes + (size_bytes % kFrameBytes != 0 ? 1 : 0);
-  std::optional<FrameRuns> runs;
-  {
-    MutexLock lock(mutex_);
-    runs = frames_.Allocate(count);
-  }
-  if (!runs.has_value()) return std::nullopt;
-  Extents extents;
-  for (const FrameRun& run : *runs) {
-    extents.push_back(memory_.subspan(run.first * kFrameBytes, run.count * kFrameBytes));
-  }
-  return extents;
+  MutexLock lock(mutex_);
+  return frames_.Allocate(size_bytes);
 }
 
 void Arena::Free(const Extents& extents) {
   MutexLock lock(mutex_);
-  for (const absl::Span<uint8_t>& extent : extents) {
-    const auto offset_bytes = static_cast<uint64_t>(extent.data() - memory_.data());
-    frames_.Free({offset_bytes / kFrameBytes, extent.size() / kFrameBytes});
-  }
+  frames_.Free(extents);
 }
 
 uint64_t Arena::free_bytes() const {
   MutexLock lock(mutex_);
-  return frames_.free_count() * kFrameBytes;
+  return frames_.free_bytes();
 }
 
 uint64_t Arena::largest_run_bytes() const {
   MutexLock lock(mutex_);
-  return frames_.largest_run() * kFrameBytes;
+  return frames_.largest_run_bytes();
 }
 
 uint64_t Arena::touched_bytes() const {

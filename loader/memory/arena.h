@@ -27,7 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "loader/base/mutex.h"
-#include "loader/memory/frame_map.h"
+#include "loader/memory/frame_space.h"
 
 namespace ecf8 {
 
@@ -37,10 +37,6 @@ inline constexpr uint64_t kFrameBytes = uint64_t{1} << 20;
 inline constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
 // Touched, and told, as one: io_uring's limit for one fixed buffer.
 inline constexpr uint64_t kArenaPieceBytes = uint64_t{1} << 30;
-
-// The memory of an allocation, in order: runs of adjacent frames, each a multiple of kFrameBytes.
-// One run unless the arena is fragmented. Empty for 0 bytes.
-using Extents = std::vector<absl::Span<uint8_t>>;
 
 struct ArenaOptions {
   uint64_t budget_bytes = 0;  // a hard limit; rounded down to kHugePageBytes
@@ -92,12 +88,8 @@ class Arena {
   // Waits until all is touched, or touching has stopped: false then.
   bool WaitUntilTouched();
 
-  // Room for `size_bytes`, rounded up to frames: the smallest run that holds it; where there is
-  // none, the largest runs and then the smallest that holds the rest. nullopt, and nothing taken,
-  // where fewer frames are free. What the memory holds is undefined.
+  // As FrameSpace, in frames of kFrameBytes.
   std::optional<Extents> Allocate(uint64_t size_bytes);
-
-  // `extents` came from Allocate and were not freed since (asserted).
   void Free(const Extents& extents);
 
   uint64_t capacity_bytes() const { return memory_.size(); }
@@ -119,7 +111,7 @@ class Arena {
   MemoryCalls& calls_;
 
   mutable Mutex mutex_;
-  FrameMap frames_ ABSL_GUARDED_BY(mutex_);
+  FrameSpace frames_ ABSL_GUARDED_BY(mutex_);
 
   std::function<void(absl::Span<uint8_t>)> on_touched_;  // constant while the threads run
   std::vector<std::thread> touch_threads_;

@@ -101,6 +101,7 @@ absl::StatusOr<ReadStep> UnitReader::Part(std::string* data) {
   const UnitPart& part = parts[part_];
   data->resize(order_.form == UnitForm::kStored ? part.stored_size_bytes : part.decoded_size_bytes);
   if (!lease_->CopyPart(part_, reinterpret_cast<uint8_t*>(data->data()))) {
+    ECF8_RETURN_IF_ERROR(lease_->status());
     // The memory went to somebody else while the client did not read.
     ECF8_ASSIGN_OR_RETURN(lease_, Acquire(current_.unit_index, Priority::kDemand));
     return ReadStep{.kind = ReadStep::Kind::kWait};

@@ -35,7 +35,10 @@ inline EngineOptions SmallEngine() {
 
 class TestServer {
  public:
-  explicit TestServer(const SmallModelOptions& model = {}, size_t max_streams = 64) {
+  explicit TestServer(const SmallModelOptions& model = {}, size_t max_streams = 64)
+      : TestServer(model, SmallEngine(), max_streams) {}
+
+  TestServer(const SmallModelOptions& model, const EngineOptions& engine, size_t max_streams = 64) {
     tensors_ = MakeCompressedModel(directory_.path(), "small", model);
     model_ = OpenModel(directory_ / "small");
     auto models = ModelSet::FromModels({model_});
@@ -44,7 +47,7 @@ class TestServer {
     options.address.socket_path = directory_ / "s.sock";
     options.threads = 2;
     options.max_streams = max_streams;
-    options.engine = SmallEngine();
+    options.engine = engine;
     auto server = Server::Start(*std::move(models), options);
     EXPECT_TRUE(server.ok()) << server.status();
     if (server.ok()) server_ = *std::move(server);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -30,6 +31,8 @@ struct RecordedFile {
 TensorBytes WritePlainModel(const std::string& directory, const SmallModelOptions& options) {
   RecordedFile model;
   const uint64_t rows = options.projection_rows;
+  // Turned a little further for each expert: many are made quickly.
+  std::string expert_bytes = FakeE4M3(options.expert_rows * 1024, 99);
   model.Add("model.embed_tokens.weight", "BF16", {96, 64}, NoiseBytes(96 * 64 * 2, 1));
   for (int layer = 0; layer < options.layers; ++layer) {
     const std::string prefix = "model.layers." + std::to_string(layer) + ".";
@@ -40,6 +43,11 @@ TensorBytes WritePlainModel(const std::string& directory, const SmallModelOption
               NoiseBytes(16 * 8 * 4, seed));
     model.Add(prefix + "input_layernorm.weight", "BF16", {64}, NoiseBytes(128, seed + 50));
     model.Add(prefix + "empty.weight", "F32", {0, 4}, "");
+    for (int expert = 0; expert < options.experts; ++expert) {
+      std::rotate(expert_bytes.begin(), expert_bytes.begin() + 1021, expert_bytes.end());
+      model.Add(prefix + "mlp.experts." + std::to_string(expert) + ".up_proj.weight", "F8_E4M3",
+                {options.expert_rows, 1024}, expert_bytes);
+    }
   }
   model.Add("lm_head.weight", "F8_E5M2", {40, 1000}, FakeE5M2(40'000, 7));
   WriteFile(directory + "/model.safetensors", model.file.Bytes());

@@ -15,13 +15,16 @@ struct SmallModelOptions {
   int layers = 2;
   // Weights of a layer's projection, of which a row has 1024: by default not quite two chunks.
   uint64_t projection_rows = 2000;
+  int experts = 0;            // of each layer, besides
+  uint64_t expert_rows = 16;  // of each, of 1024 weights
 };
 
 // The bytes of every tensor, by name.
 using TensorBytes = std::map<std::string, std::string>;
 
 // Writes a plain Llama-like model into `directory`: BF16 embedding, and for each layer an E4M3
-// projection, its F32 scales, a BF16 norm, and an empty tensor; an E5M2 head. Returns its tensors.
+// projection, its F32 scales, a BF16 norm, an empty tensor and its experts, of one E4M3 projection
+// each; an E5M2 head. Returns its tensors.
 TensorBytes WritePlainModel(const std::string& directory, const SmallModelOptions& options = {});
 
 // Writes one to `<parent>/<name>.plain`, compresses it to `<parent>/<name>`, and returns its

@@ -110,6 +110,10 @@ class BenchCommand : public Command {
     EngineOptions& engine = stream_.engine;
     stream_app_->add_option("--host-budget", engine.host_budget_bytes, "as in 1GiB")
         ->transform(CLI::AsSizeValue(false));
+    stream_app_
+        ->add_option("--device-budget", engine.device_budget_bytes,
+                     "for compressed units on the device, as in 1GiB")
+        ->transform(CLI::AsSizeValue(false));
     stream_app_->add_option("--slot-budget", engine.slot_budget_bytes, "as in 1GiB")
         ->transform(CLI::AsSizeValue(false));
     stream_app_->add_option("--threads", engine.decode_threads, "that decode; 0: one a core")

@@ -9,7 +9,7 @@
 #include "decoder/checksum.h"
 #include "decoder/status_macros.h"
 #include "loader/base/mutex.h"
-#include "loader/engine/device.h"
+#include "loader/engine/cpu_job.h"
 
 namespace ecf8 {
 namespace {
@@ -100,23 +100,14 @@ absl::StatusOr<CoreRates> MeasureCore(const CompressedModel& model) {
 
     const std::vector<UnitPart> parts = ListUnitParts(unit);
     const Extents extents = {absl::MakeSpan(stored)};
-    DeviceJob job{.unit = &unit, .parts = parts, .stored = &extents};
+    DeviceJob job{.unit = &unit, .parts = parts, .host = &extents, .verify = true};
     begin = Clock::now();
     ECF8_RETURN_IF_ERROR(RunOnCpu(job, &scratch).status);
     checksum_seconds += SecondsSince(begin);
 
     job.verify = false;
-    job.slot = decoded.data();
+    job.slot_dev = decoded.data();
     begin = Clock::now();
-    std::unique_ptr<UnitTables> tables;
-    if (!parts.empty() && parts.front().is_tables()) {
-      job.parts = {parts.data(), 1};
-      DeviceJobDone done = RunOnCpu(job, &scratch);
-      ECF8_RETURN_IF_ERROR(done.status);
-      tables = std::move(done.tables);
-      job.parts = {parts.data() + 1, parts.size() - 1};
-    }
-    job.tables = tables.get();
     ECF8_RETURN_IF_ERROR(RunOnCpu(job, &scratch).status);
     decode_seconds += SecondsSince(begin);
     stored_bytes += unit.stored_size_bytes;

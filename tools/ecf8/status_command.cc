@@ -50,6 +50,7 @@ std::string StatusText(const v1::GetStatusResponse& now, const v1::GetStatusResp
   };
   std::string text = FormatTable({{"TIER", "BUDGET", "USED", "UNITS", "HITS", "MISSES", "EVICTED"},
                                   TierRow("host, compressed", now.host()),
+                                  TierRow("device, compressed", now.device()),
                                   TierRow("slots, decoded", now.slots())},
                                  {false, true, true, true, true, true, true});
   text += '\n';
@@ -57,6 +58,7 @@ std::string StatusText(const v1::GetStatusResponse& now, const v1::GetStatusResp
       {{"STAGE", "TOTAL", "RATE", "A THREAD"},
        stage("read", p.read_bytes(), q.read_bytes(), 0, 0),
        stage("verify", p.verified_bytes(), q.verified_bytes(), p.verify_ns(), q.verify_ns()),
+       stage("copy", p.copied_bytes(), q.copied_bytes(), p.copy_ns(), q.copy_ns()),
        stage("decode", p.decoded_bytes(), q.decoded_bytes(), p.decode_ns(), q.decode_ns())},
       {false, true, true, true});
   const v1::Reader& reader = now.reader();

@@ -94,6 +94,7 @@ nlohmann::ordered_json ToJson(const v1::GetStatusResponse& status) {
   return {{"uptime_ms", status.uptime_ms()},
           {"streams", status.streams()},
           {"host", tier(status.host())},
+          {"device", tier(status.device())},
           {"slots", tier(status.slots())},
           {"reader",
            {{"kind", reader.kind()},
@@ -112,8 +113,10 @@ nlohmann::ordered_json ToJson(const v1::GetStatusResponse& status) {
             {"jobs_in_flight", pipeline.jobs_in_flight()},
             {"read_bytes", pipeline.read_bytes()},
             {"verified_bytes", pipeline.verified_bytes()},
+            {"copied_bytes", pipeline.copied_bytes()},
             {"decoded_bytes", pipeline.decoded_bytes()},
             {"verify_ns", pipeline.verify_ns()},
+            {"copy_ns", pipeline.copy_ns()},
             {"decode_ns", pipeline.decode_ns()},
             {"failed_units", pipeline.failed_units()},
             {"revoked_holds", pipeline.revoked_holds()}}}};

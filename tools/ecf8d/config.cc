@@ -72,6 +72,14 @@ absl::Span<const Setting> AllSettings() {
        0,
        {},
        true},
+      {"device-budget",
+       "memory of the device for compressed units, as in 8GiB, to decode them from there; a hard "
+       "limit; 0: none are kept there",
+       &DaemonConfig::device_budget,
+       0,
+       0,
+       {},
+       true},
       {"slot-budget",
        "memory for decoded units, as in 1GiB; a hard limit",
        &DaemonConfig::slot_budget,
@@ -141,6 +149,7 @@ absl::Status CheckSetting(const Setting& setting, const DaemonConfig& config) {
 EngineOptions EngineOptionsFrom(const DaemonConfig& config) {
   EngineOptions options;
   options.host_budget_bytes = *ParseByteSize(config.host_budget);
+  options.device_budget_bytes = *ParseByteSize(config.device_budget);
   options.slot_budget_bytes = *ParseByteSize(config.slot_budget);
   options.decode_threads = static_cast<int>(config.decode_threads);
   options.decode_cores = *ParseCores(config.decode_cores);

@@ -22,6 +22,7 @@ struct DaemonConfig {
   std::string log_format = "text";
   int64_t threads = 0;
   std::string host_budget = "1GiB";
+  std::string device_budget = "0";
   std::string slot_budget = "512MiB";
   int64_t decode_threads = 0;
   std::string decode_cores;

@@ -197,6 +197,37 @@ TEST(SchedulePolicy, AHintedDenseUnitTakesThePlaceOfTheOneUsedLast) {
   EXPECT_TRUE(tier.Ask(0, 3));
 }
 
+TEST(SchedulePolicy, WhatSavesLessGoesFirst) {
+  TierFixture tier(3, {DenseWalk(0, std::vector<uint64_t>(6, 1))});
+  for (uint32_t i = 0; i < 3; ++i) tier.Ask(0, i);
+  tier.policy.SetSaving(CacheKey(0, 0), 0);
+  tier.policy.SetSaving(CacheKey(0, 1), 0.5);
+  tier.Ask(0, 3);  // its equals stay
+  EXPECT_THAT(tier.victims, ElementsAre(0));
+  tier.Ask(0, 4);
+  EXPECT_THAT(tier.victims, ElementsAre(1));
+  tier.Ask(0, 5);
+  EXPECT_THAT(tier.held, ElementsAre(2, 3, 4));
+  // It counts for what is to come in, too.
+  tier.policy.SetSaving(CacheKey(0, 5), 2);
+  tier.Ask(0, 5);
+  EXPECT_TRUE(tier.held.count(5));
+}
+
+TEST(SchedulePolicy, AnExpertThatSavesLessGoesFirstHintedOrNot) {
+  TierFixture tier(5, {ExpertWalk(0, 1, 8)});  // dense: 0
+  for (uint32_t unit : {0, 1, 2, 3, 4}) tier.Ask(0, unit);
+  tier.policy.SetSaving(CacheKey(0, 2), 0.001);
+  tier.Ask(0, 2, Access::kHint);
+  tier.Ask(0, 5, Access::kDemand, true);
+  EXPECT_THAT(tier.victims, ElementsAre(2));
+  tier.policy.SetSaving(CacheKey(0, 3), 0.001);
+  tier.policy.SetSaving(CacheKey(0, 3), 1);
+  tier.policy.SetSaving(CacheKey(0, 4), 0.5);
+  tier.Ask(0, 6, Access::kDemand, true);
+  EXPECT_THAT(tier.victims, ElementsAre(4));
+}
+
 TEST(SchedulePolicy, AnIdleModelGivesWay) {
   TierFixture tier(
       8, {DenseWalk(0, std::vector<uint64_t>(8, 1)), DenseWalk(1, std::vector<uint64_t>(8, 1))});

@@ -42,11 +42,16 @@ class Scenario {
     SimulationOptions options;
     options.host_bytes = Draw(2, 4) * (2 << 20);
     options.slot_bytes = Draw(2, 5) * (2 << 20);
+    // None, some units, or all.
+    options.device_bytes = Draw(0, 2) * Draw(0, 12) * (512 << 10);
     faulty_ = Draw(0, 3) > 0;
     options.reader.seed = random_();
     options.reader.queue_depth = static_cast<uint32_t>(Draw(1, 8));
     options.device.seed = random_();
     options.device.queue_depth = Draw(1, 4);
+    options.device.host_job_bytes = Draw(1, 4) << 20;
+    options.device.frames_job_bytes = Draw(0, 1) == 0 ? 1 << 20 : 256 << 20;
+    options.device.late = Draw(0, 1) == 0 ? 0 : 0.02;
     if (faulty_) {
       options.reader.short_read = 0.2;
       options.reader.eintr = 0.1;
@@ -54,6 +59,7 @@ class Scenario {
       options.reader.eio = 0.02;
       options.reader.truncated = 0.01;
       options.device.failure = 0.02;
+      options.device.copy_failure = 0.02;
     }
     engine_.emplace(expected, options);
   }

@@ -1,5 +1,4 @@
-// The host device: its slots, its queue, its threads. What a job does is the engine's tests'
-// matter.
+// The host device: its memory, its queue, its threads. What jobs do: device_conformance_test.cc.
 
 #include "loader/engine/host_device.h"
 
@@ -55,54 +54,36 @@ struct RawUnit {
   Unit unit;
   std::vector<UnitPart> parts;
   Extents stored;
-  UnitTables tables;
 };
 
-TEST(HostDevice, CopiesAndVerifiesRawParts) {
+TEST(HostDevice, GivesTheMemoryThatWasAskedFor) {
   Results results;
-  auto device =
-      HostDevice::Create({.slot_budget_bytes = 2 * kSlotPageBytes + 5, .threads = 2}, results);
+  auto device = HostDevice::Create({.slot_budget_bytes = 2 * kSlotPageBytes + 5,
+                                    .frame_budget_bytes = 3 * kDeviceFrameBytes + 5,
+                                    .threads = 2},
+                                   results);
   ASSERT_THAT(device, IsOk());
-  ASSERT_EQ((*device)->slot_memory().size(), 2 * kSlotPageBytes);
   (*device)->WaitUntilTouched();
-  RawUnit raw(300'000);
-  const DeviceJob job{.tag = 7,
-                      .unit = &raw.unit,
-                      .parts = raw.parts,
-                      .stored = &raw.stored,
-                      .slot = (*device)->slot_memory().data(),
-                      .tables = &raw.tables};
-  ASSERT_TRUE((*device)->TrySubmit(job));
-  std::vector<DeviceJobDone> done = results.Wait(1);
-  EXPECT_EQ(done[0].tag, 7u);
-  EXPECT_THAT(done[0].status, IsOk());
-  EXPECT_TRUE(std::equal(raw.bytes.begin(), raw.bytes.end(), (*device)->slot_memory().data()));
-
-  raw.bytes[1234] ^= 1;
-  ASSERT_TRUE((*device)->TrySubmit(job));
-  done = results.Wait(1);
-  EXPECT_THAT(done[0].status, StatusIs(absl::StatusCode::kDataLoss, "does not match its checksum"));
-  EXPECT_EQ(done[0].bad_part, 0u);
+  EXPECT_EQ((*device)->slot_memory_dev().size(), 2 * kSlotPageBytes);
+  EXPECT_EQ((*device)->frame_memory_dev().size(), 3 * kDeviceFrameBytes);
+  auto without = HostDevice::Create({.threads = 1}, results);
+  ASSERT_THAT(without, IsOk());
+  EXPECT_TRUE((*without)->slot_memory_dev().empty());
+  EXPECT_TRUE((*without)->frame_memory_dev().empty());
 }
 
-TEST(HostDevice, TakesNoMoreThanItsQueueHoldsAndFinishesWhatItTook) {
+TEST(HostDevice, FinishesWhatItTookBeforeItGoes) {
   Results results;
   auto device = HostDevice::Create({.threads = 1}, results);
   ASSERT_THAT(device, IsOk());
   const RawUnit raw(1 << 20);
-  size_t taken = 0;
-  size_t refused = 0;
-  for (uint64_t tag = 0; tag < 200; ++tag) {
-    const bool ok = (*device)->TrySubmit(
-        {.tag = tag, .unit = &raw.unit, .parts = raw.parts, .stored = &raw.stored});
-    ++(ok ? taken : refused);
+  const size_t depth = (*device)->info().queue_depth;
+  for (uint64_t tag = 0; tag < depth; ++tag) {
+    ASSERT_TRUE((*device)->TrySubmit(
+        {.tag = tag, .unit = &raw.unit, .parts = raw.parts, .host = &raw.stored, .verify = true}));
   }
-  EXPECT_GT(refused, 0u);
-  EXPECT_GE(taken, (*device)->queue_depth());
   device->reset();
-  std::set<uint64_t> tags;
-  for (const DeviceJobDone& done : results.Wait(taken)) tags.insert(done.tag);
-  EXPECT_EQ(tags.size(), taken);
+  EXPECT_EQ(results.Wait(depth).size(), depth);
 }
 
 TEST(HostDevice, RefusesCoresThatAreNotThere) {

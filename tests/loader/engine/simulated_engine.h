@@ -61,6 +61,7 @@ struct ExpectedModel {
 
 struct SimulationOptions {
   uint64_t host_bytes = 8 << 20;
+  uint64_t device_bytes = 0;
   uint64_t slot_bytes = 8 << 20;
   FaultyReaderOptions reader{};
   FakeDeviceOptions device{};
@@ -75,19 +76,27 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     arena.lock = false;
     arena_ = *Arena::Create(arena);
     options.device.slot_bytes = options.slot_bytes;
+    options.device.frame_bytes = options.device_bytes;
     device_.emplace(options.device, time, *this);
-    slots_.emplace(device_->slot_memory());
+    frames_.emplace(device_->frame_memory_dev(), kDeviceFrameBytes);
+    slots_.emplace(device_->slot_memory_dev());
     reader_.emplace(options.reader, time, *this);
     reader_->SetContent(expected.shard_path(), expected.shard);
     host_policy_ = MakeSchedulePolicy(arena_->capacity_bytes());
+    device_policy_ = MakeSchedulePolicy(frames_->capacity_bytes());
     slot_policy_ = MakeSchedulePolicy(slots_->capacity_bytes());
+    FormCosts costs = device_->info().costs;
+    costs.read_seconds_per_stored_byte = 1 / 7e9;
     options.observers.push_back(&checker_);
     core.emplace(EngineParts{.reader = &*reader_,
                              .device = &*device_,
-                             .arena = arena_.get(),
-                             .slots = &*slots_,
-                             .host_policy = host_policy_.get(),
-                             .slot_policy = slot_policy_.get(),
+                             .tiers = {.arena = arena_.get(),
+                                       .frames = &*frames_,
+                                       .slots = &*slots_,
+                                       .host_policy = host_policy_.get(),
+                                       .device_policy = device_policy_.get(),
+                                       .slot_policy = slot_policy_.get(),
+                                       .costs = costs},
                              .observers = options.observers});
     EXPECT_EQ(core->AddModel(expected.model).value_or(99), 0u);
   }
@@ -97,6 +106,7 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     EXPECT_TRUE(core->idle());
     core.reset();
     EXPECT_EQ(arena_->free_bytes(), arena_->capacity_bytes());
+    EXPECT_EQ(frames_->free_bytes(), frames_->capacity_bytes());
     EXPECT_EQ(slots_->free_bytes(), slots_->capacity_bytes());
   }
 
@@ -170,8 +180,10 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
   EventChecker checker_;
   std::unique_ptr<Arena> arena_;
   std::unique_ptr<CachePolicy> host_policy_;
+  std::unique_ptr<CachePolicy> device_policy_;
   std::unique_ptr<CachePolicy> slot_policy_;
   std::optional<FakeDevice> device_;
+  std::optional<FrameSpace> frames_;
   std::optional<SlotSpace> slots_;
   std::optional<FaultyBlockReader> reader_;
   bool advancing_ = false;

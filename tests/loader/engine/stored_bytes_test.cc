@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -30,6 +31,24 @@ TEST(SliceOf, IsWhatTheRunsHoldOneAfterAnother) {
   }
   // Within a run, nothing is copied.
   EXPECT_EQ(SliceOf(extents, 3, 17, &scratch).data(), memory.data() + 43);
+}
+
+TEST(CopyInto, PutsBytesWhereSliceOfFindsThem) {
+  std::vector<uint8_t> bytes(60);
+  std::iota(bytes.begin(), bytes.end(), uint8_t{1});
+  std::vector<uint8_t> scratch;
+  for (size_t offset = 0; offset <= bytes.size(); ++offset) {
+    for (size_t size = 0; offset + size <= bytes.size(); ++size) {
+      std::vector<uint8_t> memory(60);
+      const auto all = absl::MakeSpan(memory);
+      const Extents extents = {all.subspan(40, 20), all.subspan(0, 10), all.subspan(10, 30)};
+      const auto part = absl::MakeConstSpan(bytes).subspan(offset, size);
+      CopyInto(extents, offset, part);
+      ASSERT_EQ(SliceOf(extents, offset, size, &scratch), part) << offset << " " << size;
+      // And nowhere else.
+      ASSERT_EQ(std::count(memory.begin(), memory.end(), 0), 60 - static_cast<ptrdiff_t>(size));
+    }
+  }
 }
 
 TEST(PlanReads, CoversTheUnitAndEndsWhereItEnds) {

@@ -1,0 +1,241 @@
+#include "loader/engine/unit_tiers.h"
+
+#include <cassert>
+#include <utility>
+#include <vector>
+
+#include "decoder/status_macros.h"
+#include "loader/base/strings.h"
+#include "loader/engine/unit_errors.h"
+#include "loader/engine/unit_place.h"
+
+namespace ecf8 {
+namespace {
+
+constexpr std::array<Tier, kTierCount> kTiers = {Tier::kSlots, Tier::kDevice, Tier::kHost};
+
+Access AccessFor(Tier tier, Priority priority) {
+  // The device's frames are used when the unit is decoded, which is now. A hint would have them
+  // kept for a demand that reads the slot.
+  if (tier == Tier::kDevice && priority == Priority::kHinted) return Access::kDemand;
+  return static_cast<Access>(priority);
+}
+
+}  // namespace
+
+UnitTiers::UnitTiers(const TierParts& parts, std::function<void(UnitState&, Tier)> on_evicted)
+    : parts_(parts), on_evicted_(std::move(on_evicted)) {}
+
+UnitTiers::~UnitTiers() {
+  for (const auto& [key, unit] : units_) {
+    for (const Tier tier : kTiers) {
+      if (unit->stage(tier) == Stage::kReady) Free(*unit, tier);
+    }
+  }
+}
+
+CachePolicy& UnitTiers::PolicyOf(Tier tier) const {
+  switch (tier) {
+    case Tier::kHost:
+      return *parts_.host_policy;
+    case Tier::kDevice:
+      return *parts_.device_policy;
+    case Tier::kSlots:
+      return *parts_.slot_policy;
+  }
+  assert(false);
+  return *parts_.host_policy;
+}
+
+uint64_t UnitTiers::CapacityOf(Tier tier) const {
+  if (tier == Tier::kHost) return parts_.arena->capacity_bytes();
+  return tier == Tier::kDevice ? parts_.frames->capacity_bytes() : parts_.slots->capacity_bytes();
+}
+
+uint64_t UnitTiers::FreeOf(Tier tier) const {
+  if (tier == Tier::kHost) return parts_.arena->free_bytes();
+  return tier == Tier::kDevice ? parts_.frames->free_bytes() : parts_.slots->free_bytes();
+}
+
+uint64_t UnitTiers::SizeIn(Tier tier, const Unit& unit) const {
+  if (tier == Tier::kHost) return RoundUp(unit.stored_size_bytes, kFrameBytes);
+  return tier == Tier::kDevice ? parts_.frames->FrameBytes(unit.stored_size_bytes)
+                               : SlotSpace::SlotBytes(unit.decoded_size_bytes);
+}
+
+void UnitTiers::AddModel(uint32_t number, const CompressedModel& model) {
+  for (const Tier tier : kTiers) {
+    ModelWalk walk{.model = number, .units = {}};
+    for (uint32_t i = 0; i < model.unit_count(); ++i) {
+      const Unit& unit = model.unit(i);
+      const UnitPlace place = PlaceOfUnit(unit.id);
+      walk.units.push_back({SizeIn(tier, unit), place.layer, place.expert});
+    }
+    PolicyOf(tier).AddModel(walk);
+  }
+}
+
+absl::Status UnitTiers::CheckFits(const CompressedModel& model, const Unit& unit,
+                                  UnitForm form) const {
+  const auto check = [&](Tier tier, const char* name) {
+    const uint64_t needed_bytes = SizeIn(tier, unit);
+    const uint64_t capacity_bytes = CapacityOf(tier);
+    if (needed_bytes <= capacity_bytes) return absl::OkStatus();
+    return DoesNotFit(model, unit, name, needed_bytes - capacity_bytes);
+  };
+  ECF8_RETURN_IF_ERROR(check(Tier::kHost, "host"));
+  return form == UnitForm::kStored ? absl::OkStatus() : check(Tier::kSlots, "slot");
+}
+
+UnitState* UnitTiers::Find(uint64_t key) {
+  const auto found = units_.find(key);
+  return found == units_.end() ? nullptr : found->second.get();
+}
+
+UnitState& UnitTiers::Add(std::unique_ptr<UnitState> unit) {
+  const UnitPlace place = PlaceOfUnit(unit->unit->id);
+  for (const Tier tier : kTiers) {
+    unit->cached(tier) = {unit->key, SizeIn(tier, *unit->unit), place.layer, place.expert,
+                          CacheKeyModel(unit->key)};
+  }
+  std::unique_ptr<UnitState>& place_of_unit = units_[unit->key];
+  assert(place_of_unit == nullptr);
+  place_of_unit = std::move(unit);
+  return *place_of_unit;
+}
+
+void UnitTiers::ForgetIfAbsent(UnitState& unit) {
+  if (unit.forgotten()) units_.erase(unit.key);
+}
+
+void UnitTiers::CountRequest(UnitState& unit, HeldUnit& held) {
+  if (held.request().form == UnitForm::kStored) {
+    unit.asked_stored = true;
+    CountIn(Tier::kHost, unit, held);
+    return Reweigh(unit);
+  }
+  for (const Tier tier : kTiers) {
+    CountIn(tier, unit, held);
+    if (unit.has(tier)) return;
+  }
+}
+
+void UnitTiers::CountIn(Tier tier, UnitState& unit, HeldUnit& held) {
+  if (CapacityOf(tier) == 0) return;
+  const bool joins = unit.has(tier) || !unit.form(held.request().form).waiters.empty();
+  TierStats& stats = stats_[static_cast<size_t>(tier)];
+  ++(joins ? stats.hits : stats.misses);
+  PolicyOf(tier).OnAccess(unit.cached(tier), AccessFor(tier, held.request().priority),
+                          unit.has(tier));
+  held.asked_tiers_[static_cast<size_t>(tier)] = true;
+}
+
+// The tiers that the hint has asked are now asked for good; the device's frames were at once.
+void UnitTiers::CountRaise(const UnitState& unit, const HeldUnit& held, Priority priority) {
+  for (const Tier tier : {Tier::kSlots, Tier::kHost}) {
+    if (!held.asked_tiers_[static_cast<size_t>(tier)]) continue;
+    PolicyOf(tier).OnAccess(unit.cached(tier), AccessFor(tier, priority), unit.has(tier));
+  }
+}
+
+bool UnitTiers::Take(UnitState& unit, Tier tier) {
+  assert(unit.stage(tier) == Stage::kAbsent);
+  if (tier == Tier::kSlots) {
+    if (!TakeSlot(unit)) return false;
+  } else {
+    if (!MakeRoom(tier, unit, unit.cached(tier).size_bytes)) return false;
+    const uint64_t size_bytes = unit.unit->stored_size_bytes;
+    if (tier == Tier::kHost) {
+      unit.frames = *parts_.arena->Allocate(size_bytes);
+    } else {
+      unit.frames_dev = *parts_.frames->Allocate(size_bytes);
+    }
+  }
+  PolicyOf(tier).OnInsert(unit.cached(tier));
+  ++stats_[static_cast<size_t>(tier)].units;
+  Reweigh(unit);
+  return true;
+}
+
+bool UnitTiers::TakeSlot(UnitState& unit) {
+  uint64_t wanted_bytes = unit.cached(Tier::kSlots).size_bytes;
+  while (MakeRoom(Tier::kSlots, unit, wanted_bytes)) {
+    const auto slot = parts_.slots->Allocate(unit.unit->decoded_size_bytes);
+    if (slot) {
+      unit.slot_dev = *slot;
+      return true;
+    }
+    // Enough is free, but not in one run.
+    wanted_bytes = parts_.slots->free_bytes() + kSlotPageBytes;
+  }
+  return false;
+}
+
+// So that `free_bytes` are free.
+bool UnitTiers::MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes) {
+  const auto can_evict = [&](uint64_t key) {
+    const UnitState* const held = Find(key);
+    return held != nullptr && held->is_idle(tier);
+  };
+  const uint64_t free_now = FreeOf(tier);
+  const uint64_t missing_bytes = free_bytes > free_now ? free_bytes - free_now : 0;
+  // A unit can do without frames of the device, but not without the others.
+  const bool must = tier != Tier::kDevice;
+  std::vector<uint64_t> victims;
+  if (!PolicyOf(tier).Admit(unit.cached(tier), missing_bytes, must, can_evict, &victims)) {
+    return false;
+  }
+  for (const uint64_t key : victims) {
+    UnitState& victim = *units_.at(key);
+    ++stats_[static_cast<size_t>(tier)].evictions;
+    on_evicted_(victim, tier);
+    victim.stage(tier) = Stage::kAbsent;
+    Free(victim, tier);
+    ForgetIfAbsent(victim);
+  }
+  return true;
+}
+
+void UnitTiers::Free(UnitState& unit, Tier tier) {
+  --stats_[static_cast<size_t>(tier)].units;
+  switch (tier) {
+    case Tier::kHost:
+      parts_.arena->Free(unit.frames);
+      unit.frames.clear();
+      unit.asked_stored = false;
+      break;
+    case Tier::kDevice:
+      parts_.frames->Free(unit.frames_dev);
+      unit.frames_dev.clear();
+      break;
+    case Tier::kSlots:
+      parts_.slots->Free(unit.slot_dev);
+      unit.slot_dev = {};
+      break;
+  }
+  PolicyOf(tier).OnEvict(unit.key);
+  Reweigh(unit);
+}
+
+void UnitTiers::Reweigh(const UnitState& unit) {
+  const bool on_device = unit.stage(Tier::kDevice) == Stage::kReady;
+  const bool in_host = unit.has(Tier::kHost);
+  // Decoding has no use for the arena's copy; who asks for the stored bytes has.
+  parts_.host_policy->SetSaving(unit.key, on_device && !unit.asked_stored ? 0 : 1);
+  const StoredPlace place = on_device ? StoredPlace::kDevice
+                            : in_host ? StoredPlace::kHost
+                                      : StoredPlace::kDisk;
+  parts_.slot_policy->SetSaving(
+      unit.key,
+      SavedByDecoded(parts_.costs, place, unit.unit->stored_size_bytes,
+                     unit.unit->decoded_size_bytes, unit.cached(Tier::kSlots).size_bytes));
+}
+
+TierStats UnitTiers::stats(Tier tier) const {
+  TierStats stats = stats_[static_cast<size_t>(tier)];
+  stats.capacity_bytes = CapacityOf(tier);
+  stats.free_bytes = FreeOf(tier);
+  return stats;
+}
+
+}  // namespace ecf8
