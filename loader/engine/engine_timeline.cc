@@ -78,9 +78,9 @@ void EngineTimeline::OnEvent(const EngineEvent& event) {
     case Kind::kAccess:
       Name({kRequests, 0}, "requests", "asked for");
       return file_->AddInstant({kRequests, 0}, event.unit->id, now_ns,
-                              {{"form", FormName(event.form)},
-                               {"priority", PriorityName(event.priority)},
-                               {"model", event.model->name()}});
+                               {{"form", FormName(event.form)},
+                                {"priority", PriorityName(event.priority)},
+                                {"model", event.model->name()}});
     case Kind::kWaiting:
       Begin(event, now_ns);
       return;
@@ -99,7 +99,7 @@ void EngineTimeline::OnEvent(const EngineEvent& event) {
     case Kind::kEvicted:
       Name({kRequests, 1}, "requests", "given up for others");
       return file_->AddInstant({kRequests, 1}, event.unit->id, now_ns,
-                              {{"tier", TierName(event.tier)}, {"size_bytes", event.size_bytes}});
+                               {{"tier", TierName(event.tier)}, {"size_bytes", event.size_bytes}});
   }
 }
 
@@ -130,10 +130,10 @@ void EngineTimeline::EndRead(const EngineEvent& event, int64_t now_ns) {
   read_lanes_.Give(read.lane);
   Name({kDisk, read.lane}, "disk", absl::StrCat("read ", read.lane));
   file_->AddSpan({kDisk, read.lane}, event.unit->id, read.begin_ns, now_ns,
-                {{"stage", "read"},
-                 {"size_bytes", event.size_bytes},
-                 {"priority", PriorityName(event.priority)},
-                 {"queue", read.queue}});
+                 {{"stage", "read"},
+                  {"size_bytes", event.size_bytes},
+                  {"priority", PriorityName(event.priority)},
+                  {"queue", read.queue}});
   const auto flight = flights_.find({event.key, event.form});
   if (flight != flights_.end()) flight->second.arrived_ns = now_ns;
 }
@@ -147,10 +147,10 @@ void EngineTimeline::AddJob(const EngineEvent& event) {
          absl::StrCat(copy ? "copy " : "thread ", job.lane));
     const std::string name = absl::StrCat(StageName(span.stage), " ", event.unit->id);
     file_->AddSpan(track, name, span.begin_ns, span.end_ns,
-                  {{"stage", StageName(span.stage)},
-                   {"unit", event.unit->id},
-                   {"job_bytes", event.size_bytes},
-                   {"priority", PriorityName(event.priority)}});
+                   {{"stage", StageName(span.stage)},
+                    {"unit", event.unit->id},
+                    {"job_bytes", event.size_bytes},
+                    {"priority", PriorityName(event.priority)}});
   }
   const auto flight = flights_.find({event.key, event.form});
   if (flight == flights_.end() || event.form == UnitForm::kStored || job.spans.empty()) return;
@@ -170,11 +170,11 @@ void EngineTimeline::End(const EngineEvent& event, int64_t now_ns) {
   const TraceTrack track = {decoded ? kDecoded : kRead, flight.lane};
   Name(track, decoded ? "units, decoded" : "units, compressed", absl::StrCat("unit ", flight.lane));
   file_->AddSpan(track, event.unit->id, flight.begin_ns, now_ns,
-                {{"size_bytes", event.size_bytes},
-                 {"priority", PriorityName(flight.priority)},
-                 {"queue", flight.queue},
-                 {"model", event.model->name()},
-                 {"end", event.kind == EngineEvent::Kind::kReady ? "ready" : "given up"}});
+                 {{"size_bytes", event.size_bytes},
+                  {"priority", PriorityName(flight.priority)},
+                  {"queue", flight.queue},
+                  {"model", event.model->name()},
+                  {"end", event.kind == EngineEvent::Kind::kReady ? "ready" : "given up"}});
   // The stages of its way, each up to the next.
   int64_t begin_ns = flight.begin_ns;
   const auto stage = [&](const char* name, const std::optional<int64_t>& end) {
