@@ -115,8 +115,10 @@ bool EngineCore::SubmitJob(UnitState& unit, UnitForm form) {
   const bool has_tables = unit.parts->front().is_tables();
   if (decode && begin > 0 && has_tables && unit.tables == nullptr) return false;
 
-  bool verified = true;
-  for (size_t i = begin; i < end; ++i) verified = verified && unit.stored.progress.done(i);
+  bool verify = false;  // what is in frames has been
+  for (size_t i = begin; i < end && !from_frames; ++i) {
+    verify = verify || !unit.stored.progress.done(i);
+  }
   const bool has_frames = decode && unit.device != Stage::kAbsent;
   const uint64_t tag = jobs_.Add({.unit = &unit,
                                   .first = static_cast<uint32_t>(begin),
@@ -127,7 +129,7 @@ bool EngineCore::SubmitJob(UnitState& unit, UnitForm form) {
                                  .unit = unit.unit,
                                  .parts = {unit.parts->data() + begin, end - begin},
                                  .host = from_frames ? nullptr : &unit.frames,
-                                 .verify = !from_frames && !verified,
+                                 .verify = verify,
                                  .frames_dev = has_frames ? &unit.frames_dev : nullptr,
                                  .slot_dev = decode ? unit.slot_dev.data() : nullptr,
                                  .tables = unit.tables.get()})) {

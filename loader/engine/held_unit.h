@@ -19,6 +19,7 @@
 #include "absl/types/span.h"
 #include "loader/base/mutex.h"
 #include "loader/engine/device.h"
+#include "loader/engine/tier.h"
 #include "loader/engine/unit_parts.h"
 #include "loader/memory/frame_space.h"
 #include "loader/model/compressed_model.h"
@@ -110,7 +111,7 @@ class HeldUnit {
   std::atomic<bool> used_ = true;  // since the loop last looked
   std::vector<uint8_t> scratch_;   // the user's
 
-  std::array<bool, 3> asked_tiers_{};  // the loop's: by Tier, those that were asked for the unit
+  std::array<bool, kTierCount> asked_tiers_{};  // the loop's: those asked for the unit
 
   // In pieces: copies of an absl::Status share memory, counted by Debian's Abseil, which
   // ThreadSanitizer cannot see into.

@@ -13,19 +13,12 @@
 #include "loader/engine/device.h"
 #include "loader/engine/held_unit.h"
 #include "loader/engine/stored_bytes.h"
+#include "loader/engine/tier.h"
 #include "loader/engine/unit_parts.h"
 #include "loader/memory/frame_space.h"
 #include "loader/model/compressed_model.h"
 
 namespace ecf8 {
-
-// The memories that hold units, from the last resort to what clients read.
-enum class Tier : uint8_t {
-  kHost,    // stored, in the arena
-  kDevice,  // stored, in frames of the device
-  kSlots,   // decoded, in a slot of the device
-};
-inline constexpr size_t kTierCount = 3;
 
 // How far one form of a unit is, in its tier.
 //
@@ -116,7 +109,9 @@ struct UnitState {
   Stage& stage(Tier tier) {
     return tier == Tier::kDevice ? device : tier == Tier::kHost ? stored.stage : decoded.stage;
   }
-  Stage stage(Tier tier) const { return const_cast<UnitState*>(this)->stage(tier); }
+  Stage stage(Tier tier) const {
+    return tier == Tier::kDevice ? device : tier == Tier::kHost ? stored.stage : decoded.stage;
+  }
   // Or will have, if all goes well.
   bool has(Tier tier) const {
     return stage(tier) == Stage::kFilling || stage(tier) == Stage::kReady;

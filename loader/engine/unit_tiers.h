@@ -73,8 +73,7 @@ class UnitTiers {
 
   // Memory for the unit in the tier, which it has none in, at the cost of units that nobody uses.
   // False, and nothing changed, where there is not enough of those; of the device, also where they
-  // are worth more. `unit` may not be an idle one of another tier that is about to be used: the
-  // tiers do not take from each other.
+  // are worth more.
   bool Take(UnitState& unit, Tier tier);
   // What the unit has there, in any state.
   void Free(UnitState& unit, Tier tier);

@@ -307,5 +307,44 @@ TEST(DeviceTier, HoldsMoreExpertsCompressedThanDecoded) {
   ::testing::Test::RecordProperty("experts_compressed", static_cast<int>(compressed.device.units));
 }
 
+// Nothing else changes than that the policies know what reading, copying and decoding cost.
+TEST(DeviceTier, WeighingSlotsByWhatIsStoredElsewhereSavesReads) {
+  constexpr int kExperts = 64;
+  constexpr int kLayers = 6;
+  const ExpectedModel expected(
+      {.layers = kLayers, .projection_rows = 200, .experts = kExperts, .expert_rows = 200});
+  const auto read_bytes = [&](const SimulationOptions& options) {
+    SimulatedEngine engine(expected, options);
+    std::mt19937 random(1);
+    std::vector<double> weights;
+    for (int i = 0; i < kExperts; ++i) weights.push_back(1.0 / (i + 1));
+    std::discrete_distribution<int> zipf(weights.begin(), weights.end());
+    const auto use = [&engine, &expected](const std::string& id) {
+      const auto held = engine.Acquire({.unit_index = *expected.model->FindUnit(id)});
+      EXPECT_TRUE(engine.RunUntilIdle());
+      EXPECT_TRUE(held->ready());
+      engine.Release(held);
+    };
+    uint64_t warm_bytes = 0;
+    for (int token = 0; token < 80; ++token) {
+      if (token == 20) warm_bytes = engine.core->stats().read_bytes;
+      for (int layer = 0; layer < kLayers; ++layer) {
+        const std::string id = "layers." + std::to_string(layer);
+        use(id);
+        for (int i = 0; i < 4; ++i) {
+          use(id + ".experts." + std::to_string((zipf(random) + layer * 7) % kExperts));
+        }
+      }
+    }
+    EXPECT_TRUE(engine.RunUntilIdle());
+    return engine.core->stats().read_bytes - warm_bytes;
+  };
+  SimulationOptions options = {.host_bytes = 64 * kMiB, .slot_bytes = 256 * kMiB};
+  const uint64_t weighed_bytes = read_bytes(options);
+  options.read_seconds_per_stored_byte = 0;
+  options.device.costs = {};
+  EXPECT_LT(static_cast<double>(weighed_bytes), 0.9 * static_cast<double>(read_bytes(options)));
+}
+
 }  // namespace
 }  // namespace ecf8

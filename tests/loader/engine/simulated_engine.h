@@ -63,6 +63,7 @@ struct SimulationOptions {
   uint64_t host_bytes = 8 << 20;
   uint64_t device_bytes = 0;
   uint64_t slot_bytes = 8 << 20;
+  double read_seconds_per_stored_byte = 1 / 7e9;  // as the policies know it
   FaultyReaderOptions reader{};
   FakeDeviceOptions device{};
   std::vector<EngineObserver*> observers{};
@@ -86,7 +87,7 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     device_policy_ = MakeSchedulePolicy(frames_->capacity_bytes());
     slot_policy_ = MakeSchedulePolicy(slots_->capacity_bytes());
     FormCosts costs = device_->info().costs;
-    costs.read_seconds_per_stored_byte = 1 / 7e9;
+    costs.read_seconds_per_stored_byte = options.read_seconds_per_stored_byte;
     options.observers.push_back(&checker_);
     core.emplace(EngineParts{.reader = &*reader_,
                              .device = &*device_,
