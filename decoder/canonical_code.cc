@@ -29,6 +29,13 @@ CanonicalCode::CanonicalCode(Codec codec, const CodeTable& table) {
     rank += counts[length];
     const uint32_t begin = end;
     end += counts[length] << shift;
+    constexpr int kFourShift = kWindowBits - 4;
+    if (length <= 4) {
+      std::fill(lengths_by_four.begin() + (begin >> kFourShift),
+                lengths_by_four.begin() + (end >> kFourShift), static_cast<uint8_t>(length));
+    } else if (length == 5) {
+      std::fill(lengths_by_four.begin() + (begin >> kFourShift), lengths_by_four.end(), uint8_t{5});
+    }
     if (length < kMaxCodeLength) {
       limits[length].fill(static_cast<int16_t>(static_cast<int32_t>(end / 2) - 1));
     }

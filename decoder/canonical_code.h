@@ -35,13 +35,15 @@ struct alignas(64) CanonicalCode {
   // 16 - (kPrefixBits + 1).
   std::array<uint8_t, size_t{1} << kPrefixBits> prefix_shifts{};
   // By 16 - length: what to add to the code to have its rank.
-  std::array<uint16_t, 32> rank_offsets{};
+  alignas(64) std::array<uint16_t, 32> rank_offsets{};
   // The same by length, the low and the high bytes.
   std::array<uint8_t, 16> rank_offsets_low{};
   std::array<uint8_t, 16> rank_offsets_high{};
   // The window's code is longer than l (1 to 11) if window >> 1 > limits[l], as signed numbers.
   // (Halved, as 0 to 65536 do not fit.) In every element, as AVX2 broadcasts words slowly.
-  std::array<std::array<int16_t, 16>, kMaxCodeLength> limits{};
+  alignas(64) std::array<std::array<int16_t, 16>, kMaxCodeLength> limits{};
+  // By the window's first four bits: the length of its code, or 5 if it is longer than 4.
+  std::array<uint8_t, 16> lengths_by_four{};
   // The length of a code that is longer than none of the limits' lengths: 1, or 0 for an empty
   // code.
   uint8_t shortest = 1;

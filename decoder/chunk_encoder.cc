@@ -29,9 +29,11 @@ class ChunkEncoder::Impl {
   bool EncodeCoded(absl::Span<const uint8_t> weights, std::vector<uint8_t>* stored) {
     const ChunkLayout layout(codec_, weights.size());
     if (layout.words_begin + layout.raw_size >= weights.size()) return false;
-    // All the room that there may have to be, at once: growing would clear it in vain.
-    stored->resize(weights.size() + TileEncoder::kMaxTileBytes);
+    // All the room that there may have to be, but no more of it in use than needed: vectors clear
+    // what comes into use.
+    stored->reserve(weights.size() + TileEncoder::kMaxTileBytes);
     uint8_t* const to = stored->data();
+    GrowTo(layout.words_begin, stored);
     std::fill_n(to, layout.words_begin, uint8_t{0});
     size_t end = layout.words_begin;
     for (size_t tile = 0; tile < TileCount(weights.size()); ++tile) {
@@ -40,21 +42,26 @@ class ChunkEncoder::Impl {
                       to + layout.tables_begin)) {
         return false;
       }
+      GrowTo(end + TileEncoder::kMaxTileBytes, stored);
       end += tile_encoder_.WriteWords(to + end);
       if (end + layout.raw_size >= weights.size()) return false;
     }
     const size_t raw = AlignToSection(end);
     std::fill(to + end, to + raw, uint8_t{0});
     if (raw + layout.raw_size >= weights.size()) return false;
+    stored->resize(raw + layout.raw_size);
     for (size_t group = 0; group < GroupCount(weights.size()); ++group) {
       const WholeGroup whole(weights.subspan(group * kGroupWeights, kGroupWeights));
       SplitRaw(codec_, whole.data(), to + raw + group * GroupRawBytes(codec_));
     }
-    stored->resize(raw + layout.raw_size);
     return true;
   }
 
  private:
+  static void GrowTo(size_t size, std::vector<uint8_t>* bytes) {
+    if (bytes->size() < size) bytes->resize(size);
+  }
+
   // Puts the tile's groups into tile_encoder_ and its table numbers into `nibbles`. False if a
   // group fits no table.
   bool EncodeTile(absl::Span<const uint8_t> weights, size_t tile, uint8_t* nibbles) {

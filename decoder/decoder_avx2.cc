@@ -66,10 +66,14 @@ ECF8_AVX2_INLINE __m256i TakeCode(const CanonicalCode& code, Lanes* lanes, __m25
   const __m256i window = _mm256_or_si256(_mm256_mullo_epi16(lanes->first, lanes->power),
                                          _mm256_mulhi_epu16(lanes->second, lanes->power));
   const __m256i half = _mm256_srli_epi16(window, 1);
+  // The first four bits, in both bytes.
+  const __m256i first_four =
+      _mm256_mulhi_epu16(_mm256_and_si256(window, _mm256_set1_epi16(static_cast<int16_t>(0xF000))),
+                         _mm256_set1_epi16(0x1010));
   // Several short sums instead of a long one.
   __m256i sums[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
-                     _mm256_set1_epi8(static_cast<char>(code.shortest))};
-  for (size_t length = 1; length < kMaxCodeLength; ++length) {
+                     _mm256_shuffle_epi8(LoadTwice(code.lengths_by_four.data()), first_four)};
+  for (size_t length = 5; length < kMaxCodeLength; ++length) {
     __m256i& sum = sums[length % 4];
     const auto* limit = reinterpret_cast<const __m256i*>(code.limits[length].data());
     sum = _mm256_sub_epi8(sum, _mm256_cmpgt_epi16(half, _mm256_load_si256(limit)));
@@ -101,28 +105,31 @@ ECF8_AVX2_INLINE const uint8_t* TakeWords(const __m256i* need, const uint8_t* wo
   return words + 2 * std::popcount(mask);
 }
 
-// Symbols of 32 ranks: a binary tree over sixteen small tables. Bit 7 of a byte chooses, so the
-// other three bits of the row are brought there.
-ECF8_AVX2_INLINE __m256i LookUp(const uint8_t* symbols, __m256i ranks) {
+// Of 32 ranks, the symbols at `symbols` plus the lower seven bits: a binary tree over eight small
+// tables. Bit 7 of a byte chooses, so the other bits of the row are brought there.
+ECF8_AVX2_INLINE __m256i LookUpHalf(const uint8_t* symbols, __m256i ranks) {
   const __m256i column = _mm256_and_si256(ranks, _mm256_set1_epi8(15));
   const __m256i bit4 = _mm256_slli_epi16(ranks, 3);
   const __m256i bit5 = _mm256_slli_epi16(ranks, 2);
   const __m256i bit6 = _mm256_slli_epi16(ranks, 1);
-  __m256i halves[2];
-  for (size_t half = 0; half < 2; ++half) {
-    __m256i quarters[2];
-    for (size_t quarter = 0; quarter < 2; ++quarter) {
-      const uint8_t* rows = symbols + 128 * half + 64 * quarter;
-      const __m256i row0 = _mm256_shuffle_epi8(LoadTwice(rows), column);
-      const __m256i row1 = _mm256_shuffle_epi8(LoadTwice(rows + 16), column);
-      const __m256i row2 = _mm256_shuffle_epi8(LoadTwice(rows + 32), column);
-      const __m256i row3 = _mm256_shuffle_epi8(LoadTwice(rows + 48), column);
-      quarters[quarter] = _mm256_blendv_epi8(_mm256_blendv_epi8(row0, row1, bit4),
-                                             _mm256_blendv_epi8(row2, row3, bit4), bit5);
-    }
-    halves[half] = _mm256_blendv_epi8(quarters[0], quarters[1], bit6);
+  __m256i quarters[2];
+  for (size_t quarter = 0; quarter < 2; ++quarter) {
+    const uint8_t* rows = symbols + 64 * quarter;
+    const __m256i row0 = _mm256_shuffle_epi8(LoadTwice(rows), column);
+    const __m256i row1 = _mm256_shuffle_epi8(LoadTwice(rows + 16), column);
+    const __m256i row2 = _mm256_shuffle_epi8(LoadTwice(rows + 32), column);
+    const __m256i row3 = _mm256_shuffle_epi8(LoadTwice(rows + 48), column);
+    quarters[quarter] = _mm256_blendv_epi8(_mm256_blendv_epi8(row0, row1, bit4),
+                                           _mm256_blendv_epi8(row2, row3, bit4), bit5);
   }
-  return _mm256_blendv_epi8(halves[0], halves[1], ranks);
+  return _mm256_blendv_epi8(quarters[0], quarters[1], bit6);
+}
+
+// Symbols of 32 ranks. Those above 127 have the longest codes, and so are rare.
+ECF8_AVX2_INLINE __m256i LookUp(const uint8_t* symbols, __m256i ranks) {
+  const __m256i low = LookUpHalf(symbols, ranks);
+  if (_mm256_movemask_epi8(ranks) == 0) return low;
+  return _mm256_blendv_epi8(low, LookUpHalf(symbols + 128, ranks), ranks);
 }
 
 // The 64 weights of four lanes: `pairs` holds their symbols, eight bytes a lane.

@@ -10,6 +10,7 @@
 #include "decoder/format.h"
 #include "decoder/lane_shuffles.h"
 #include "decoder/lane_words.h"
+#include "decoder/symbol_set.h"
 
 // Attributes instead of compiler flags for the file: see decoder_avx2.cc.
 #define ECF8_AVX2 __attribute__((target("avx2,popcnt")))
@@ -78,7 +79,30 @@ ECF8_AVX2_INLINE void StorePacked(__m128i words, uint32_t mask, uint16_t* to) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_shuffle_epi8(words, shuffle));
 }
 
+ECF8_AVX2_INLINE __m256i LoadTwice(const uint8_t* bytes) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+}
+
 }  // namespace
+
+// One look-up finds the row of a symbol's low half, another the bit of its high half (G. Langdale
+// and D. Lemire, "Parsing gigabytes of JSON per second", VLDB Journal 28(6), 2019, section 3.1.2).
+ECF8_AVX2 bool LacksSymbolAvx2(const SymbolSet& set, const uint8_t* symbols) {
+  const __m256i low_rows = LoadTwice(set.lacking_rows.data());  // of symbols below 128
+  const __m256i high_rows = LoadTwice(set.lacking_rows.data() + 16);
+  const __m256i bits = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
+  const __m256i low_half = _mm256_set1_epi8(15);
+  __m256i lacking = _mm256_setzero_si256();
+  for (size_t i = 0; i < kGroupSymbols; i += sizeof(__m256i)) {
+    const __m256i symbol = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(symbols + i));
+    const __m256i low = _mm256_and_si256(symbol, low_half);
+    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(symbol, 4), low_half);
+    const __m256i row = _mm256_blendv_epi8(_mm256_shuffle_epi8(low_rows, low),
+                                           _mm256_shuffle_epi8(high_rows, low), symbol);
+    lacking = _mm256_or_si256(lacking, _mm256_and_si256(row, _mm256_shuffle_epi8(bits, high)));
+  }
+  return _mm256_testz_si256(lacking, lacking) == 0;
+}
 
 ECF8_AVX2 void PackWordsAvx2(PackJob* job) {
   Lanes halves[2];

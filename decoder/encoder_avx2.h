@@ -7,6 +7,7 @@
 namespace ecf8 {
 
 // Where SupportsAvx2() of decoder_avx2.h says so.
+bool LacksSymbolAvx2(const SymbolSet& set, const uint8_t* symbols);
 void PackWordsAvx2(PackJob* job);
 
 }  // namespace ecf8

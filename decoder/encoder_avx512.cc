@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "decoder/encoder_portable.h"
 #include "decoder/encoders.h"
 #include "decoder/format.h"
 
@@ -62,16 +63,51 @@ ECF8_AVX512_INLINE __m512i LookUp(const ByteTable& table, __m512i symbols) {
                                 _mm512_permutex2var_epi8(table.parts[2], symbols, table.parts[3]));
 }
 
-// Bits of all symbols, or UINT32_MAX if the table lacks one.
-ECF8_AVX512_INLINE uint32_t Bits(const EncoderTables::Bytes& bytes, const __m512i* symbols) {
-  const ByteTable table = LoadTable(bytes.lengths.data());
-  __m512i sum = LookUp(table, symbols[0]);
-  for (size_t m = 1; m < 4; ++m) sum = _mm512_adds_epu8(sum, LookUp(table, symbols[m]));
-  static_assert(4 * kMaxCodeLength < EncoderTables::kAbsentLength);
-  const __m512i absent = _mm512_set1_epi8(static_cast<char>(0xFF & -EncoderTables::kAbsentLength));
-  if (_mm512_test_epi8_mask(sum, absent) != 0) return UINT32_MAX;
-  return static_cast<uint32_t>(
-      _mm512_reduce_add_epi64(_mm512_sad_epu8(sum, _mm512_setzero_si512())));
+// Bits of all symbols in two tables, in bytes that no sum of four lengths overflows.
+struct PairSums {
+  __m512i even;
+  __m512i odd;
+};
+
+ECF8_AVX512_INLINE PairSums SumLengths(const EncoderTables::LengthPairs& pairs,
+                                       const __m512i* symbols) {
+  const ByteTable table = LoadTable(pairs.of.data());
+  const __m512i half = _mm512_set1_epi8(15);
+  PairSums sums = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+  for (size_t m = 0; m < 4; ++m) {
+    const __m512i lengths = LookUp(table, symbols[m]);
+    sums.even = _mm512_add_epi8(sums.even, _mm512_and_si512(lengths, half));
+    sums.odd = _mm512_add_epi8(sums.odd, _mm512_and_si512(_mm512_srli_epi16(lengths, 4), half));
+  }
+  return sums;
+}
+
+// The sums of tables 4q to 4q + 3, each in eight parts: words t, t + 4, ... are table 4q + t's.
+ECF8_AVX512_INLINE __m512i SumFourTables(const EncoderTables& tables, size_t q,
+                                         const __m512i* symbols) {
+  const PairSums a = SumLengths(tables.length_pairs[2 * q], symbols);
+  const PairSums b = SumLengths(tables.length_pairs[2 * q + 1], symbols);
+  const __m512i zero = _mm512_setzero_si512();
+  const __m512i first = _mm512_or_si512(_mm512_sad_epu8(a.even, zero),
+                                        _mm512_slli_epi64(_mm512_sad_epu8(a.odd, zero), 16));
+  const __m512i second = _mm512_or_si512(_mm512_sad_epu8(b.even, zero),
+                                         _mm512_slli_epi64(_mm512_sad_epu8(b.odd, zero), 16));
+  return _mm512_or_si512(first, _mm512_slli_epi64(second, 32));
+}
+
+// The table with the lowest sum, the first of equals. A symbol that a table lacks counts more there
+// than any length: so if the table has all symbols, it is the best of those that do.
+ECF8_AVX512_INLINE size_t CheapestTable(const EncoderTables& tables, const __m512i* symbols) {
+  const __m512i low = SumFourTables(tables, 0, symbols);
+  const __m512i high = SumFourTables(tables, 1, symbols);
+  const __m512i words =
+      _mm512_add_epi16(_mm512_unpacklo_epi64(low, high), _mm512_unpackhi_epi64(low, high));
+  const __m256i half =
+      _mm256_add_epi16(_mm512_castsi512_si256(words), _mm512_extracti64x4_epi64(words, 1));
+  const __m128i sums =
+      _mm_add_epi16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  static_assert(kMaxTables == 8 && kGroupSymbols * EncoderTables::kAbsentLength <= UINT16_MAX);
+  return static_cast<size_t>(_mm_extract_epi16(_mm_minpos_epu16(sums), 1));
 }
 
 }  // namespace
@@ -81,25 +117,21 @@ ECF8_AVX512 size_t CodeGroupE4M3Avx512(const EncoderTables& tables, const uint8_
   __m512i symbols[4];
   for (size_t i = 0; i < 4; ++i) symbols[i] = SymbolsOf(weights + 128 * i);
   TransposeBlocks(symbols);
-  size_t best = kMaxTables;
-  uint32_t best_bits = UINT32_MAX;
-  for (size_t i = 0; i < tables.size; ++i) {
-    const uint32_t bits = Bits(tables.bytes[i], symbols);
-    if (bits >= best_bits) continue;
-    best_bits = bits;
-    best = i;
-  }
-  if (best == kMaxTables) return best;
+  const size_t best = CheapestTable(tables, symbols);
   // Blocks hold symbols 2m and 2m + 1 of eight lanes; unpacking parts them.
-  const ByteTable table_low = LoadTable(tables.bytes[best].codes_low.data());
-  const ByteTable table_high = LoadTable(tables.bytes[best].codes_high.data());
+  const ByteTable table_low = LoadTable(tables.code_bytes[best].low.data());
+  const ByteTable table_high = LoadTable(tables.code_bytes[best].high.data());
+  const __m512i absent = _mm512_set1_epi8(EncoderTables::kAbsentLength);
+  __mmask64 any_absent = 0;
   for (size_t m = 0; m < 4; ++m) {
     const __m512i low = LookUp(table_low, symbols[m]);
     const __m512i high = LookUp(table_high, symbols[m]);
+    any_absent |= _mm512_cmpeq_epi8_mask(_mm512_and_si512(low, absent), absent);
     _mm512_storeu_si512(codes[2 * m].data(), _mm512_unpacklo_epi8(low, high));
     _mm512_storeu_si512(codes[2 * m + 1].data(), _mm512_unpackhi_epi8(low, high));
   }
-  return best;
+  // Rare, and another table may have them all.
+  return any_absent == 0 ? best : CodeGroupE4M3Portable(tables, weights, codes);
 }
 
 ECF8_AVX512 void PackWordsAvx512(PackJob* job) {

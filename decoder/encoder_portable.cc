@@ -20,15 +20,14 @@ size_t CodeGroup(const EncoderTables& tables, const uint8_t* weights, LaneWords*
   const size_t table = GroupCosts::Cheapest(sums);
   if (sums[table] == GroupCosts::kImpossible) return kMaxTables;
   const uint16_t* table_codes = tables.codes.data() + table * Fp8Traits<kCodec>::kSymbolCount;
-  // Eight lanes at a time: single stores, each to another line of the cache, would take longer.
-  using Codes = uint16_t __attribute__((vector_size(16)));
-  for (size_t lane = 0; lane < kLaneCount; lane += 8) {
+  // Four lanes at a time in one integer: single stores, each to another line of the cache, would
+  // take longer, and so would insertions into vectors, of which processors do one at a time.
+  for (size_t lane = 0; lane < kLaneCount; lane += 4) {
     for (size_t j = 0; j < kLaneSymbols; ++j) {
       const auto* const of = symbols.data() + lane * kLaneSymbols + j;
-      const Codes eight = {table_codes[of[0]],  table_codes[of[8]],  table_codes[of[16]],
-                           table_codes[of[24]], table_codes[of[32]], table_codes[of[40]],
-                           table_codes[of[48]], table_codes[of[56]]};
-      std::memcpy(&codes[j][lane], &eight, sizeof(eight));
+      const auto code = [&](size_t k) { return uint64_t{table_codes[of[k * kLaneSymbols]]}; };
+      const uint64_t four = (code(0) | code(1) << 16) | (code(2) | code(3) << 16) << 32;
+      std::memcpy(&codes[j][lane], &four, sizeof(four));
     }
   }
   return table;

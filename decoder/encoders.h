@@ -13,6 +13,7 @@
 #include "decoder/format.h"
 #include "decoder/group.h"
 #include "decoder/lane_words.h"
+#include "decoder/symbol_set.h"
 
 namespace ecf8 {
 
@@ -23,21 +24,30 @@ inline constexpr size_t kTileSteps = kTileGroups * kLaneSymbols;
 struct EncoderTables {
   explicit EncoderTables(const TableSet& tables);
 
-  // One table by E4M3's symbols, for vectors of bytes.
-  struct alignas(64) Bytes {
-    // Of an absent symbol, kAbsentLength.
-    std::array<uint8_t, 256> lengths{};
-    std::array<uint8_t, 256> codes_low{};
-    std::array<uint8_t, 256> codes_high{};
+  // E4M3's tables by symbol, for vectors of bytes.
+  using Bytes = std::array<uint8_t, 256>;
+  // One table: the bytes of `codes`. A symbol that it lacks has the length kAbsentLength.
+  struct alignas(64) CodeBytes {
+    Bytes low;
+    Bytes high;
   };
-  static constexpr uint8_t kAbsentLength = 64;
+  // The lengths in two tables, that of the even table in the low half of a byte. kAbsentLength in
+  // tables that lack the symbol or do not exist.
+  struct alignas(64) LengthPairs {
+    Bytes of;
+  };
+  static constexpr uint8_t kAbsentLength = 15;
 
   Codec codec;
   size_t size;
   GroupCosts costs;
   // Of every symbol of every table: the code at the top, its length in the low 4 bits.
   std::vector<uint16_t> codes;
-  std::vector<Bytes> bytes;  // E4M3 only
+  std::vector<CodeBytes> code_bytes;                     // E4M3 only
+  std::array<LengthPairs, kMaxTables / 2> length_pairs;  // E4M3 only
+
+ private:
+  void SetBytes(const TableSet& tables);
 };
 
 // Codes a group of kGroupWeights weights: chooses the table with the fewest bits (the first of
@@ -70,9 +80,13 @@ using WordPacker = void (*)(PackJob* job);
 // A word a symbol at most, and one vector that is written as a whole.
 inline constexpr size_t kMaxPackedWords = (kTileSteps + 1) * kLaneCount;
 
+// LacksSymbol of symbol_set.h, for E4M3: TableSearch asks it about every group.
+using SymbolTest = bool (*)(const SymbolSet& set, const uint8_t* symbols);
+
 struct EncoderImplementation {
   std::string_view name;  // as ECF8_CPU names it
   bool (*supported)();    // on this machine
+  SymbolTest lacks_e4m3;
   GroupCoder code_e4m3;
   GroupCoder code_e5m2;
   WordPacker pack;

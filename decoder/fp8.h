@@ -1,6 +1,7 @@
 // How the 16 weights of a lane split into 8 symbols and raw (sign and mantissa) bytes, and how they
 // merge again, eight weights at a time in 64-bit words. Shared by the encoder, the portable decoder
-// and CUDA kernels; SIMD decoders do the same in wider words.
+// and CUDA kernels; SIMD decoders do the same in wider words. Where `Word` is a parameter, it is
+// uint64_t or a vector of them, one a lane.
 #ifndef ECF8_DECODER_FP8_H_
 #define ECF8_DECODER_FP8_H_
 
@@ -13,16 +14,20 @@
 namespace ecf8 {
 
 // The 16 weights of a lane: weight j in byte j of `low`, weight j + 8 in byte j of `high`.
-struct LaneWeights {
-  uint64_t low;
-  uint64_t high;
+template <typename Word>
+struct LaneWeightsOf {
+  Word low;
+  Word high;
 };
+using LaneWeights = LaneWeightsOf<uint64_t>;
 
 // The exponents of a lane's weights: exponent j in byte j of `low`, j + 8 in byte j of `high`.
-struct LaneExponents {
-  uint64_t low;
-  uint64_t high;
+template <typename Word>
+struct LaneExponentsOf {
+  Word low;
+  Word high;
 };
+using LaneExponents = LaneExponentsOf<uint64_t>;
 
 // `Symbol` is the smallest integer that holds one.
 template <Codec kCodec>
@@ -38,12 +43,14 @@ struct Fp8Traits<Codec::kE4M3> {
   static constexpr size_t kLaneRawBytes = 8;
   static constexpr size_t kGroupRawBytes = kLaneRawBytes * kLaneCount;
 
-  ECF8_HOST_DEVICE static constexpr LaneExponents Exponents(LaneWeights weights) {
+  template <typename Word = uint64_t>
+  ECF8_HOST_DEVICE static constexpr LaneExponentsOf<Word> Exponents(LaneWeightsOf<Word> weights) {
     return {(weights.low >> 3) & 0x0F0F0F0F0F0F0F0FULL,
             (weights.high >> 3) & 0x0F0F0F0F0F0F0F0FULL};
   }
   // Weight j's sign and mantissa stay in place in byte j; j + 8's take its bits 6 and 5..3.
-  ECF8_HOST_DEVICE static constexpr uint64_t Raw(LaneWeights weights) {
+  template <typename Word = uint64_t>
+  ECF8_HOST_DEVICE static constexpr Word Raw(LaneWeightsOf<Word> weights) {
     return (weights.low & 0x8787878787878787ULL) | ((weights.high & 0x8080808080808080ULL) >> 1) |
            ((weights.high & 0x0707070707070707ULL) << 3);
   }
@@ -64,12 +71,14 @@ struct Fp8Traits<Codec::kE5M2> {
   static constexpr size_t kLaneRawBytes = 6;
   static constexpr size_t kGroupRawBytes = kLaneRawBytes * kLaneCount;
 
-  ECF8_HOST_DEVICE static constexpr LaneExponents Exponents(LaneWeights weights) {
+  template <typename Word = uint64_t>
+  ECF8_HOST_DEVICE static constexpr LaneExponentsOf<Word> Exponents(LaneWeightsOf<Word> weights) {
     return {(weights.low >> 2) & 0x1F1F1F1F1F1F1F1FULL,
             (weights.high >> 2) & 0x1F1F1F1F1F1F1F1FULL};
   }
   // A 48-bit integer: weight j's sign and mantissa in bits 3j + 2 and 3j + 1, 3j.
-  ECF8_HOST_DEVICE static constexpr uint64_t Raw(LaneWeights weights) {
+  template <typename Word = uint64_t>
+  ECF8_HOST_DEVICE static constexpr Word Raw(LaneWeightsOf<Word> weights) {
     return Gather(weights.low) | (Gather(weights.high) << 24);
   }
   ECF8_HOST_DEVICE static constexpr LaneWeights Merge(LaneExponents exponents, uint64_t raw) {
@@ -79,8 +88,9 @@ struct Fp8Traits<Codec::kE5M2> {
 
  private:
   // pext and pdep with mask 0x83 in each byte; written out, as not every machine has them.
-  ECF8_HOST_DEVICE static constexpr uint64_t Gather(uint64_t bytes) {
-    uint64_t fields = (bytes & 0x0303030303030303ULL) | ((bytes >> 5) & 0x0404040404040404ULL);
+  template <typename Word>
+  ECF8_HOST_DEVICE static constexpr Word Gather(Word bytes) {
+    Word fields = (bytes & 0x0303030303030303ULL) | ((bytes >> 5) & 0x0404040404040404ULL);
     fields = (fields | (fields >> 5)) & 0x003F003F003F003FULL;
     fields = (fields | (fields >> 10)) & 0x00000FFF00000FFFULL;
     return (fields | (fields >> 20)) & 0xFFFFFF;

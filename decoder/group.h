@@ -54,10 +54,11 @@ class GroupCosts {
   void SetTable(size_t table, const CodeTable& code);
   void SetTable(size_t table, absl::Span<const uint16_t> costs);
 
-  // Costs of a group in each table, by its kGroupSymbols symbols (uint8_t or uint16_t).
+  // Costs of a group in each table, by its kGroupSymbols symbols (uint8_t or uint16_t); or of the
+  // first of every `lane_stride` lanes.
   using Sums = std::array<uint16_t, kMaxTables>;
   template <typename Symbol>
-  Sums Sum(const Symbol* symbols) const;
+  Sums Sum(const Symbol* symbols, size_t lane_stride = 1) const;
 
   // The table with the lowest sum; the first of equals.
   static size_t Cheapest(const Sums& sums);

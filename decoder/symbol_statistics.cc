@@ -9,10 +9,11 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "decoder/endian.h"
+#include "decoder/encoders.h"
 #include "decoder/format.h"
 #include "decoder/fp8.h"
 #include "decoder/group.h"
+#include "decoder/symbol_set.h"
 #include "decoder/table_clusters.h"
 
 namespace ecf8 {
@@ -24,6 +25,9 @@ constexpr uint64_t kSeenWeight = 16;
 constexpr int kLikelyShift = 15;
 static_assert(2 * kGroupSymbols / SymbolSamples::kCountedShare <= kMaxGroupExponents);
 
+// A group is judged by one lane in so many.
+constexpr size_t kJudgedShare = 4;
+
 constexpr size_t ExponentBits(Codec codec) {
   return codec == Codec::kE4M3 ? Fp8Traits<Codec::kE4M3>::kExponentBits
                                : Fp8Traits<Codec::kE5M2>::kExponentBits;
@@ -33,25 +37,65 @@ uint64_t Total(const SymbolCounts& counts) {
   return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
 }
 
-// Counts neighbours separately, as they are often equal: no increment waits for another.
-template <typename Symbol, size_t kSymbols>
-SymbolCounts CountSymbolsIn(const uint8_t* samples, absl::Span<const uint32_t> groups) {
-  std::array<std::array<uint32_t, kSymbols>, 4> counts{};
-  std::array<Symbol, kGroupSymbols> symbols;
-  for (uint32_t group : groups) {
-    std::memcpy(symbols.data(), samples + group * sizeof(symbols), sizeof(symbols));
-    for (size_t i = 0; i < kGroupSymbols; i += counts.size()) {
-      for (size_t k = 0; k < counts.size(); ++k) ++counts[k][symbols[i + k]];
-    }
-  }
-  SymbolCounts sum(kSymbols, 0);
-  for (const std::array<uint32_t, kSymbols>& part : counts) {
-    for (size_t symbol = 0; symbol < kSymbols; ++symbol) sum[symbol] += part[symbol];
-  }
-  return sum;
+template <typename Symbol>
+GroupSymbols<Symbol> SymbolsAt(const uint8_t* samples, size_t group) {
+  GroupSymbols<Symbol> symbols;
+  std::memcpy(symbols.data(), samples + group * sizeof(symbols), sizeof(symbols));
+  return symbols;
 }
 
-// The exponents, of kBits bits, of one symbol in kCountedShare.
+// The table that each group takes, and the counted symbols of all groups that take it.
+struct Assignment {
+  std::vector<uint8_t> tables;
+  std::vector<SymbolCounts> counts;
+};
+
+// One pass, in order, since counting a group is cheap while it is at hand. Counts one lane in
+// kCountedShare: not the same in all groups, as many may begin at the same column of a matrix.
+// Counts neighbours separately, as they are often equal: no increment waits for another.
+template <typename Symbol, size_t kSymbols>
+Assignment Assign(absl::Span<const uint8_t> samples, const GroupCosts& costs) {
+  constexpr size_t kShare = SymbolSamples::kCountedShare;
+  constexpr size_t kParts = 2;
+  std::vector<std::array<std::array<uint32_t, kSymbols>, kParts>> parts(kMaxTables);
+  Assignment assignment;
+  const size_t groups = samples.size() / sizeof(GroupSymbols<Symbol>);
+  for (size_t group = 0; group < groups; ++group) {
+    const auto symbols = SymbolsAt<Symbol>(samples.data(), group);
+    const size_t table = GroupCosts::Cheapest(costs.Sum(symbols.data(), kJudgedShare));
+    assignment.tables.push_back(static_cast<uint8_t>(table));
+    for (size_t i = group % kShare * kLaneSymbols; i < kGroupSymbols; i += kShare * kLaneSymbols) {
+      for (size_t j = 0; j < kLaneSymbols; ++j) ++parts[table][j % kParts][symbols[i + j]];
+    }
+  }
+  for (const auto& of_table : parts) {
+    SymbolCounts& sum = assignment.counts.emplace_back(kSymbols, 0);
+    for (const auto& part : of_table) {
+      for (size_t symbol = 0; symbol < kSymbols; ++symbol) sum[symbol] += part[symbol] * kShare;
+    }
+  }
+  return assignment;
+}
+
+template <typename Symbol, size_t kSymbols>
+std::vector<SymbolCounts> CountSymbolsIn(absl::Span<const uint8_t> samples, const GroupCosts& costs,
+                                         bool (*lacks)(const SymbolSet& set,
+                                                       const Symbol* symbols)) {
+  auto [tables, counts] = Assign<Symbol, kSymbols>(samples, costs);
+  const std::vector<SymbolSet> counted(counts.begin(), counts.end());
+  for (size_t group = 0; group < tables.size(); ++group) {
+    const auto symbols = SymbolsAt<Symbol>(samples.data(), group);
+    const size_t table = tables[group];
+    if (!lacks(counted[table], symbols.data())) continue;
+    for (Symbol symbol : symbols) counts[table][symbol] += counted[table].lacking[symbol];
+  }
+  counts.erase(std::remove_if(counts.begin(), counts.end(),
+                              [](const SymbolCounts& table) { return Total(table) == 0; }),
+               counts.end());
+  return counts;
+}
+
+// The exponents, of kBits bits, of two symbols in 2 * kCountedShare.
 template <size_t kBits, typename Symbol>
 ExponentCounts CountExponentsIn(const GroupSymbols<Symbol>& symbols) {
   constexpr size_t kMask = (size_t{1} << kBits) - 1;
@@ -95,26 +139,15 @@ void SymbolSamples::Halve() {
   bytes_.resize(kept * group_bytes());
 }
 
-template <typename Symbol>
-GroupSymbols<Symbol> SymbolSamples::Group(size_t group) const {
-  GroupSymbols<Symbol> symbols;
-  std::memcpy(symbols.data(), bytes_.data() + group * sizeof(symbols), sizeof(symbols));
-  return symbols;
-}
-
 ExponentCounts SymbolSamples::CountExponents(size_t group) const {
-  return codec_ == Codec::kE4M3 ? CountExponentsIn<4>(Group<uint8_t>(group))
-                                : CountExponentsIn<5>(Group<uint16_t>(group));
+  return codec_ == Codec::kE4M3 ? CountExponentsIn<4>(SymbolsAt<uint8_t>(bytes_.data(), group))
+                                : CountExponentsIn<5>(SymbolsAt<uint16_t>(bytes_.data(), group));
 }
 
-GroupCosts::Sums SymbolSamples::Sum(size_t group, const GroupCosts& costs) const {
-  return codec_ == Codec::kE4M3 ? costs.Sum(bytes_.data() + group * group_bytes())
-                                : costs.Sum(Group<uint16_t>(group).data());
-}
-
-SymbolCounts SymbolSamples::CountSymbols(absl::Span<const uint32_t> groups) const {
-  return codec_ == Codec::kE4M3 ? CountSymbolsIn<uint8_t, 256>(bytes_.data(), groups)
-                                : CountSymbolsIn<uint16_t, 1024>(bytes_.data(), groups);
+std::vector<SymbolCounts> SymbolSamples::CountSymbols(const GroupCosts& costs) const {
+  return codec_ == Codec::kE4M3
+             ? CountSymbolsIn<uint8_t, 256>(bytes_, costs, encoder_->lacks_e4m3)
+             : CountSymbolsIn<uint16_t, 1024>(bytes_, costs, LacksSymbol<uint16_t>);
 }
 
 std::vector<uint16_t> PairCosts(Codec codec, const ExponentCounts& costs) {

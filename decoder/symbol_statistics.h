@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "decoder/encoders.h"
 #include "decoder/format.h"
 #include "decoder/group.h"
 #include "decoder/table_clusters.h"
@@ -20,7 +21,8 @@ using SymbolCounts = std::vector<uint64_t>;
 // first time cost more than all counting.
 class SymbolSamples {
  public:
-  explicit SymbolSamples(Codec codec) : codec_(codec) {}
+  SymbolSamples(Codec codec, const EncoderImplementation& encoder)
+      : codec_(codec), encoder_(&encoder) {}
 
   size_t size() const { return bytes_.size() / group_bytes(); }
   // Appends a group of kGroupWeights weights. `most` is how many groups there can be.
@@ -28,22 +30,21 @@ class SymbolSamples {
   // Drops every second group, the odd ones.
   void Halve();
 
-  // The exponents of one symbol in kCountedShare of a group: enough to tell groups apart.
+  // Half of a group tells well enough what it is like: one symbol in so many is counted.
   static constexpr size_t kCountedShare = 2;
+
+  // The exponents of the counted symbols of a group.
   ExponentCounts CountExponents(size_t group) const;
 
-  // What a group costs.
-  GroupCosts::Sums Sum(size_t group, const GroupCosts& costs) const;
-
-  // All symbols of these groups.
-  SymbolCounts CountSymbols(absl::Span<const uint32_t> groups) const;
+  // For each table of `costs` that is the cheapest for any group: the counted symbols of those
+  // groups, each as kCountedShare, and each of their other symbols that is none of those. So every
+  // symbol that occurs has a count.
+  std::vector<SymbolCounts> CountSymbols(const GroupCosts& costs) const;
 
  private:
   size_t group_bytes() const { return kGroupSymbols * (codec_ == Codec::kE4M3 ? 1 : 2); }
-  template <typename Symbol>
-  GroupSymbols<Symbol> Group(size_t group) const;
-
   Codec codec_;
+  const EncoderImplementation* encoder_;
   std::vector<uint8_t> bytes_;  // of symbols of the codec's type
 };
 

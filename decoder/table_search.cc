@@ -1,7 +1,6 @@
 #include "decoder/table_search.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -9,6 +8,7 @@
 
 #include "absl/types/span.h"
 #include "decoder/code_table.h"
+#include "decoder/encoders.h"
 #include "decoder/format.h"
 #include "decoder/group.h"
 #include "decoder/huffman.h"
@@ -22,11 +22,13 @@ namespace {
 // model takes 0.003 bits a weight more.
 constexpr size_t kMaxSamples = 8192;
 // So many of them are enough to find out where the clusters lie.
-constexpr size_t kMaxClustered = 512;
+constexpr size_t kMaxClustered = 256;
 
 }  // namespace
 
-TableSearch::TableSearch(Codec codec) : codec_(codec), samples_(codec) {}
+TableSearch::TableSearch(Codec codec) : TableSearch(codec, SelectedEncoder()) {}
+TableSearch::TableSearch(Codec codec, const EncoderImplementation& encoder)
+    : codec_(codec), samples_(codec, encoder) {}
 
 void TableSearch::Add(absl::Span<const uint8_t> weights) {
   for (; !weights.empty(); weights.remove_prefix(std::min(weights.size(), kGroupWeights))) {
@@ -40,10 +42,7 @@ void TableSearch::Add(absl::Span<const uint8_t> weights) {
 }
 
 TableSet TableSearch::Build() const {
-  std::vector<SymbolCounts> counts;
-  for (const std::vector<uint32_t>& cluster : Cluster()) {
-    if (!cluster.empty()) counts.push_back(samples_.CountSymbols(cluster));
-  }
+  std::vector<SymbolCounts> counts = samples_.CountSymbols(Cluster());
   if (sample_stride_ > 1) {
     for (SymbolCounts& table : counts) AddLikelySymbols(codec_, &table);
     CompleteOne(&counts);
@@ -61,8 +60,8 @@ TableSet TableSearch::Build() const {
   return TableSet(codec_, std::move(tables));
 }
 
-// Which sampled groups are to share a table.
-std::array<std::vector<uint32_t>, kMaxTables> TableSearch::Cluster() const {
+// Costs by which groups that are alike find the same table cheapest.
+GroupCosts TableSearch::Cluster() const {
   const size_t stride = (samples_.size() + kMaxClustered - 1) / kMaxClustered;
   std::vector<ExponentCounts> clustered;
   for (size_t i = 0; i < samples_.size(); i += stride) {
@@ -75,11 +74,7 @@ std::array<std::vector<uint32_t>, kMaxTables> TableSearch::Cluster() const {
   const std::vector<ExponentCounts> clusters = ClusterGroups(clustered, table_bits / counted);
   GroupCosts costs(SymbolCount(codec_));
   for (size_t i = 0; i < clusters.size(); ++i) costs.SetTable(i, PairCosts(codec_, clusters[i]));
-  std::array<std::vector<uint32_t>, kMaxTables> members;
-  for (uint32_t i = 0; i < samples_.size(); ++i) {
-    members[GroupCosts::Cheapest(samples_.Sum(i, costs))].push_back(i);
-  }
-  return members;
+  return costs;
 }
 
 }  // namespace ecf8

@@ -2,13 +2,13 @@
 #ifndef ECF8_DECODER_TABLE_SEARCH_H_
 #define ECF8_DECODER_TABLE_SEARCH_H_
 
-#include <array>
 #include <cstdint>
-#include <vector>
 
 #include "absl/types/span.h"
 #include "decoder/code_table.h"
+#include "decoder/encoders.h"
 #include "decoder/format.h"
+#include "decoder/group.h"
 #include "decoder/symbol_statistics.h"
 
 namespace ecf8 {
@@ -25,6 +25,8 @@ class TableSearch {
  public:
   // `codec` must not be kRaw.
   explicit TableSearch(Codec codec);
+  // The same with a chosen implementation (which must be supported): for tests.
+  TableSearch(Codec codec, const EncoderImplementation& encoder);
 
   // Adds the weights of one tensor piece (whole, in any order of pieces that the caller keeps
   // fixed). A group never spans two calls, so cut a tensor only at chunk boundaries.
@@ -34,7 +36,7 @@ class TableSearch {
   TableSet Build() const;
 
  private:
-  std::array<std::vector<uint32_t>, kMaxTables> Cluster() const;
+  GroupCosts Cluster() const;
 
   Codec codec_;
   uint64_t groups_seen_ = 0;

@@ -10,6 +10,7 @@
 
 #include "absl/types/span.h"
 #include "decoder/chunk_encoder.h"
+#include "decoder/symbol_set.h"
 #include "gtest/gtest.h"
 #include "tests/decoder/guarded_buffer.h"
 #include "tests/decoder/weight_samples.h"
@@ -25,6 +26,21 @@ TEST(EncodersTest, NamesAreUniqueAndPortableIsTheLastResort) {
   EXPECT_EQ(AllEncoders().back().name, "portable");
   EXPECT_TRUE(AllEncoders().back().supported());
   EXPECT_TRUE(SelectedEncoder().supported());
+}
+
+TEST(EncodersTest, AllFindTheOneSymbolThatASetLacks) {
+  for (const EncoderImplementation& encoder : AllEncoders()) {
+    if (!encoder.supported()) continue;
+    for (size_t absent = 0; absent < 256; ++absent) {
+      std::vector<uint64_t> counts(256, 1);
+      counts[absent] = 0;
+      const SymbolSet set(counts);
+      std::vector<uint8_t> symbols(kGroupSymbols, static_cast<uint8_t>(absent + 1));
+      ASSERT_FALSE(encoder.lacks_e4m3(set, symbols.data())) << encoder.name << " " << absent;
+      symbols[absent * 37 % kGroupSymbols] = static_cast<uint8_t>(absent);
+      ASSERT_TRUE(encoder.lacks_e4m3(set, symbols.data())) << encoder.name << " " << absent;
+    }
+  }
 }
 
 class EncodersAgreeTest : public testing::TestWithParam<Codec> {};

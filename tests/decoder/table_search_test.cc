@@ -6,6 +6,7 @@
 
 #include "absl/types/span.h"
 #include "decoder/chunk_encoder.h"
+#include "decoder/encoders.h"
 #include "gtest/gtest.h"
 #include "tests/decoder/weight_samples.h"
 
@@ -29,6 +30,33 @@ TEST(TableSearchTest, IsDeterministic) {
   const std::vector<uint8_t> built = first.Build().Serialize();
   EXPECT_EQ(built, first.Build().Serialize());
   EXPECT_EQ(built, second.Build().Serialize());
+}
+
+TEST(TableSearchTest, EveryImplementationBuildsTheSameTables) {
+  for (const Codec codec : {Codec::kE4M3, Codec::kE5M2}) {
+    const std::vector<uint8_t> weights = MakeWeights("mixed", codec, 700'000, 5);
+    TableSearch expected(codec, AllEncoders().back());
+    expected.Add(weights);
+    for (const EncoderImplementation& encoder : AllEncoders()) {
+      if (!encoder.supported()) continue;
+      TableSearch search(codec, encoder);
+      search.Add(weights);
+      EXPECT_EQ(search.Build().Serialize(), expected.Build().Serialize()) << encoder.name;
+    }
+  }
+}
+
+// Half of a group is counted, but no symbol of the other half may be without a code.
+TEST(TableSearchTest, CodesSymbolsThatWereNotCounted) {
+  for (const Codec codec : {Codec::kE4M3, Codec::kE5M2}) {
+    std::vector<uint8_t> weights = MakeWeights("two_symbols", codec, kTileWeights, 6);
+    for (size_t lane = 0; lane < kLaneCount; ++lane) weights[lane * (kLaneWeights + 1)] = 0x7A;
+    TableSearch search(codec);
+    search.Add(weights);
+    std::vector<uint8_t> coded;
+    ChunkEncoder(search.Build()).Encode(weights, &coded);
+    EXPECT_LT(coded.size(), weights.size());
+  }
 }
 
 TEST(TableSearchTest, TakesOneTableWhereMoreWouldNotPay) {

