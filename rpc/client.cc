@@ -1,6 +1,8 @@
 #include "rpc/client.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <thread>
 #include <utility>
 
@@ -19,18 +21,23 @@ namespace {
 constexpr int kMaxMessageBytes = 64 << 20;
 constexpr std::chrono::milliseconds kCancelInterval(50);
 constexpr uint32_t kMaxUnits = 1 << 22;
+// How long a recording that is cancelled may take to end in order.
+constexpr std::chrono::seconds kRecordingGrace(3);
 
-// Cancels `context` soon after `flag` is set, while it exists. gRPC's calls block, and a signal
-// handler may only set a flag.
+// Cancels `context` soon after `flag` is set, and `grace` has passed, while it exists. gRPC's calls
+// block, and a signal handler may only set a flag.
 class CancelWatcher {
  public:
-  CancelWatcher(const std::atomic<bool>* flag, grpc::ClientContext* context) {
+  CancelWatcher(const std::atomic<bool>* flag, grpc::ClientContext* context,
+                std::chrono::milliseconds grace = {}) {
     if (flag == nullptr) return;
-    thread_ = std::thread([this, flag, context] {
+    thread_ = std::thread([this, flag, context, grace] {
       MutexLock lock(mutex_);
       while (!done_ && !flag->load()) {
         wake_.WaitUntil(lock, std::chrono::steady_clock::now() + kCancelInterval);
       }
+      const auto end = std::chrono::steady_clock::now() + grace;
+      while (!done_ && std::chrono::steady_clock::now() < end) wake_.WaitUntil(lock, end);
       if (!done_) context->TryCancel();
     });
   }
@@ -52,6 +59,32 @@ class CancelWatcher {
   CondVar wake_;
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
+};
+
+// When a recording ends, on the daemon's clock, which runs beside ours at a distance that only the
+// messages show: none has come before it was sent.
+class RecordingEnd {
+ public:
+  explicit RecordingEnd(std::chrono::milliseconds duration)
+      : duration_us_(duration.count() * 1000) {}
+
+  // After each message, which told all accesses up to `time_us`: true where that is enough.
+  bool Reached(uint64_t time_us, bool cancelled) {
+    const int64_t told_us = static_cast<int64_t>(time_us);
+    const int64_t now_us = std::chrono::duration_cast<std::chrono::microseconds>(
+                               std::chrono::steady_clock::now().time_since_epoch())
+                               .count();
+    ahead_us_ = std::max(ahead_us_, told_us - now_us);
+    if (cancelled && cancelled_at_us_ == kNever) cancelled_at_us_ = now_us + ahead_us_;
+    return (duration_us_ > 0 && told_us >= duration_us_) || told_us > cancelled_at_us_;
+  }
+
+ private:
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+  const int64_t duration_us_;
+  int64_t ahead_us_ = std::numeric_limits<int64_t>::min();  // of the daemon's clock, at least
+  int64_t cancelled_at_us_ = kNever;                        // on that clock
 };
 
 // Ends a stream: `error` is why the client stopped reading, if it did.
@@ -167,6 +200,26 @@ absl::Status WeightClient::Fetch(const v1::FetchRequest& request, bool verify, F
     return cancelled() ? absl::CancelledError("interrupted") : end;
   }
   return checker.Finish();
+}
+
+absl::Status WeightClient::RecordAccesses(const v1::RecordAccessesRequest& request,
+                                          std::chrono::milliseconds duration, RecordingSink& sink) {
+  grpc::ClientContext context;
+  const CancelWatcher watcher(cancel_, &context, kRecordingGrace);
+  const auto reader = stub_->RecordAccesses(&context, request);
+  RecordingChecker checker(sink);
+  RecordingEnd end(duration);
+  absl::Status error;
+  v1::RecordAccessesResponse message;
+  bool ended = false;
+  while (error.ok() && !ended && reader->Read(&message)) {
+    error = checker.Accept(message);
+    ended = error.ok() && checker.begun() && end.Reached(checker.time_us(), cancelled());
+  }
+  if (ended) context.TryCancel();
+  const absl::Status status = EndStream(*reader, context, error);
+  if (ended) return absl::OkStatus();
+  return cancelled() ? absl::CancelledError("interrupted") : status;
 }
 
 }  // namespace ecf8

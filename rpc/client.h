@@ -15,6 +15,7 @@
 #include "ecf8/v1/weights.pb.h"
 #include "rpc/address.h"
 #include "rpc/fetch_checker.h"
+#include "rpc/recording_checker.h"
 
 namespace ecf8 {
 
@@ -37,6 +38,12 @@ class WeightClient {
       const std::function<absl::Status(const v1::Unit&)>& on_unit);
 
   absl::StatusOr<v1::GetStatusResponse> GetStatus();
+
+  // Records until `duration` is over (0: without end) or the client is cancelled, which both end it
+  // in order: OK, and what was asked for until then is in. UNAVAILABLE with kShuttingDown where the
+  // daemon has stopped before, and all was in, too.
+  absl::Status RecordAccesses(const v1::RecordAccessesRequest& request,
+                              std::chrono::milliseconds duration, RecordingSink& sink);
 
   // `verify`: decode stored bytes and check the result. Decoded ones are checked always.
   absl::Status Fetch(const v1::FetchRequest& request, bool verify, FetchSink& sink);

@@ -11,6 +11,7 @@
 #include "decoder/status_macros.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "spdlog/spdlog.h"
 
 namespace ecf8 {
 namespace {
@@ -53,27 +54,47 @@ absl::StatusOr<std::optional<SocketClaim>> ClaimSocket(const Address& address) {
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ModelSet models,
                                                       const ServerOptions& options) {
   ECF8_ASSIGN_OR_RETURN(std::optional<SocketClaim> claim, ClaimSocket(options.address));
+  auto accesses = std::make_unique<AccessLog>();
+  EngineOptions engine_options = options.engine;
+  engine_options.observers.push_back(accesses.get());
   ECF8_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine,
-                        Engine::Start(options.engine, models.models()));
-  std::unique_ptr<Server> server(
-      new Server(std::move(models), std::move(engine), options, std::move(claim)));
+                        Engine::Start(engine_options, models.models()));
+  std::unique_ptr<Server> server(new Server(std::move(models), std::move(accesses),
+                                            std::move(engine), options, std::move(claim)));
+  if (!options.heat_directory.empty()) {
+    ECF8_RETURN_IF_ERROR(server->KeepHeat(options.heat_directory));
+  }
   ECF8_RETURN_IF_ERROR(server->Listen());
   return server;
 }
 
 // A stream has at most one task in the pool, so the queue never fills up.
-Server::Server(ModelSet models, std::unique_ptr<Engine> engine, const ServerOptions& options,
-               std::optional<SocketClaim> claim)
+Server::Server(ModelSet models, std::unique_ptr<AccessLog> accesses, std::unique_ptr<Engine> engine,
+               const ServerOptions& options, std::optional<SocketClaim> claim)
     : address_(options.address),
       claim_(std::move(claim)),
       models_(std::move(models)),
+      accesses_(std::move(accesses)),
       engine_(std::move(engine)),
       registry_(options.max_streams),
+      recorders_(options.max_recorders),
       pool_(options.threads, options.max_streams),
-      service_(models_, *engine_, pool_, registry_) {}
+      service_(models_, *engine_, *accesses_, pool_, registry_, recorders_) {}
 
 Server::~Server() {
   if (server_ != nullptr) Drain(std::chrono::milliseconds(0), nullptr);
+}
+
+absl::Status Server::KeepHeat(const std::string& directory) {
+  HeatKeeperOptions options{.directory = directory};
+  options.on_problem = [](const absl::Status& problem) {
+    spdlog::warn("what is learned of experts: {}", std::string(problem.message()));
+  };
+  ECF8_ASSIGN_OR_RETURN(heat_keeper_,
+                        HeatKeeper::Start(*engine_, models_.models(), std::move(options)));
+  spdlog::info("what is learned of experts is kept in {}: {} files read", directory,
+               heat_keeper_->files_read());
+  return absl::OkStatus();
 }
 
 absl::Status Server::Listen() {
@@ -99,8 +120,9 @@ absl::Status Server::Listen() {
 
 bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry) {
   registry_.BeginDrain();
+  recorders_.BeginDrain();
   if (claim_) claim_->HideSocket();
-  const bool had_streams = registry_.size() > 0;
+  const bool had_streams = registry_.size() + recorders_.size() > 0;
   const Clock::time_point end = Clock::now() + timeout;
   bool idle = false;
   while (!idle && Clock::now() < end && !(hurry && hurry())) {
@@ -111,6 +133,10 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
     registry_.AbortAll(ShuttingDownError());
     if (!registry_.WaitIdle(Clock::now() + kGrace)) registry_.CancelAll();
   }
+  // Those who record see all streams to their ends, and do not keep the daemon.
+  recorders_.AbortAll(ShuttingDownError());
+  if (!recorders_.WaitIdle(Clock::now() + kGrace)) recorders_.CancelAll();
+  heat_keeper_.reset();  // writes
   if (had_streams) std::this_thread::sleep_for(kLinger);
   server_->Shutdown(SystemDeadline(kGrace));
   server_.reset();

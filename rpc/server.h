@@ -7,11 +7,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
 #include "loader/base/worker_pool.h"
+#include "loader/engine/access_log.h"
 #include "loader/engine/engine.h"
+#include "loader/engine/heat_keeper.h"
 #include "loader/serve/model_set.h"
 #include "rpc/address.h"
 #include "rpc/stream_registry.h"
@@ -22,9 +25,11 @@ namespace ecf8 {
 
 struct ServerOptions {
   Address address;
-  int threads = 0;          // that make messages; 0: one a core
-  size_t max_streams = 64;  // Fetch and DescribeModel calls served at once
+  int threads = 0;           // that make messages; 0: one a core
+  size_t max_streams = 64;   // Fetch and DescribeModel calls served at once
+  size_t max_recorders = 4;  // RecordAccesses calls
   EngineOptions engine{};
+  std::string heat_directory{};  // to keep what the engine learns in; empty: nowhere
 };
 
 // Thread-compatible. Without a Drain the destructor ends every stream at once.
@@ -51,16 +56,20 @@ class Server {
   bool Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry);
 
  private:
-  Server(ModelSet models, std::unique_ptr<Engine> engine, const ServerOptions& options,
-         std::optional<SocketClaim> claim);
+  Server(ModelSet models, std::unique_ptr<AccessLog> accesses, std::unique_ptr<Engine> engine,
+         const ServerOptions& options, std::optional<SocketClaim> claim);
 
+  absl::Status KeepHeat(const std::string& directory);
   absl::Status Listen();
 
   Address address_;
   std::optional<SocketClaim> claim_;
   const ModelSet models_;
+  const std::unique_ptr<AccessLog> accesses_;  // the engine's observer
   const std::unique_ptr<Engine> engine_;
+  std::unique_ptr<HeatKeeper> heat_keeper_;  // may be null
   StreamRegistry registry_;
+  StreamRegistry recorders_;
   WorkerPool pool_;  // after what its tasks use
   WeightService service_;
   std::unique_ptr<grpc::Server> server_;

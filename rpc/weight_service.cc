@@ -16,6 +16,7 @@
 #include "rpc/describe_stream.h"
 #include "rpc/error_status.h"
 #include "rpc/fetch_stream.h"
+#include "rpc/record_stream.h"
 #include "rpc/status.h"
 #include "spdlog/spdlog.h"
 
@@ -69,6 +70,27 @@ absl::StatusOr<ReadOrder> MakeOrder(const ModelSet& models, const v1::FetchReque
       .form = request.form() == v1::FORM_STORED ? UnitForm::kStored : UnitForm::kDecoded};
 }
 
+// Those named, or all.
+absl::StatusOr<std::vector<RecordedModelRef>> ModelsToRecord(
+    const ModelSet& models, const v1::RecordAccessesRequest& request) {
+  if (static_cast<size_t>(request.models_size()) > models.models().size()) {
+    return BadRequest("more models than there are");
+  }
+  std::vector<RecordedModelRef> recorded;
+  for (const std::string& name : request.models()) {
+    ECF8_ASSIGN_OR_RETURN(auto model, FindModel(models, name));
+    for (const RecordedModelRef& other : recorded) {
+      if (other.model == model) return BadRequest("model " + Quoted(name) + " is named twice");
+    }
+    recorded.push_back({*models.NumberOf(name), std::move(model)});
+  }
+  if (!recorded.empty()) return recorded;
+  for (const auto& model : models.models()) {
+    recorded.push_back({static_cast<uint32_t>(recorded.size()), model});
+  }
+  return recorded;
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* WeightService::ListModels(grpc::CallbackServerContext* context,
@@ -114,6 +136,19 @@ grpc::ServerWriteReactor<v1::FetchResponse>* WeightService::Fetch(
                                                     request->request_id(), pool_, registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
     return Fail<v1::FetchResponse>(status, request->request_id());
+  }
+  stream->Start();
+  return stream.get();
+}
+
+grpc::ServerWriteReactor<v1::RecordAccessesResponse>* WeightService::RecordAccesses(
+    grpc::CallbackServerContext* context, const v1::RecordAccessesRequest* request) {
+  auto models = ModelsToRecord(models_, *request);
+  if (!models.ok()) return Fail<v1::RecordAccessesResponse>(models.status(), "");
+  const auto stream =
+      std::make_shared<RecordStream>(context, *std::move(models), accesses_, recorders_);
+  if (absl::Status status = recorders_.Add(stream); !status.ok()) {
+    return Fail<v1::RecordAccessesResponse>(status, "");
   }
   stream->Start();
   return stream.get();

@@ -6,6 +6,7 @@
 
 #include "ecf8/v1/weights.grpc.pb.h"
 #include "loader/base/worker_pool.h"
+#include "loader/engine/access_log.h"
 #include "loader/engine/engine.h"
 #include "loader/serve/model_set.h"
 #include "rpc/stream_registry.h"
@@ -15,8 +16,15 @@ namespace ecf8 {
 class WeightService final : public v1::WeightService::CallbackService {
  public:
   // All of them must outlive the service and its streams.
-  WeightService(const ModelSet& models, Engine& engine, WorkerPool& pool, StreamRegistry& registry)
-      : models_(models), engine_(engine), pool_(pool), registry_(registry) {}
+  // `recorders` are the RecordAccesses calls, `registry` all other streams.
+  WeightService(const ModelSet& models, Engine& engine, AccessLog& accesses, WorkerPool& pool,
+                StreamRegistry& registry, StreamRegistry& recorders)
+      : models_(models),
+        engine_(engine),
+        accesses_(accesses),
+        pool_(pool),
+        registry_(registry),
+        recorders_(recorders) {}
 
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
                                        const v1::ListModelsRequest* request,
@@ -32,11 +40,16 @@ class WeightService final : public v1::WeightService::CallbackService {
                                       const v1::GetStatusRequest* request,
                                       v1::GetStatusResponse* response) override;
 
+  grpc::ServerWriteReactor<v1::RecordAccessesResponse>* RecordAccesses(
+      grpc::CallbackServerContext* context, const v1::RecordAccessesRequest* request) override;
+
  private:
   const ModelSet& models_;
   Engine& engine_;
+  AccessLog& accesses_;
   WorkerPool& pool_;
   StreamRegistry& registry_;
+  StreamRegistry& recorders_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 

@@ -65,6 +65,7 @@ class ModelResidency {
   // Of every unit of the walk, the chance that a pass uses it; 0 for dense ones.
   std::vector<float> Chances() const;
   void Seed(absl::Span<const float> chances);
+  uint64_t demand_count() const { return demands_; }
 
  private:
   static constexpr uint32_t kDense = ~uint32_t{0};

@@ -88,6 +88,10 @@ void SchedulePolicy::ImportHeat(uint32_t model, absl::Span<const float> chances)
   models_.at(model).Seed(chances);
 }
 
+uint64_t SchedulePolicy::DemandCount(uint32_t model) const {
+  return models_.at(model).demand_count();
+}
+
 std::unique_ptr<SchedulePolicy> MakeSchedulePolicy(uint64_t budget_bytes) {
   return std::make_unique<SchedulePolicy>(budget_bytes);
 }

@@ -40,6 +40,8 @@ class SchedulePolicy : public CachePolicy {
   // has just been told of the model.
   std::vector<float> ExportHeat(uint32_t model) const;
   void ImportHeat(uint32_t model, absl::Span<const float> chances);
+  // Demands for units of the model: where there are no new ones, nothing new was learned.
+  uint64_t DemandCount(uint32_t model) const;
 
  private:
   struct Victim {

@@ -37,15 +37,24 @@ absl::Status DecodePart(const DeviceJob& job, const UnitPart& part, const Device
   return absl::DataLossError(absl::StrCat("cannot be decoded: ", status.message()));
 }
 
+void AddSpan(JobStage stage, int64_t begin_ns, int64_t end_ns, DeviceJobDone* done) {
+  if (!done->spans.empty() && done->spans.back().stage == stage) {
+    done->spans.back().end_ns = end_ns;
+  } else {
+    done->spans.push_back({stage, begin_ns, end_ns});
+  }
+}
+
 }  // namespace
 
 DeviceJobDone RunOnCpu(const DeviceJob& job, std::vector<uint8_t>* scratch) {
   DeviceJobDone done;
   done.tag = job.tag;
   int64_t now = NowNs();
-  const auto took = [&now](int64_t* stage) {
+  const auto took = [&](JobStage stage, int64_t* sum) {
     const int64_t then = std::exchange(now, NowNs());
-    *stage += now - then;
+    *sum += now - then;
+    AddSpan(stage, then, now, &done);
   };
   const Extents& source = job.host != nullptr ? *job.host : *job.frames_dev;
   for (size_t i = 0; i < job.parts.size() && done.status.ok(); ++i) {
@@ -56,16 +65,16 @@ DeviceJobDone RunOnCpu(const DeviceJob& job, std::vector<uint8_t>* scratch) {
       done.status = absl::DataLossError("does not match its checksum");
       break;
     }
-    took(&done.times.verify_ns);
+    took(JobStage::kVerify, &done.times.verify_ns);
     if (job.host != nullptr && job.frames_dev != nullptr) {
       CopyInto(*job.frames_dev, part.stored_offset_bytes, stored);
-      took(&done.times.copy_ns);
+      took(JobStage::kCopy, &done.times.copy_ns);
     }
     if (job.slot_dev == nullptr) continue;
     const DeviceTables* const tables = done.tables != nullptr ? done.tables.get() : job.tables;
     done.status = part.is_tables() ? DecodeTables(*job.unit, stored, &done.tables)
                                    : DecodePart(job, part, tables, stored);
-    took(&done.times.decode_ns);
+    took(JobStage::kDecode, &done.times.decode_ns);
   }
   return done;
 }

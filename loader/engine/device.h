@@ -76,6 +76,15 @@ struct JobTimes {
   int64_t decode_ns = 0;
 };
 
+enum class JobStage : uint8_t { kVerify, kCopy, kDecode };
+
+// When a stage ran, on std::chrono::steady_clock.
+struct JobSpan {
+  JobStage stage = JobStage::kVerify;
+  int64_t begin_ns = 0;
+  int64_t end_ns = 0;
+};
+
 struct DeviceJobDone {
   uint64_t tag = 0;
   // OK: all of it is done. DATA_LOSS where bytes are not what their checksum says, or cannot be
@@ -86,6 +95,10 @@ struct DeviceJobDone {
   uint32_t bad_part = 0;                 // of the job, where DATA_LOSS
   std::unique_ptr<DeviceTables> tables;  // of a tables part that was decoded
   JobTimes times;
+  // The same part by part, in order of time; parts that follow each other in one stage are one
+  // span.
+  std::vector<JobSpan> spans;
+  uint32_t lane = 0;  // which of the device's threads did it, from 0
 };
 
 // Called on the device's threads, by several at once. Short; must not call the device. A job's

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
 #include "loader/base/thread.h"
-#include "loader/cache/schedule_policy.h"
 #include "loader/engine/host_device.h"
 #include "loader/model/error_info.h"
 
@@ -75,7 +74,8 @@ absl::Status Engine::Open(const EngineOptions& options,
                                       .host_policy = host_policy_.get(),
                                       .device_policy = device_policy_.get(),
                                       .slot_policy = slot_policy_.get(),
-                                      .costs = costs}});
+                                      .costs = costs},
+                            .observers = options.observers});
   for (const auto& model : models) ECF8_RETURN_IF_ERROR(core_->AddModel(model).status());
   ECF8_ASSIGN_OR_RETURN(loop_, StartThread("no thread for the engine", [this] { Run(); }));
   return arena_->StartTouching(options.touch_threads, [this](absl::Span<uint8_t> memory) {
@@ -106,21 +106,22 @@ absl::StatusOr<UnitLease> Engine::Acquire(UnitRequest request) {
         {.reason = ErrorReason::kOverloaded, .model = held->model().name()});
   }
   ++requests_;
-  mail_.acquired.push_back(held);
+  mail_.calls.push_back({.kind = Call::Kind::kAcquire, .held = held});
   news_.NotifyOne();
   return UnitLease(this, std::move(held));
 }
 
 void Engine::Raise(std::shared_ptr<HeldUnit> held, Priority priority) {
   MutexLock lock(mutex_);
-  mail_.raised.emplace_back(std::move(held), priority);
+  mail_.calls.push_back(
+      {.kind = Call::Kind::kRaise, .held = std::move(held), .priority = priority});
   news_.NotifyOne();
 }
 
 void Engine::Release(std::shared_ptr<HeldUnit> held) {
   MutexLock lock(mutex_);
   --requests_;
-  mail_.released.push_back(std::move(held));
+  mail_.calls.push_back({.kind = Call::Kind::kRelease, .held = std::move(held)});
   news_.NotifyOne();
 }
 
@@ -134,6 +135,34 @@ void Engine::OnJobDone(DeviceJobDone done) {
   MutexLock lock(mutex_);
   mail_.jobs.push_back(std::move(done));
   news_.NotifyOne();
+}
+
+void Engine::RunInLoop(const std::function<void()>& task) {
+  MutexLock lock(mutex_);
+  mail_.tasks.push_back(&task);
+  const uint64_t number = ++tasks_posted_;
+  news_.NotifyOne();
+  while (tasks_done_ < number) task_done_.Wait(lock);
+}
+
+std::vector<TierHeat> Engine::ExportHeat(uint32_t model) {
+  std::vector<TierHeat> heat;
+  RunInLoop([&] {
+    for (const auto& [tier, policy] : Policies()) {
+      heat.push_back({tier, policy->ExportHeat(model), policy->DemandCount(model)});
+    }
+  });
+  return heat;
+}
+
+void Engine::ImportHeat(uint32_t model, const std::vector<TierHeat>& heat) {
+  RunInLoop([&] {
+    for (const auto& [tier, policy] : Policies()) {
+      for (const TierHeat& learned : heat) {
+        if (learned.tier == tier) policy->ImportHeat(model, learned.chances);
+      }
+    }
+  });
 }
 
 void Engine::WaitUntilTouched() {
@@ -174,13 +203,28 @@ void Engine::Run() {
   }
 }
 
-// A hold that was acquired and released meanwhile is in both.
 void Engine::Deliver(Mail mail) {
   for (const BlockReadDone& done : mail.reads) core_->OnReadDone(done);
   for (DeviceJobDone& done : mail.jobs) core_->OnJobDone(std::move(done));
-  for (const std::shared_ptr<HeldUnit>& held : mail.acquired) core_->Acquire(held);
-  for (const auto& [held, priority] : mail.raised) core_->Raise(held, priority);
-  for (const std::shared_ptr<HeldUnit>& held : mail.released) core_->Release(held);
+  for (const std::function<void()>* task : mail.tasks) (*task)();
+  if (!mail.tasks.empty()) {
+    MutexLock lock(mutex_);
+    tasks_done_ += mail.tasks.size();
+    task_done_.NotifyAll();
+  }
+  for (const Call& call : mail.calls) {
+    switch (call.kind) {
+      case Call::Kind::kAcquire:
+        core_->Acquire(call.held);
+        break;
+      case Call::Kind::kRaise:
+        core_->Raise(call.held, call.priority);
+        break;
+      case Call::Kind::kRelease:
+        core_->Release(call.held);
+        break;
+    }
+  }
 }
 
 }  // namespace ecf8

@@ -11,6 +11,7 @@
 #define ECF8_LOADER_ENGINE_ENGINE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,9 +21,10 @@
 
 #include "absl/status/statusor.h"
 #include "loader/base/mutex.h"
-#include "loader/cache/cache_policy.h"
+#include "loader/cache/schedule_policy.h"
 #include "loader/engine/device.h"
 #include "loader/engine/engine_core.h"
+#include "loader/engine/engine_observer.h"
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/held_unit.h"
 #include "loader/io/block_reader.h"
@@ -39,9 +41,17 @@ struct EngineOptions {
   int decode_threads = 0;           // 0: one a core
   std::vector<int> decode_cores{};  // to pin them to
   BlockReaderOptions reader{};
-  bool lock_memory = false;    // the arena
-  int touch_threads = 1;       // that touch the arena after the start; 0: none
-  size_t max_requests = 4096;  // held or waiting at once
+  bool lock_memory = false;                  // the arena
+  int touch_threads = 1;                     // that touch the arena after the start; 0: none
+  size_t max_requests = 4096;                // held or waiting at once
+  std::vector<EngineObserver*> observers{};  // outlive the engine
+};
+
+// What a tier's policy has learned of a model's experts.
+struct TierHeat {
+  std::string tier;            // "host", "device", "slots"
+  std::vector<float> chances;  // by unit; SchedulePolicy::ExportHeat
+  uint64_t demands = 0;        // since the start: none since an export means nothing new
 };
 
 class Engine;
@@ -90,6 +100,12 @@ class Engine final : private BlockReadSink, private DeviceSink {
   // Waits until the tiers' memory has been touched, or that has failed. The engine serves before.
   void WaitUntilTouched();
 
+  // What the tiers' policies have learned of the experts of model `model`, to be kept and given
+  // back to another engine, whose walk over the model is the same. Waits for the loop. A tier that
+  // the other engine has not is left out.
+  std::vector<TierHeat> ExportHeat(uint32_t model);
+  void ImportHeat(uint32_t model, const std::vector<TierHeat>& heat);
+
   EngineStats stats() const;
   BlockReaderInfo reader_info() const { return reader_->info(); }
   const ArenaInfo& arena_info() const { return arena_->info(); }
@@ -100,17 +116,20 @@ class Engine final : private BlockReadSink, private DeviceSink {
 
   // What the other threads have left for the loop. Bounded: by max_requests and the depths of the
   // reader's and the device's queues.
+  struct Call {
+    enum class Kind : uint8_t { kAcquire, kRaise, kRelease };
+
+    Kind kind = Kind::kAcquire;
+    std::shared_ptr<HeldUnit> held;
+    Priority priority = Priority::kDemand;  // kRaise
+  };
   struct Mail {
-    std::vector<std::shared_ptr<HeldUnit>> acquired;
-    std::vector<std::pair<std::shared_ptr<HeldUnit>, Priority>> raised;
-    std::vector<std::shared_ptr<HeldUnit>> released;
+    std::vector<Call> calls;  // in the order in which they were made
     std::vector<BlockReadDone> reads;
     std::vector<DeviceJobDone> jobs;
+    std::vector<const std::function<void()>*> tasks;  // of RunInLoop
 
-    bool empty() const {
-      return acquired.empty() && raised.empty() && released.empty() && reads.empty() &&
-             jobs.empty();
-    }
+    bool empty() const { return calls.empty() && reads.empty() && jobs.empty() && tasks.empty(); }
   };
 
   Engine() = default;
@@ -121,6 +140,14 @@ class Engine final : private BlockReadSink, private DeviceSink {
   void Release(std::shared_ptr<HeldUnit> held);
   void OnReadsDone(absl::Span<const BlockReadDone> done) override;
   void OnJobDone(DeviceJobDone done) override;
+  // The tiers' policies by name.
+  std::vector<std::pair<std::string, SchedulePolicy*>> Policies() const {
+    return {{"host", host_policy_.get()},
+            {"device", device_policy_.get()},
+            {"slots", slot_policy_.get()}};
+  }
+  // Calls `task` between two events of the loop, and waits for it.
+  void RunInLoop(const std::function<void()>& task);
   void Run();
   void Deliver(Mail mail);
 
@@ -132,11 +159,14 @@ class Engine final : private BlockReadSink, private DeviceSink {
   size_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
   EngineStats stats_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  CondVar task_done_;
+  uint64_t tasks_posted_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t tasks_done_ ABSL_GUARDED_BY(mutex_) = 0;
 
   // In the order in which each needs those before it.
-  std::unique_ptr<CachePolicy> host_policy_;
-  std::unique_ptr<CachePolicy> device_policy_;
-  std::unique_ptr<CachePolicy> slot_policy_;
+  std::unique_ptr<SchedulePolicy> host_policy_;
+  std::unique_ptr<SchedulePolicy> device_policy_;
+  std::unique_ptr<SchedulePolicy> slot_policy_;
   std::unique_ptr<Arena> arena_;
   std::unique_ptr<Device> device_;
   std::optional<FrameSpace> frames_;

@@ -10,7 +10,11 @@
 
 namespace ecf8 {
 
-EngineCore::EngineCore(const EngineParts& parts) : parts_(parts), tiers_(parts.tiers) {}
+EngineCore::EngineCore(const EngineParts& parts)
+    : parts_(parts), tiers_(parts.tiers, [this](UnitState& unit, Tier tier) {
+        const UnitForm form = tier == Tier::kSlots ? UnitForm::kDecoded : UnitForm::kStored;
+        Observe(EngineEvent::Kind::kEvicted, unit, form, {.tier = tier});
+      }) {}
 
 EngineCore::~EngineCore() {
   assert(idle());
@@ -64,10 +68,11 @@ UnitState* EngineCore::Find(const HeldUnit& held) {
 
 void EngineCore::Acquire(const std::shared_ptr<HeldUnit>& held) {
   UnitState& unit = FindOrMake(*held);
-  tiers_.CountRequest(unit, *held);
-  ++request_count_;
   const UnitForm form = held->request().form;
   const Priority priority = held->request().priority;
+  Observe(EngineEvent::Kind::kAccess, unit, form, {.priority = priority});
+  tiers_.CountRequest(unit, *held);
+  ++request_count_;
   FormState& state = unit.form(form);
   if (state.stage == Stage::kFilling || state.stage == Stage::kReady) {
     state.holders.push_back(held);
@@ -80,6 +85,11 @@ void EngineCore::Acquire(const std::shared_ptr<HeldUnit>& held) {
     if (state.waiters.size() > 1) return SetPriority(unit, form, priority);
     state.priority = priority;
     state.sequence = next_sequence_++;
+    size_t queue = 0;
+    for (size_t i = 0; i < kPriorityCount; ++i) {
+      queue += waiting_.WaitingOf(static_cast<Priority>(i)).size();
+    }
+    Observe(EngineEvent::Kind::kWaiting, unit, form, {.queue = queue});
     waiting_.Insert(TurnOf(unit, form));
     retry_ = true;
   }
@@ -89,6 +99,7 @@ void EngineCore::Raise(const std::shared_ptr<HeldUnit>& held, Priority priority)
   UnitState* const unit = Find(*held);
   if (unit == nullptr) return;  // it has failed, or was taken back
   const UnitForm form = held->request().form;
+  Observe(EngineEvent::Kind::kAccess, *unit, form, {.priority = priority});
   tiers_.CountRaise(*unit, *held, priority);
   const FormState& state = unit->form(form);
   if (state.stage == Stage::kFilling || !state.waiters.empty()) SetPriority(*unit, form, priority);
@@ -103,7 +114,10 @@ void EngineCore::Release(const std::shared_ptr<HeldUnit>& held) {
   const UnitRequest& request = held->request();
   FormState& form = unit.form(request.form);
   if (std::erase(form.waiters, held) > 0) {
-    if (form.waiters.empty()) waiting_.Erase(TurnOf(unit, request.form));
+    if (form.waiters.empty()) {
+      waiting_.Erase(TurnOf(unit, request.form));
+      Observe(EngineEvent::Kind::kGivenUp, unit, request.form);
+    }
   } else if (std::erase(form.holders, held) > 0 && form.holders.empty()) {
     if (form.stage == Stage::kFilling) Abandon(unit, request.form);
     FinishDraining(unit);
@@ -151,6 +165,22 @@ void EngineCore::Advance() {
   SubmitJobs();
   // A holder may be told twice; it looks at the whole state each time.
   for (const std::shared_ptr<HeldUnit>& held : std::exchange(news_, {})) held->Notify();
+}
+
+void EngineCore::Observe(EngineEvent::Kind kind, UnitState& unit, UnitForm form,
+                         EngineEvent event) {
+  if (parts_.observers.empty()) return;
+  event.kind = kind;
+  event.key = unit.key;
+  event.model = unit.model.get();
+  event.unit = unit.unit;
+  event.form = form;
+  if (kind != EngineEvent::Kind::kAccess) event.priority = unit.form(form).priority;
+  if (event.size_bytes == 0) {
+    event.size_bytes =
+        form == UnitForm::kStored ? unit.unit->stored_size_bytes : unit.unit->decoded_size_bytes;
+  }
+  for (EngineObserver* const observer : parts_.observers) observer->OnEvent(event);
 }
 
 EngineStats EngineCore::stats() const {

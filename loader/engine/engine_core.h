@@ -23,6 +23,7 @@
 
 #include "absl/status/statusor.h"
 #include "loader/engine/device.h"
+#include "loader/engine/engine_observer.h"
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/held_unit.h"
 #include "loader/engine/operation_table.h"
@@ -38,6 +39,7 @@ struct EngineParts {
   BlockReader* reader = nullptr;
   Device* device = nullptr;
   TierParts tiers{};
+  std::vector<EngineObserver*> observers{};
 };
 
 // Units that are read or decoded at once, at most.
@@ -98,6 +100,8 @@ class EngineCore {
   void Abandon(UnitState& unit, UnitForm form);
   static Turn TurnOf(UnitState& unit, UnitForm form);
   void Tell(const std::shared_ptr<HeldUnit>& held) { news_.push_back(held); }
+  // Of `event`, what the kind alone has; the rest is the unit's.
+  void Observe(EngineEvent::Kind kind, UnitState& unit, UnitForm form, EngineEvent event = {});
 
   // engine_memory.cc: who gets memory.
   enum class StartResult : uint8_t { kStarted, kBusy, kNoMemory };

@@ -34,6 +34,7 @@ void EngineCore::BeginFilling(UnitState& unit, UnitForm form) {
     unit.reads = PlanReads(unit.frames, unit.unit->stored_size_bytes);
     unit.read_progress.Reset(unit.reads.size());
   }
+  Observe(EngineEvent::Kind::kStarted, unit, form);
   active_.insert(TurnOf(unit, form));
   state.holders = std::exchange(state.waiters, {});
   for (const std::shared_ptr<HeldUnit>& held : state.holders) {
@@ -62,6 +63,8 @@ bool EngineCore::SubmitReadsOf(UnitState& unit) {
       reads_.Take(tag);
       return false;
     }
+    Observe(EngineEvent::Kind::kReadBegun, unit, UnitForm::kStored,
+            {.operation = tag, .size_bytes = read.size_bytes, .queue = reads_.in_use() - 1});
     unit.read_progress.Begun(number + 1);
     ++unit.reads_in_flight;
   }
@@ -72,6 +75,8 @@ void EngineCore::OnReadDone(const BlockReadDone& done) {
   const Operation read = reads_.Take(done.tag);
   UnitState& unit = *read.unit;
   --unit.reads_in_flight;
+  Observe(EngineEvent::Kind::kReadDone, unit, UnitForm::kStored,
+          {.operation = done.tag, .size_bytes = unit.reads[read.first].size_bytes});
   if (unit.stored.stage == Stage::kFilling) {
     if (done.status.ok()) {
       stats_.read_bytes += unit.reads[read.first].size_bytes;
@@ -139,10 +144,16 @@ bool EngineCore::SubmitJob(UnitState& unit, UnitForm form) {
 void EngineCore::OnJobDone(DeviceJobDone done) {
   const Operation job = jobs_.Take(done.tag);
   UnitState& unit = *job.unit;
-  --unit.form(job.decodes ? UnitForm::kDecoded : UnitForm::kStored).jobs_in_flight;
+  const UnitForm form = job.decodes ? UnitForm::kDecoded : UnitForm::kStored;
+  --unit.form(form).jobs_in_flight;
   stats_.verify_ns += static_cast<uint64_t>(done.times.verify_ns);
   stats_.copy_ns += static_cast<uint64_t>(done.times.copy_ns);
   stats_.decode_ns += static_cast<uint64_t>(done.times.decode_ns);
+  uint64_t size_bytes = 0;
+  for (size_t i = job.first; i < job.first + job.count; ++i) {
+    size_bytes += (*unit.parts)[i].stored_size_bytes;
+  }
+  Observe(EngineEvent::Kind::kJobDone, unit, form, {.size_bytes = size_bytes, .job = &done});
   if (!done.status.ok()) {
     FailJob(unit, job, PartFailure(unit, job.first + done.bad_part, done.status));
   } else {
@@ -181,6 +192,7 @@ void EngineCore::FinishIfReady(UnitState& unit, UnitForm form) {
   if (!state.progress.all_done()) return;
   active_.erase(TurnOf(unit, form));
   state.stage = Stage::kReady;
+  Observe(EngineEvent::Kind::kReady, unit, form);
   if (form == UnitForm::kDecoded) {
     unit.tables.reset();
     if (unit.device == Stage::kFilling) unit.device = Stage::kReady;
@@ -216,6 +228,7 @@ void EngineCore::FailForm(UnitState& unit, UnitForm form, const absl::Status& st
     held->Fail(status);
     Tell(held);
   }
+  Observe(EngineEvent::Kind::kGivenUp, unit, form);
   DropFailed(state);
   if (state.stage == Stage::kFilling) active_.erase(TurnOf(unit, form));
   state.stage = Stage::kDraining;

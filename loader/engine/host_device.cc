@@ -98,7 +98,9 @@ absl::Status HostDevice::MapFrames(uint64_t budget_bytes) {
 
 absl::Status HostDevice::StartThreads(const HostDeviceOptions& options, size_t count) {
   for (size_t i = 0; i < count; ++i) {
-    ECF8_ASSIGN_OR_RETURN(std::thread thread, StartThread(kNoThread, [this] { Run(); }));
+    ECF8_ASSIGN_OR_RETURN(
+        std::thread thread,
+        StartThread(kNoThread, [this, lane = static_cast<uint32_t>(i)] { Run(lane); }));
     threads_.push_back(std::move(thread));
     if (!options.cores.empty()) {
       ECF8_RETURN_IF_ERROR(
@@ -166,7 +168,7 @@ absl::Status HostDevice::ReadSlot(const uint8_t* from_dev, absl::Span<uint8_t> o
   return absl::OkStatus();
 }
 
-void HostDevice::Run() {
+void HostDevice::Run(uint32_t lane) {
   std::vector<uint8_t> scratch;
   while (true) {
     DeviceJob job;
@@ -178,6 +180,7 @@ void HostDevice::Run() {
       queue_.pop_front();
     }
     DeviceJobDone done = RunOnCpu(job, &scratch);
+    done.lane = lane;
     {
       MutexLock lock(mutex_);
       --jobs_;  // before the sink hears of it: it may make room for another

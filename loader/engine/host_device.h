@@ -50,7 +50,7 @@ class HostDevice final : public Device {
   absl::Status MapSlots(uint64_t budget_bytes);
   absl::Status MapFrames(uint64_t budget_bytes);
   absl::Status StartThreads(const HostDeviceOptions& options, size_t count);
-  void Run();
+  void Run(uint32_t lane);
   void TouchMemory();
   bool Touch(absl::Span<uint8_t> memory);  // false: refused, or no time left
 

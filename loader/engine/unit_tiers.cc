@@ -23,7 +23,8 @@ Access AccessFor(Tier tier, Priority priority) {
 
 }  // namespace
 
-UnitTiers::UnitTiers(const TierParts& parts) : parts_(parts) {}
+UnitTiers::UnitTiers(const TierParts& parts, std::function<void(UnitState&, Tier)> on_evicted)
+    : parts_(parts), on_evicted_(std::move(on_evicted)) {}
 
 UnitTiers::~UnitTiers() {
   for (const auto& [key, unit] : units_) {
@@ -187,6 +188,7 @@ bool UnitTiers::MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes) 
   for (const uint64_t key : victims) {
     UnitState& victim = *units_.at(key);
     ++stats_[static_cast<size_t>(tier)].evictions;
+    on_evicted_(victim, tier);
     victim.stage(tier) = Stage::kAbsent;
     Free(victim, tier);
     ForgetIfAbsent(victim);

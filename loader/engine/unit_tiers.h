@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <unordered_map>
 
@@ -38,7 +39,8 @@ struct TierParts {
 // Thread-compatible.
 class UnitTiers {
  public:
-  explicit UnitTiers(const TierParts& parts);
+  // `on_evicted` is told of each unit that gives memory up for another, before it does.
+  UnitTiers(const TierParts& parts, std::function<void(UnitState&, Tier)> on_evicted);
   UnitTiers(const UnitTiers&) = delete;
   UnitTiers& operator=(const UnitTiers&) = delete;
   // Nobody holds a unit, and nothing is in flight.
@@ -91,6 +93,7 @@ class UnitTiers {
   bool MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes);
 
   const TierParts parts_;
+  const std::function<void(UnitState&, Tier)> on_evicted_;
   std::unordered_map<uint64_t, std::unique_ptr<UnitState>> units_;
   std::array<TierStats, kTierCount> stats_{};  // capacity and free are asked for
 };

@@ -86,8 +86,10 @@ TEST(BenchCommandTest, StreamsFromDiskAndFromMemory) {
   const TempDir dir;
   testing::WriteAwkwardModel(dir / "plain");
   RunJson({"compress", dir / "plain", dir / "packed"});
-  const Json bench = RunJson({"bench", "stream", dir / "packed", "--runs", "2", "--no-fio",
-                              "--host-budget", "16MiB", "--slot-budget", "32MiB"});
+  const Json bench =
+      RunJson({"bench", "stream", dir / "packed", "--runs", "2", "--no-fio", "--host-budget",
+               "16MiB", "--slot-budget", "32MiB", "--trace", dir / "line.json"});
+  EXPECT_GT(Json::parse(testing::ReadFile(dir / "line.json"), nullptr, false).size(), 100u);
   for (const char* key : {"stream_gbps", "stream_gbps_tmpfs", "stream_vs_model_tmpfs"}) {
     EXPECT_GT(bench[key], 0) << key;
     EXPECT_LE(bench[std::string(key) + "_range"][0], bench[key]) << key;

@@ -55,7 +55,10 @@ TEST_F(ConfigTest, ReadsEverySetting) {
                    "queue-depth = 7\n"
                    "lock-memory = true\n"
                    "max-streams = 5\n"
-                   "drain-timeout-ms = 0\n"),
+                   "drain-timeout-ms = 0\n"
+                   "heat-dir = '/h'\n"
+                   "trace = '/t.json'\n"
+                   "trace-limit = '1MiB'\n"),
               IsOk());
   EXPECT_THAT(config_.model_dirs, ElementsAre("/a", "/b"));
   EXPECT_EQ(config_.listen, "unix:/s");
@@ -65,7 +68,10 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.threads, 3);
   EXPECT_EQ(config_.max_streams, 5);
   EXPECT_EQ(config_.drain_timeout_ms, 0);
-  EXPECT_EQ(AllSettings().size(), 16u);  // all of which stand above
+  EXPECT_EQ(config_.heat_dir, "/h");
+  EXPECT_EQ(config_.trace, "/t.json");
+  EXPECT_EQ(config_.trace_limit, "1MiB");
+  EXPECT_EQ(AllSettings().size(), 19u);  // all of which stand above
 
   const EngineOptions engine = EngineOptionsFrom(config_);
   EXPECT_EQ(engine.host_budget_bytes, uint64_t{3} << 30);

@@ -8,13 +8,18 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "loader/base/file.h"
+#include "loader/cache/simulator/simulate.h"
+#include "loader/cache/trace.h"
 #include "loader/checkpoint/safetensors.h"
 #include "nlohmann/json.hpp"
 #include "tests/support/small_model.h"
@@ -27,6 +32,7 @@ namespace {
 using ::ecf8::testing::RunProgram;
 using ::ecf8::testing::RunResult;
 using ::ecf8::testing::Subprocess;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -135,6 +141,181 @@ TEST_F(DaemonProcessTest, FetchWritesWhatWasCompressed) {
   const std::string unit_bytes = testing::ReadFile(directory_ / "stored/layers.1.ecf8unit");
   EXPECT_EQ(unit_bytes.size(), model->unit(index).stored_size_bytes);
   EXPECT_EQ(shard.compare(model->unit(index).offset_bytes, unit_bytes.size(), unit_bytes), 0);
+}
+
+// Waits until `program` has said `text` on stderr.
+bool Says(Subprocess& program, const std::string& text) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (program.Stderr().find(text) == std::string::npos) {
+    if (!program.running() || std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+// What a policy is told while a trace is replayed.
+class ListeningPolicy final : public CachePolicy {
+ public:
+  void OnAccess(const CacheUnit& unit, Access access, bool /*hit*/) override {
+    accesses.emplace_back(CacheKeyUnit(unit.key), access);
+  }
+  bool Admit(const CacheUnit& /*unit*/, uint64_t /*missing_bytes*/, bool /*must*/,
+             const std::function<bool(uint64_t)>& /*can_evict*/,
+             std::vector<uint64_t>* /*victims*/) override {
+    return false;
+  }
+  void OnInsert(const CacheUnit& /*unit*/) override {}
+  void OnEvict(uint64_t /*key*/) override {}
+
+  std::vector<std::pair<uint32_t, Access>> accesses;
+};
+
+TEST_F(DaemonProcessTest, RecordsWhatIsFetchedAndReplaysIt) {
+  const auto daemon = Start();
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  const std::string path = directory_ / "fetch.trace";
+  Subprocess recorder(
+      {kCli, "trace", "record", "--out", path, "--json", "--daemon", "unix:" + socket_});
+  ASSERT_TRUE(Says(recorder, "recording into")) << recorder.Stderr();
+  ASSERT_EQ(Ask({"fetch", "small"}).exit_status, 0);
+  ASSERT_EQ(Ask({"fetch", "small", "head", "--form", "compressed"}).exit_status, 0);
+  recorder.Signal(SIGINT);
+  ASSERT_EQ(recorder.Wait(), 0) << recorder.Stderr();
+  const auto report = nlohmann::json::parse(recorder.Stdout(), nullptr, false);
+  ASSERT_TRUE(report.is_object()) << recorder.Stdout();
+  EXPECT_EQ(report["demands"], 5);
+  EXPECT_EQ(report["hints"], 3);
+  EXPECT_EQ(report["lost_accesses"], 0);
+
+  const auto trace = ReadTrace(path);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  const auto model = testing::OpenModel(directory_ / "small");
+  ASSERT_EQ(trace->models.size(), 1u);
+  EXPECT_EQ(trace->models[0].digest, std::stoull(model->digest(), nullptr, 16));
+  ASSERT_EQ(trace->models[0].units.size(), model->unit_count());
+  for (uint32_t i = 0; i < model->unit_count(); ++i) {
+    EXPECT_EQ(trace->models[0].units[i].id, model->unit(i).id);
+    EXPECT_EQ(trace->models[0].units[i].stored_size_bytes, model->unit(i).stored_size_bytes);
+  }
+  // A fetch asks for the units ahead, and again when their turn has come.
+  ListeningPolicy policy;
+  const SimulationResult result = Simulate(*trace, 1 << 30, policy);
+  EXPECT_EQ(result.demands, 5u);
+  const auto demand = [&](const std::string& id) {
+    return std::pair(*model->FindUnit(id), Access::kDemand);
+  };
+  const auto hint = [&](const std::string& id) {
+    return std::pair(*model->FindUnit(id), Access::kHint);
+  };
+  EXPECT_THAT(policy.accesses,
+              ElementsAre(demand("embed"), hint("layers.0"), hint("layers.1"), hint("head"),
+                          demand("layers.0"), demand("layers.1"), demand("head"), demand("head")));
+  const RunResult bench =
+      RunProgram({kCli, "bench", "cache", "--trace", path, "--budget", "1000000000", "--json"});
+  EXPECT_EQ(bench.exit_status, 0) << bench.err;
+  const auto rows = nlohmann::json::parse(bench.out, nullptr, false);
+  ASSERT_TRUE(rows.is_object()) << bench.out;
+  EXPECT_DOUBLE_EQ(rows["rows"][0]["belady"], 0.8);  // all but the first, which no hint announced
+}
+
+TEST_F(DaemonProcessTest, ATraceTellsWhatItHolds) {
+  const auto daemon = Start();
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  const std::string path = directory_ / "a.trace";
+  Subprocess recorder(
+      {kCli, "trace", "record", "--out", path, "--model", "small", "--daemon", "unix:" + socket_});
+  ASSERT_TRUE(Says(recorder, "recording into")) << recorder.Stderr();
+  ASSERT_EQ(Ask({"fetch", "small", "layers.1"}).exit_status, 0);
+  // The daemon's end ends it, and what was asked for before is in.
+  daemon->Signal(SIGTERM);
+  EXPECT_EQ(recorder.Wait(), 0) << recorder.Stderr();
+  EXPECT_THAT(recorder.Stderr(), HasSubstr("the daemon has stopped"));
+  EXPECT_THAT(recorder.Stdout(), HasSubstr("1 accesses"));
+  EXPECT_EQ(daemon->Wait(), 0) << daemon->Stderr();
+  const RunResult info = RunProgram({kCli, "trace", "info", path});
+  EXPECT_EQ(info.exit_status, 0) << info.err;
+  EXPECT_THAT(info.out, HasSubstr("1 accesses over"));
+  const auto json = nlohmann::json::parse(RunProgram({kCli, "trace", "info", path, "--json"}).out,
+                                          nullptr, false);
+  ASSERT_TRUE(json.is_object());
+  EXPECT_EQ(json["models"][0]["units"], 4);
+  EXPECT_EQ(json["models"][0]["demands"], 1);
+  EXPECT_EQ(json["models"][0]["digest"], testing::OpenModel(directory_ / "small")->digest());
+}
+
+TEST_F(DaemonProcessTest, ARecordingEndsByItsTimeAndNeedsANewFile) {
+  const auto daemon = Start();
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  const std::string path = directory_ / "a.trace";
+  const RunResult timed = Ask({"trace", "record", "--out", path, "--seconds", "1"});
+  EXPECT_EQ(timed.exit_status, 0) << timed.err;
+  EXPECT_THAT(timed.out, HasSubstr("0 accesses"));
+  const std::string bytes = testing::ReadFile(path);
+  const RunResult again = Ask({"trace", "record", "--out", path, "--seconds", "1"});
+  EXPECT_EQ(again.exit_status, 1);
+  EXPECT_THAT(again.err, HasSubstr("a.trace"));
+  EXPECT_EQ(testing::ReadFile(path), bytes);
+  const RunResult other =
+      Ask({"trace", "record", "--out", directory_ / "b.trace", "--model", "other"});
+  EXPECT_EQ(other.exit_status, 1);
+  EXPECT_THAT(other.err, HasSubstr("no model \"other\""));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "b.trace"));
+  EXPECT_EQ(RunProgram({kCli, "trace"}).exit_status, 2);
+  EXPECT_EQ(RunProgram({kCli, "trace", "record"}).exit_status, 2);
+  EXPECT_EQ(RunProgram({kCli, "trace", "info", directory_ / "none"}).exit_status, 1);
+}
+
+// The spans of a time line by their stage.
+std::map<std::string, int> Stages(const nlohmann::json& events) {
+  std::map<std::string, int> stages;
+  for (const auto& event : events) {
+    if (event.contains("args") && event["args"].contains("stage")) ++stages[event["args"]["stage"]];
+  }
+  return stages;
+}
+
+TEST_F(DaemonProcessTest, DrawsATimeLineThatIsGoodAfterAKill) {
+  const std::string path = directory_ / "line.json";
+  auto daemon = Start({"--trace", path});
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  ASSERT_EQ(Ask({"fetch", "small"}).exit_status, 0);
+  const auto parse = [](const std::string& text) {
+    return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  };
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (Stages(parse(testing::ReadFile(path) + "]"))["decode"] < 4 &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  daemon->Signal(SIGKILL);
+  EXPECT_EQ(daemon->Wait(), -SIGKILL);
+  std::map<std::string, int> stages = Stages(parse(testing::ReadFile(path) + "]"));
+  EXPECT_EQ(stages["read"], 4);
+  EXPECT_GE(stages["verify"], 4);
+  EXPECT_GE(stages["decode"], 4);
+
+  daemon = Start({"--trace", path});
+  EXPECT_EQ(daemon->Wait(), 1);  // it does not write over what is there
+  EXPECT_THAT(daemon->Stderr(), HasSubstr("line.json"));
+  const std::string small = directory_ / "small.json";
+  daemon = Start({"--trace", small, "--trace-limit", "2KiB"});
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  ASSERT_EQ(Ask({"fetch", "small"}).exit_status, 0);
+  daemon->Signal(SIGTERM);
+  EXPECT_EQ(daemon->Wait(), 0) << daemon->Stderr();
+  EXPECT_THAT(daemon->Stderr(), HasSubstr("left out"));
+  EXPECT_TRUE(parse(testing::ReadFile(small)).is_array());
+  EXPECT_LT(testing::ReadFile(small).size(), 2400u);
+}
+
+TEST_F(DaemonProcessTest, ServesThoughItsHeatCannotBeKept) {
+  testing::WriteFile(directory_ / "heat", "in the way");
+  const auto daemon = Start({"--heat-dir", directory_ / "heat"});
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  EXPECT_THAT(daemon->Stderr(), HasSubstr("is not a directory"));
+  EXPECT_EQ(Ask({"fetch", "small"}).exit_status, 0);
+  daemon->Signal(SIGTERM);
+  EXPECT_EQ(daemon->Wait(), 0) << daemon->Stderr();
 }
 
 TEST_F(DaemonProcessTest, RefusedFetchesExitWithOneAndLeaveNothing) {

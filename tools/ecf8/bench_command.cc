@@ -127,6 +127,10 @@ class BenchCommand : public Command {
     stream_app_->add_flag("!--no-fio", stream_.with_fio, "leave fio out");
     stream_app_->add_flag("!--no-tmpfs", stream_.with_tmpfs,
                           "leave out the same on a copy in memory");
+    stream_app_->add_option("--trace", stream_.trace,
+                            "draw what happens to units into this new file, for ui.perfetto.dev");
+    stream_app_->add_option("--trace-limit", stream_.trace_limit_bytes, "of that file, as in 1GiB")
+        ->transform(CLI::AsSizeValue(false));
   }
 
   BenchCodecOptions codec_;

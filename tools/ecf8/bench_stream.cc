@@ -1,15 +1,16 @@
 #include "tools/ecf8/bench_stream.h"
 
 #include <algorithm>
+#include <cinttypes>
 #include <cstdio>
 #include <memory>
-#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
+#include "loader/engine/engine_timeline.h"
 #include "loader/model/compressed_model.h"
 #include "tools/ecf8/fio.h"
 #include "tools/ecf8/model_walk.h"
@@ -207,8 +208,15 @@ class StreamBench {
 
 }  // namespace
 
-absl::Status RunBenchStream(const BenchStreamOptions& options, const CommandContext& context) {
-  ECF8_ASSIGN_OR_RETURN(auto model, CompressedModel::Open(options.directory));
+absl::Status RunBenchStream(const BenchStreamOptions& given, const CommandContext& context) {
+  ECF8_ASSIGN_OR_RETURN(auto model, CompressedModel::Open(given.directory));
+  BenchStreamOptions options = given;
+  std::unique_ptr<EngineTimeline> timeline;
+  if (!options.trace.empty()) {
+    ECF8_ASSIGN_OR_RETURN(timeline,
+                          EngineTimeline::Create(options.trace, options.trace_limit_bytes));
+    options.engine.observers.push_back(timeline.get());
+  }
   StreamBench bench(options, std::move(model));
   ECF8_RETURN_IF_ERROR(bench.OnDisk(context));
   if (options.with_tmpfs) {
@@ -217,6 +225,13 @@ absl::Status RunBenchStream(const BenchStreamOptions& options, const CommandCont
       std::fprintf(stderr, "left out: %s\n", std::string(status.message()).c_str());
     } else {
       ECF8_RETURN_IF_ERROR(status);
+    }
+  }
+  if (timeline != nullptr) {
+    ECF8_RETURN_IF_ERROR(timeline->Close());
+    const uint64_t left_out = timeline->info().left_out;
+    if (left_out > 0) {
+      std::fprintf(stderr, "the trace has no room for %" PRIu64 " events\n", left_out);
     }
   }
   bench.Print(context.json);

@@ -18,6 +18,8 @@ struct BenchStreamOptions {
   uint64_t ahead_bytes = uint64_t{256} << 20;  // decoded, asked for beyond the unit at hand
   bool with_fio = true;
   bool with_tmpfs = true;
+  std::string trace;  // a new file for the time line of all runs; empty: none
+  uint64_t trace_limit_bytes = uint64_t{256} << 20;
 };
 
 // In every run, a new engine walks the model once, every unit decoded in order, and fio reads the

@@ -12,6 +12,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeUnitsCommand());
   commands.push_back(MakeFetchCommand());
   commands.push_back(MakeStatusCommand());
+  commands.push_back(MakeTraceCommand());
   commands.push_back(MakeAnalyzeCommand());
   commands.push_back(MakeBenchCommand());
   return commands;

@@ -104,6 +104,17 @@ absl::Span<const Setting> AllSettings() {
       {"max-streams", "fetches served at once", &DaemonConfig::max_streams, 1, 65536},
       {"drain-timeout-ms", "how long fetches may go on after SIGTERM",
        &DaemonConfig::drain_timeout_ms, 0, 86'400'000},
+      {"heat-dir", "keep what is learned of experts over restarts in this directory",
+       &DaemonConfig::heat_dir},
+      {"trace", "draw what happens to units into this new file, for ui.perfetto.dev",
+       &DaemonConfig::trace},
+      {"trace-limit",
+       "of the trace's file, as in 1GiB; what happens after it is left out",
+       &DaemonConfig::trace_limit,
+       0,
+       0,
+       {},
+       true},
   };
   return *settings;
 }

@@ -31,6 +31,9 @@ struct DaemonConfig {
   bool lock_memory = false;
   int64_t max_streams = 64;
   int64_t drain_timeout_ms = 30'000;
+  std::string heat_dir;  // empty: nothing is kept
+  std::string trace;     // empty: none
+  std::string trace_limit = "256MiB";
 };
 
 // One setting, known by one name to the command line ("--NAME") and to the file ("NAME = ...").

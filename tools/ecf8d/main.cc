@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
+#include "loader/engine/engine_timeline.h"
 #include "loader/serve/model_set.h"
 #include "rpc/address.h"
 #include "rpc/grpc_log.h"
@@ -38,7 +40,22 @@ absl::StatusOr<ModelSet> OpenModels(const DaemonConfig& config) {
   return models;
 }
 
-absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, ModelSet models) {
+absl::StatusOr<std::unique_ptr<EngineTimeline>> StartTrace(const DaemonConfig& config) {
+  if (config.trace.empty()) return nullptr;
+  ECF8_ASSIGN_OR_RETURN(auto trace,
+                        EngineTimeline::Create(config.trace, *ParseByteSize(config.trace_limit)));
+  spdlog::info("tracing into {}", config.trace);
+  return trace;
+}
+
+void EndTrace(EngineTimeline& trace) {
+  const absl::Status status = trace.Close();
+  if (!status.ok()) spdlog::warn("the trace is cut short: {}", std::string(status.message()));
+  spdlog::info("traced {} events, {} left out", trace.info().events, trace.info().left_out);
+}
+
+absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, ModelSet models,
+                                                    EngineTimeline* trace) {
   ServerOptions options;
   options.address = DefaultAddress();
   if (!config.listen.empty()) {
@@ -47,6 +64,8 @@ absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, 
   options.threads = static_cast<int>(config.threads);
   options.max_streams = static_cast<size_t>(config.max_streams);
   options.engine = EngineOptionsFrom(config);
+  if (trace != nullptr) options.engine.observers.push_back(trace);
+  options.heat_directory = config.heat_dir;
   return Server::Start(std::move(models), options);
 }
 
@@ -56,8 +75,9 @@ absl::Status Serve(const ParsedFlags& flags) {
     spdlog::info("the configuration is good");
     return absl::OkStatus();
   }
-  ECF8_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
-                        StartServer(flags.config, std::move(models)));
+  ECF8_ASSIGN_OR_RETURN(const std::unique_ptr<EngineTimeline> trace, StartTrace(flags.config));
+  ECF8_ASSIGN_OR_RETURN(std::unique_ptr<Server> server,
+                        StartServer(flags.config, std::move(models), trace.get()));
   spdlog::info("listening on {}", server->address().ToString());
 
   const int signal_number = WaitForStopSignal();
@@ -66,6 +86,8 @@ absl::Status Serve(const ParsedFlags& flags) {
   const bool all_ended =
       server->Drain(std::chrono::milliseconds(flags.config.drain_timeout_ms), TakeStopSignal);
   spdlog::info(all_ended ? "stopped" : "stopped, with streams cut short");
+  server.reset();
+  if (trace != nullptr) EndTrace(*trace);
   return absl::OkStatus();
 }
 

@@ -13,6 +13,7 @@
 
 #include "loader/cache/schedule_policy.h"
 #include "loader/engine/engine_core.h"
+#include "tests/loader/engine/event_checker.h"
 #include "tests/support/fake_device.h"
 #include "tests/support/faulty_block_reader.h"
 #include "tests/support/small_model.h"
@@ -65,6 +66,7 @@ struct SimulationOptions {
   double read_seconds_per_stored_byte = 1 / 7e9;  // as the policies know it
   FaultyReaderOptions reader{};
   FakeDeviceOptions device{};
+  std::vector<EngineObserver*> observers{};
 };
 
 class SimulatedEngine final : public BlockReadSink, public DeviceSink {
@@ -86,6 +88,7 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     slot_policy_ = MakeSchedulePolicy(slots_->capacity_bytes());
     FormCosts costs = device_->info().costs;
     costs.read_seconds_per_stored_byte = options.read_seconds_per_stored_byte;
+    options.observers.push_back(&checker_);
     core.emplace(EngineParts{.reader = &*reader_,
                              .device = &*device_,
                              .tiers = {.arena = arena_.get(),
@@ -94,7 +97,8 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
                                        .host_policy = host_policy_.get(),
                                        .device_policy = device_policy_.get(),
                                        .slot_policy = slot_policy_.get(),
-                                       .costs = costs}});
+                                       .costs = costs},
+                             .observers = options.observers});
     EXPECT_EQ(core->AddModel(expected.model).value_or(99), 0u);
   }
 
@@ -174,6 +178,7 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
   }
 
   const ExpectedModel& expected_;
+  EventChecker checker_;
   std::unique_ptr<Arena> arena_;
   std::unique_ptr<CachePolicy> host_policy_;
   std::unique_ptr<CachePolicy> device_policy_;
