@@ -45,7 +45,7 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
   UnitState& unit = *turn.unit;
   const bool decode = turn.form == UnitForm::kDecoded;
   const bool needs_host = !decode || !unit.decodes_from_frames();
-  if (turn.state().stage == Stage::kDraining || unit.device == Stage::kDraining ||
+  if (turn.state().stage == Stage::kDraining ||
       (needs_host && unit.stored.stage == Stage::kDraining)) {
     return StartResult::kBusy;
   }

@@ -127,9 +127,9 @@ TEST_F(DeviceTierTest, TheArenasCopyOfWhatTheDeviceKeepsGoesFirst) {
 
 TEST_F(DeviceTierTest, StoredBytesThatAreAskedForStayInTheArena) {
   StartEngine({.host_bytes = 6 * kMiB, .device_bytes = FrameBytes(1), .slot_bytes = 4 * kMiB});
-  for (const int layer : {0, 1, 2}) Fetch(Layer(layer));
+  for (const int layer : {0, 1, 2, 0}) Fetch(Layer(layer));
   Fetch(Layer(0), UnitForm::kStored);
-  for (const int layer : {1, 2, 3}) Fetch(Layer(layer));
+  for (const int layer : {1, 2, 0, 3}) Fetch(Layer(layer));
   const uint64_t read_bytes = stats().read_bytes;
   Fetch(Layer(0), UnitForm::kStored);
   EXPECT_EQ(stats().read_bytes, read_bytes);
@@ -142,17 +142,32 @@ TEST_F(DeviceTierTest, StoredBytesThatTheDeviceAloneHasAreReadAgain) {
   const uint64_t read_bytes = stats().read_bytes;
   Fetch(Layer(0), UnitForm::kStored);
   EXPECT_GT(stats().read_bytes, read_bytes);
-  // Decoding goes on from the device, also while the bytes are on their way to host memory.
-  Fetch(Layer(1));
-  const auto stored = Acquire(Layer(0), UnitForm::kStored);
-  const auto decoded = Acquire(Layer(0));
-  const uint64_t copied_bytes = stats().copied_bytes;
-  ASSERT_TRUE(engine_->RunUntilIdle());
-  ExpectReadyAndRight(*stored);
-  ExpectReadyAndRight(*decoded);
-  EXPECT_EQ(stats().copied_bytes, copied_bytes);
-  engine_->Release(stored);
-  engine_->Release(decoded);
+}
+
+TEST_F(DeviceTierTest, DecodesFromTheDeviceWhileTheBytesAreOnTheirWayToHostMemory) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SimulationOptions options = {
+        .host_bytes = 2 * kMiB, .device_bytes = FrameBytes(1), .slot_bytes = 4 * kMiB};
+    options.reader.seed = options.device.seed = seed;
+    StartEngine(options);
+    Fetch(Layer(0));
+    Fetch(Layer(1));
+    const uint64_t copied_bytes = stats().copied_bytes;
+    std::shared_ptr<HeldUnit> stored;
+    size_t checked = 0;
+    stored =
+        engine_->Acquire({.unit_index = Layer(0), .form = UnitForm::kStored, .on_progress = [&] {
+                            if (stored != nullptr) engine_->CheckReadyParts(*stored, &checked);
+                          }});
+    const auto decoded = Acquire(Layer(0));
+    ASSERT_TRUE(engine_->RunUntilIdle());
+    EXPECT_EQ(checked, stored->parts().size());
+    ExpectReadyAndRight(*decoded);
+    EXPECT_EQ(stats().copied_bytes, copied_bytes);
+    engine_->Release(stored);
+    engine_->Release(decoded);
+    ASSERT_TRUE(engine_->RunUntilIdle());
+  }
 }
 
 // Another model would do the same: what is used more takes the place of what is not used any more.
