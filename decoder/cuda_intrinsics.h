@@ -39,24 +39,27 @@ __device__ __forceinline__ void StoreShared128(uint32_t address, uint4 value) {
                : "memory");
 }
 
-// Loads of what the kernel only reads, and reads once: they leave the L1 cache alone.
+// Loads of what is read once: they leave the L1 cache alone. Not by the path for constants, as the
+// kernel needs them to stay behind the stores before them (see DecodeGroups).
 __device__ __forceinline__ uint32_t LoadOnce32(const uint8_t* address_dev) {
   uint32_t value;
-  asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(value) : "l"(address_dev));
+  asm volatile("ld.global.L1::no_allocate.u32 %0, [%1];" : "=r"(value) : "l"(address_dev) : "memory");
   return value;
 }
 __device__ __forceinline__ uint2 LoadOnce64(const uint8_t* address_dev) {
   uint2 value;
-  asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];"
+  asm volatile("ld.global.L1::no_allocate.v2.u32 {%0, %1}, [%2];"
                : "=r"(value.x), "=r"(value.y)
-               : "l"(address_dev));
+               : "l"(address_dev)
+               : "memory");
   return value;
 }
 __device__ __forceinline__ uint4 LoadOnce128(const uint8_t* address_dev) {
   uint4 value;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
-               : "l"(address_dev));
+               : "l"(address_dev)
+               : "memory");
   return value;
 }
 __device__ __forceinline__ void StoreGlobal128(uint8_t* address_dev, uint4 value) {

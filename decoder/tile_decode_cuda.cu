@@ -49,25 +49,30 @@ class WordRing {
   static constexpr uint32_t kRingBytes = 3 * kSliceBytes;
   static constexpr uint32_t kBytes = kRingBytes + 2 * kSliceBytes;
   static_assert(2 * kSliceBytes >= kGroupSymbols * sizeof(uint16_t));
-  static_assert(kSliceBytes >= 2 * kLaneCount * sizeof(uint16_t) + kSectionAlignment);
+  // A line of the L1 cache. Slices lie on multiples of it, so that half a warp asks for one line.
+  static constexpr uint32_t kLineBytes = 128;
+  static_assert(kSliceBytes >= 2 * kLaneCount * sizeof(uint16_t) + kLineBytes);
 
   // `begin` is the address of kBytes of shared memory, on a multiple of 16.
   __device__ WordRing(uint32_t begin, uint32_t lane)
       : begin_(begin), lane_bytes_(lane * sizeof(uint2)), lanes_below_(LanesBelow()) {}
 
   // Starts at byte `first` (even) of the `size` bytes at stored_dev (both multiples of 16). What
-  // lies behind them is zero.
+  // lies before and behind these bytes is zero.
   __device__ void Start(const uint8_t* stored_dev, uint32_t first, uint32_t size) {
+    const auto skipped =
+        static_cast<uint32_t>(reinterpret_cast<uintptr_t>(stored_dev + first) % kLineBytes);
     stored_dev_ = stored_dev;
     size_ = size;
-    fetched_ = first / kSectionAlignment * kSectionAlignment + lane_bytes_;
+    // Below zero for lanes that are before the chunk: that is not below size_, either.
+    fetched_ = first - skipped + lane_bytes_;
     __syncwarp();  // all lanes are done with the tile before
     for (uint32_t slice = 0; slice < 3; ++slice) {
       StoreSlice(begin_ + slice * kSliceBytes, Fetch());
     }
     ahead_ = Fetch();
     slice_end_ = begin_ + kSliceBytes;
-    next_word_ = begin_ + first % kSectionAlignment;
+    next_word_ = begin_ + skipped;
     __syncwarp();
   }
 
@@ -80,20 +85,30 @@ class WordRing {
     return window;
   }
 
-  // Makes room for the words of a group. All lanes together, before each group.
+  // Stores the slice that was fetched where the next group may need it. All lanes together, before
+  // each group.
   __device__ __forceinline__ void Prepare() {
     if (next_word_ < slice_end_) return;
     __syncwarp();  // all lanes have read what is replaced
-    do {
+    for (;;) {
       StoreSlice(slice_end_ - kSliceBytes, ahead_);
-      ahead_ = Fetch();
       slice_end_ += kSliceBytes;
       if (slice_end_ > begin_ + kRingBytes) {
         slice_end_ -= kRingBytes;
         next_word_ -= kRingBytes;
       }
-    } while (next_word_ >= slice_end_);
+      if (next_word_ < slice_end_) break;
+      ahead_ = Fetch();
+    }
+    stored_ = true;
     __syncwarp();
+  }
+
+  // Begins to fetch another slice, if one was stored.
+  __device__ __forceinline__ void FetchAhead() {
+    if (!stored_) return;
+    ahead_ = Fetch();
+    stored_ = false;
   }
 
   // Lanes that need a word take one each, in order.
@@ -125,6 +140,7 @@ class WordRing {
   uint32_t size_;
   uint32_t fetched_;    // where the lane's bytes of the slice behind ahead_ are
   uint2 ahead_;         // the lane's bytes of the slice that follows the three
+  bool stored_ = false;  // ahead_ is in the ring: it wants to be fetched anew
   uint32_t slice_end_;  // address behind the slice that next_word_ was in
   uint32_t next_word_;
 };
@@ -222,11 +238,10 @@ struct CodedTile {
   uint8_t* out_dev;
 };
 
-// Decodes a group. `ring` and `window` go on to the next.
+// Decodes a group, for which `ring` is prepared. `ring` and `window` go on to the next.
 template <Codec kCodec>
 __device__ __forceinline__ uint4 DecodeGroup(uint32_t table, const LaneRaw<kCodec>& raw,
                                              WordRing* ring, LaneWindow* window) {
-  ring->Prepare();
   uint32_t entries[kLaneSymbols];
 #pragma unroll
   for (uint32_t j = 0; j < kLaneSymbols; ++j) {
@@ -234,6 +249,7 @@ __device__ __forceinline__ uint4 DecodeGroup(uint32_t table, const LaneRaw<kCode
     window->Remove<kCodec>(entries[j]);
     ring->Refill(window);
   }
+  ring->Prepare();
   return raw.Merge(entries);
 }
 
@@ -246,33 +262,36 @@ __device__ __forceinline__ void DecodeGroups(const CodedTile& tile, uint32_t lan
   const uint8_t* raw_dev = tile.raw_dev + LaneRaw<kCodec>::LaneOffset(lane);
   uint8_t* out_dev = tile.out_dev + lane * kLaneWeights;
   LaneWindow window = ring->StartLane();
-  LaneRaw<kCodec> raw[2];
-  // Whole groups, two in a turn: they share a byte of table numbers. The raw bits of the next two are
-  // on their way.
+  ring->Prepare();
+  // Whole groups, two in a turn: they share a byte of table numbers. What a group needs of global
+  // memory is fetched at the end of the group before, after that one's has been used: compilers give
+  // all loads one barrier, so that a wait for an old one is a wait for a young one, too.
+  LaneRaw<kCodec> raw;
   const uint32_t pairs = tile.weights / kPairWeights;
-  if (pairs != 0) {
-    raw[0].Load(raw_dev, lane);
-    raw[1].Load(raw_dev + kRawBytes, lane);
-  }
+  if (pairs != 0) raw.Load(raw_dev, lane);
   for (uint32_t pair = 0; pair < pairs; ++pair) {
     const uint32_t selectors = __shfl_sync(kWholeWarp, tile.selectors, pair);
-    const bool more = pair + 1 < pairs;
-    raw_dev += 2 * kRawBytes;
-    uint4 weights = DecodeGroup(tables + (selectors & 15) * kTableBytes, raw[0], ring, &window);
-    if (more) raw[0].Load(raw_dev, lane);
+    uint4 weights = DecodeGroup(tables + (selectors & 15) * kTableBytes, raw, ring, &window);
     StoreGlobal128(out_dev, weights);
-    weights = DecodeGroup(tables + (selectors >> 4) * kTableBytes, raw[1], ring, &window);
-    if (more) raw[1].Load(raw_dev + kRawBytes, lane);
+    raw_dev += kRawBytes;
+    raw.Load(raw_dev, lane);
+    ring->FetchAhead();
+    weights = DecodeGroup(tables + (selectors >> 4) * kTableBytes, raw, ring, &window);
     StoreGlobal128(out_dev + kGroupWeights, weights);
+    // The last turn fetches its own again: there may be nothing behind them.
+    raw_dev += pair + 1 < pairs ? kRawBytes : 0;
+    raw.Load(raw_dev, lane);
+    ring->FetchAhead();
     out_dev += kPairWeights;
   }
+  if (pairs != 0) raw_dev += kRawBytes;
   // What is left of a ragged tile.
   uint32_t selectors = __shfl_sync(kWholeWarp, tile.selectors, pairs % kLaneCount);
   int32_t left = static_cast<int32_t>(tile.weights % kPairWeights);
   while (left > 0) {
-    raw[0].Load(raw_dev, lane);
-    const uint4 weights =
-        DecodeGroup(tables + (selectors & 15) * kTableBytes, raw[0], ring, &window);
+    raw.Load(raw_dev, lane);
+    const uint4 weights = DecodeGroup(tables + (selectors & 15) * kTableBytes, raw, ring, &window);
+    ring->FetchAhead();
     StorePart(out_dev, weights, left - static_cast<int32_t>(lane * kLaneWeights));
     selectors >>= 4;
     raw_dev += kRawBytes;

@@ -48,23 +48,22 @@ void Check(const uint8_t* pointer, size_t size, bool write) {
 
 }  // namespace
 
-DeviceBuffer::DeviceBuffer(size_t size, Access access) : size_(size) {
-  void* memory = nullptr;
-  if (posix_memalign(&memory, kAlignment, std::max<size_t>(size, 1)) != 0) std::abort();
-  data_ = static_cast<uint8_t*>(memory);
+DeviceBuffer::DeviceBuffer(size_t size, Access access, size_t offset) : size_(size) {
+  if (posix_memalign(&memory_, kAlignment, std::max<size_t>(offset + size, 1)) != 0) std::abort();
+  data_ = static_cast<uint8_t*>(memory_) + offset;
   const auto begin = reinterpret_cast<uintptr_t>(data_);
   Regions()[begin] = {begin, begin + size, access == Access::kReadWrite};
 }
 
-DeviceBuffer::DeviceBuffer(absl::Span<const uint8_t> bytes, Access access)
-    : DeviceBuffer(bytes.size(), access) {
+DeviceBuffer::DeviceBuffer(absl::Span<const uint8_t> bytes, Access access, size_t offset)
+    : DeviceBuffer(bytes.size(), access, offset) {
   std::copy(bytes.begin(), bytes.end(), data_);
 }
 
 DeviceBuffer::~DeviceBuffer() {
   Regions().erase(reinterpret_cast<uintptr_t>(data_));
   recent = {0, 0, false};
-  std::free(data_);
+  std::free(memory_);
 }
 
 void LoadGlobal(const uint8_t* address, void* value, size_t size) {

@@ -9,14 +9,15 @@
 
 namespace ecf8::emulation {
 
-// Memory of exactly `size` bytes on a multiple of 256 that kernels may use while the object lives.
+// Memory of exactly `size` bytes that kernels may use while the object lives; it begins `offset` bytes
+// behind a multiple of 256.
 class DeviceBuffer {
  public:
   enum class Access { kRead, kReadWrite };
 
-  DeviceBuffer(size_t size, Access access);
+  DeviceBuffer(size_t size, Access access, size_t offset = 0);
   // Holds a copy of the bytes.
-  DeviceBuffer(absl::Span<const uint8_t> bytes, Access access);
+  DeviceBuffer(absl::Span<const uint8_t> bytes, Access access, size_t offset = 0);
   ~DeviceBuffer();
   DeviceBuffer(const DeviceBuffer&) = delete;
   DeviceBuffer& operator=(const DeviceBuffer&) = delete;
@@ -25,6 +26,7 @@ class DeviceBuffer {
   absl::Span<uint8_t> span() { return {data_, size_}; }
 
  private:
+  void* memory_ = nullptr;
   uint8_t* data_;
   size_t size_;
 };

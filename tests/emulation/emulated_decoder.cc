@@ -32,7 +32,9 @@ size_t EmulatedDecoder::AddTables(const TableSet& tables) {
 
 absl::Status EmulatedDecoder::Add(const ChunkView& chunk, size_t tables, size_t first_tile,
                                   size_t tile_count) {
-  auto stored = std::make_unique<DeviceBuffer>(chunk.stored, Access::kRead);
+  // Stored chunks lie on multiples of 16 of all kinds.
+  const size_t offset = outputs_.size() * 48 % 256;
+  auto stored = std::make_unique<DeviceBuffer>(chunk.stored, Access::kRead, offset);
   size_t bytes = 0;
   if (first_tile + tile_count <= TileCount(chunk.weights)) {
     bytes = TileRangeWeights(chunk.weights, first_tile, tile_count);

@@ -34,11 +34,11 @@ void TrafficCounter::AddShared(uint32_t thread, size_t offset, size_t size, bool
   Traffic* traffic = write                     ? &counts_.shared_stores
                      : offset < tables_offset_ ? &counts_.word_loads
                                                : &counts_.table_loads;
-  Add(thread, {traffic, true, offset, size});
+  Add(thread, {traffic, offset, size});
 }
 
 void TrafficCounter::AddGlobal(uint32_t thread, uintptr_t address, size_t size, bool write) {
-  Add(thread, {write ? &counts_.global_stores : &counts_.global_loads, false, address, size});
+  Add(thread, {write ? &counts_.global_stores : &counts_.global_loads, address, size});
 }
 
 void TrafficCounter::Add(uint32_t thread, const Access& access) {
@@ -47,30 +47,25 @@ void TrafficCounter::Add(uint32_t thread, const Access& access) {
 }
 
 // Lanes that load more than 4 bytes are served half a warp or a quarter at a time, so that a pass is
-// never asked for more than 128 bytes.
+// never asked for more than 128 bytes. The L1 cache is the same memory as shared memory, with the same
+// banks; lines side by side have their tags in different sets, so that they are found at once.
 uint64_t TrafficCounter::Wavefronts(const std::vector<Access>& request) {
   const size_t lanes = kWavefrontBytes / std::max(request[0].size, kBankBytes);
   uint64_t wavefronts = 0;
   for (size_t begin = 0; begin < request.size(); begin += lanes) {
     const size_t end = std::min(begin + lanes, request.size());
-    if (request[0].shared) {
-      // Different words of a bank, one after the other.
-      std::array<std::set<size_t>, kBanks> words;
-      size_t most = 0;
-      for (size_t i = begin; i < end; ++i) {
-        for (size_t at = 0; at < request[i].size; at += kBankBytes) {
-          const size_t word = (request[i].address + at) / kBankBytes;
-          std::set<size_t>& of_bank = words[word % kBanks];
-          of_bank.insert(word);
-          most = std::max(most, of_bank.size());
-        }
+    // Different words of a bank, one after the other.
+    std::array<std::set<size_t>, kBanks> words;
+    size_t most = 0;
+    for (size_t i = begin; i < end; ++i) {
+      for (size_t at = 0; at < request[i].size; at += kBankBytes) {
+        const size_t word = (request[i].address + at) / kBankBytes;
+        std::set<size_t>& of_bank = words[word % kBanks];
+        of_bank.insert(word);
+        most = std::max(most, of_bank.size());
       }
-      wavefronts += most;
-    } else {
-      std::set<size_t> lines;
-      for (size_t i = begin; i < end; ++i) lines.insert(request[i].address / kWavefrontBytes);
-      wavefronts += lines.size();
     }
+    wavefronts += most;
   }
   return wavefronts;
 }

@@ -27,7 +27,6 @@ class TrafficCounter {
  private:
   struct Access {
     Traffic* traffic;
-    bool shared;
     uintptr_t address;
     size_t size;
   };
