@@ -43,7 +43,10 @@ __device__ __forceinline__ void StoreShared128(uint32_t address, uint4 value) {
 // kernel needs them to stay behind the stores before them (see DecodeGroups).
 __device__ __forceinline__ uint32_t LoadOnce32(const uint8_t* address_dev) {
   uint32_t value;
-  asm volatile("ld.global.L1::no_allocate.u32 %0, [%1];" : "=r"(value) : "l"(address_dev) : "memory");
+  asm volatile("ld.global.L1::no_allocate.u32 %0, [%1];"
+               : "=r"(value)
+               : "l"(address_dev)
+               : "memory");
   return value;
 }
 __device__ __forceinline__ uint2 LoadOnce64(const uint8_t* address_dev) {

@@ -128,8 +128,8 @@ class Kernel {
     }
     lanes_ = lanes;
     for (size_t lane = 0; lane < kLaneCount; ++lane) {
-      const LaneWeights weights = Merge(&symbols[lane * kLaneSymbols],
-                                        job->raw + lane * Traits::kLaneRawBytes);
+      const LaneWeights weights =
+          Merge(&symbols[lane * kLaneSymbols], job->raw + lane * Traits::kLaneRawBytes);
       StoreLe64(job->out + lane * kLaneWeights, weights.low);
       StoreLe64(job->out + lane * kLaneWeights + 8, weights.high);
     }

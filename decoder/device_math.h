@@ -1,4 +1,5 @@
-// Arithmetic that a GPU does in one instruction if it is told to; with the same on the CPU beside it.
+// Arithmetic that a GPU does in one instruction if it is told to; with the same on the CPU beside
+// it.
 #ifndef ECF8_DECODER_DEVICE_MATH_H_
 #define ECF8_DECODER_DEVICE_MATH_H_
 

@@ -63,9 +63,8 @@ struct Fp8Traits<Codec::kE4M3> {
   }
   template <typename Word>
   ECF8_HOST_DEVICE static constexpr Word MergeHigh(Word symbols, Word raw) {
-    return SelectBits(
-        RepeatByte<Word>(0x80), raw << 1,
-        SelectBits(RepeatByte<Word>(0x78), symbols >> 1, raw >> 3));
+    return SelectBits(RepeatByte<Word>(0x80), raw << 1,
+                      SelectBits(RepeatByte<Word>(0x78), symbols >> 1, raw >> 3));
   }
 };
 

@@ -1,7 +1,6 @@
 // One lane of a tile: the bits that it decodes next, and what it does at a symbol (docs/FORMAT.md,
-// 6.2). One lane a thread of a GPU. (The CPU's decoders keep the same state of all lanes in vectors,
-// in forms that suit their shifts: a loop over 32 of these would take three times as long as the
-// portable one, see docs/GPU.md.)
+// 6.2). A thread of a GPU is one. (The CPU's decoders keep the same state of all lanes in vectors,
+// in forms that suit their shifts: docs/GPU.md.)
 #ifndef ECF8_DECODER_LANE_WINDOW_H_
 #define ECF8_DECODER_LANE_WINDOW_H_
 

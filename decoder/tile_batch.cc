@@ -88,8 +88,8 @@ absl::Status TileBatch::Add(const TileRange& range, size_t tables) {
   chunk.weights = static_cast<uint32_t>(range.weights);
   if (raw) {
     if (range.stored_bytes != range.weights) {
-      return absl::DataLossError(absl::StrCat("raw chunk of ", range.stored_bytes,
-                                              " bytes, must have ", range.weights));
+      return absl::DataLossError(
+          absl::StrCat("raw chunk of ", range.stored_bytes, " bytes, must have ", range.weights));
     }
   } else {
     if (tables >= tables_.size()) {
@@ -139,10 +139,9 @@ void TileBatch::LayOut(size_t warps, size_t multiprocessors, Layout* layout) con
     const Tables tables = coded ? tables_[group.tables] : Tables{nullptr, 0};
     layout->max_tables = std::max(layout->max_tables, tables.count);
     for (size_t begin = 0; begin < group.tile_count; begin += block_tiles) {
-      blocks.push_back(
-          {tables.luts_dev, tables.count, static_cast<uint32_t>(group.codec),
-           static_cast<uint32_t>(items.size() + begin),
-           static_cast<uint32_t>(std::min(block_tiles, group.tile_count - begin))});
+      blocks.push_back({tables.luts_dev, tables.count, static_cast<uint32_t>(group.codec),
+                        static_cast<uint32_t>(items.size() + begin),
+                        static_cast<uint32_t>(std::min(block_tiles, group.tile_count - begin))});
     }
     for (const Range& range : group.ranges) {
       const auto first = static_cast<TileWorkItem>(chunks.size() * kChunkTiles + range.first_tile);

@@ -14,8 +14,8 @@
 
 namespace ecf8 {
 
-// Tiles [first_tile, first_tile + tile_count) of a chunk that is in device memory. Addresses are the
-// device's and never followed here.
+// Tiles [first_tile, first_tile + tile_count) of a chunk that is in device memory. Addresses are
+// the device's and never followed here.
 struct TileRange {
   Codec codec = Codec::kRaw;            // of the tensor; a coded tensor's chunk may still be raw
   const uint8_t* stored_dev = nullptr;  // the whole chunk, on a multiple of 16
@@ -61,9 +61,9 @@ class TileBatch {
   // Needs at least one tile. Replaces *layout.
   void LayOut(size_t warps, size_t multiprocessors, Layout* layout) const;
 
-  // What a finished launch wrote (tile_count() bytes) as a status: DATA_LOSS that names the first bad
-  // tile by the number of the Add call that its range came from, counted from 0, and by its number
-  // in its chunk. INTERNAL if the bytes are nothing that the kernel writes.
+  // What a finished launch wrote (tile_count() bytes) as a status: DATA_LOSS that names the first
+  // bad tile by the number of the Add call that its range came from, counted from 0, and by its
+  // number in its chunk. INTERNAL if the bytes are nothing that the kernel writes.
   absl::Status CheckErrors(absl::Span<const uint8_t> errors) const;
 
  private:

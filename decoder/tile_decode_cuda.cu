@@ -1,7 +1,5 @@
-// The decoder on an NVIDIA GPU: a warp decodes a tile, a lane of the format is a thread. What it costs
-// and why it is written so: docs/GPU.md.
-#include "decoder/tile_decode_cuda.h"
-
+// The decoder on an NVIDIA GPU: a warp decodes a tile, a lane of the format is a thread. What it
+// costs and why it is written so: docs/GPU.md.
 #include <cuda_runtime.h>
 
 #include <cstddef>
@@ -11,6 +9,7 @@
 #include "decoder/format.h"
 #include "decoder/fp8.h"
 #include "decoder/lane_window.h"
+#include "decoder/tile_decode_cuda.h"
 #include "decoder/tile_work.h"
 
 namespace ecf8 {
@@ -40,9 +39,9 @@ __device__ __forceinline__ uint32_t Uniform(uint32_t value) {
 // The words of the tile that a warp decodes: a window on them in shared memory.
 //
 // The stream comes in slices of 256 bytes, 8 a lane. Three are in shared memory and the one behind
-// them on its way into registers. A group takes at most two slices, so it needs no more than what is
-// there when it starts. The two first slices of the ring are there a second time behind its end: a
-// group reads straight on and never wraps.
+// them on its way into registers. A group takes at most two slices, so it needs no more than what
+// is there when it starts. The two first slices of the ring are there a second time behind its end:
+// a group reads straight on and never wraps.
 class WordRing {
  public:
   static constexpr uint32_t kSliceBytes = 256;
@@ -138,10 +137,10 @@ class WordRing {
   const uint32_t lanes_below_;
   const uint8_t* stored_dev_;
   uint32_t size_;
-  uint32_t fetched_;    // where the lane's bytes of the slice behind ahead_ are
-  uint2 ahead_;         // the lane's bytes of the slice that follows the three
+  uint32_t fetched_;     // where the lane's bytes of the slice behind ahead_ are
+  uint2 ahead_;          // the lane's bytes of the slice that follows the three
   bool stored_ = false;  // ahead_ is in the ring: it wants to be fetched anew
-  uint32_t slice_end_;  // address behind the slice that next_word_ was in
+  uint32_t slice_end_;   // address behind the slice that next_word_ was in
   uint32_t next_word_;
 };
 
@@ -232,9 +231,9 @@ __device__ __forceinline__ void StorePart(uint8_t* out_dev, uint4 bytes, int32_t
 
 // A tile of a coded chunk.
 struct CodedTile {
-  uint32_t weights;         // 1 to kTileWeights
-  uint32_t selectors;       // the lane's byte of table numbers: of groups 2 * lane and 2 * lane + 1
-  const uint8_t* raw_dev;   // the tile's raw bits
+  uint32_t weights;        // 1 to kTileWeights
+  uint32_t selectors;      // the lane's byte of table numbers: of groups 2 * lane and 2 * lane + 1
+  const uint8_t* raw_dev;  // the tile's raw bits
   uint8_t* out_dev;
 };
 
@@ -264,8 +263,8 @@ __device__ __forceinline__ void DecodeGroups(const CodedTile& tile, uint32_t lan
   LaneWindow window = ring->StartLane();
   ring->Prepare();
   // Whole groups, two in a turn: they share a byte of table numbers. What a group needs of global
-  // memory is fetched at the end of the group before, after that one's has been used: compilers give
-  // all loads one barrier, so that a wait for an old one is a wait for a young one, too.
+  // memory is fetched at the end of the group before, after that one's has been used: compilers
+  // give all loads one barrier, so that a wait for an old one is a wait for a young one, too.
   LaneRaw<kCodec> raw;
   const uint32_t pairs = tile.weights / kPairWeights;
   if (pairs != 0) raw.Load(raw_dev, lane);
@@ -322,8 +321,8 @@ __device__ __forceinline__ TileError DecodeTile(const TileWorkChunk& chunk, uint
   const bool bad = (selectors & 15) >= table_count || selectors >> 4 >= table_count;
   if (__any_sync(kWholeWarp, bad)) return TileError::kTable;
   ring->Start(chunk.stored_dev, offset, chunk.stored_bytes);
-  const size_t raw = chunk.raw_begin + size_t{number} * kTileGroups *
-                                           Fp8Traits<kCodec>::kLaneRawBytes * kLaneCount;
+  const size_t raw = chunk.raw_begin +
+                     size_t{number} * kTileGroups * Fp8Traits<kCodec>::kLaneRawBytes * kLaneCount;
   DecodeGroups<kCodec>({weights, selectors, chunk.stored_dev + raw, chunk.out_dev + first}, lane,
                        tables, ring);
   return TileError::kNone;
@@ -418,16 +417,17 @@ int PrepareTileDecode(TileDecodeShape* shape) {
   error = cudaFuncGetAttributes(&attributes, &DecodeTiles);
   if (error != cudaSuccess) return error;
   shape->warps = attributes.maxThreadsPerBlock / static_cast<int>(kLaneCount);
-  while (shape->warps > 0 && SharedBytes(*shape, kMaxTables) > static_cast<uint32_t>(shared_bytes)) {
+  while (shape->warps > 0 &&
+         SharedBytes(*shape, kMaxTables) > static_cast<uint32_t>(shared_bytes)) {
     --shape->warps;
   }
   if (shape->warps == 0) return cudaErrorInvalidConfiguration;
   const auto bytes = static_cast<int>(SharedBytes(*shape, kMaxTables));
   error = cudaFuncSetAttribute(&DecodeTiles, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   if (error != cudaSuccess) return error;
-  return cudaOccupancyMaxActiveBlocksPerMultiprocessor(
-      &shape->blocks, &DecodeTiles, shape->warps * static_cast<int>(kLaneCount),
-      static_cast<size_t>(bytes));
+  return cudaOccupancyMaxActiveBlocksPerMultiprocessor(&shape->blocks, &DecodeTiles,
+                                                       shape->warps * static_cast<int>(kLaneCount),
+                                                       static_cast<size_t>(bytes));
 }
 
 int LaunchTileDecode(const TileDecodeShape& shape, const TileWork& work, void* stream) {

@@ -1,5 +1,5 @@
-// What a launch of the CUDA decoder is told: plain data that the host writes (see TileBatch) and the
-// device reads. The device believes all of it, and nothing else: stored bytes are only data.
+// What a launch of the CUDA decoder is told: plain data that the host writes (see TileBatch) and
+// the device reads. The device believes all of it, and nothing else: stored bytes are only data.
 #ifndef ECF8_DECODER_TILE_WORK_H_
 #define ECF8_DECODER_TILE_WORK_H_
 
@@ -27,9 +27,10 @@ using TileWorkItem = uint32_t;
 
 // The tiles of one block of threads: they have the same tables.
 struct TileWorkBlock {
-  const uint16_t* luts_dev;  // table_count times kLutEntries (TableSet::luts()), on a multiple of 16
-  uint32_t table_count;      // 1 to kMaxTables; 0 if its chunks are raw
-  uint32_t codec;            // a Codec; kRaw: the chunks' bytes are copied
+  const uint16_t*
+      luts_dev;          // table_count times kLutEntries (TableSet::luts()), on a multiple of 16
+  uint32_t table_count;  // 1 to kMaxTables; 0 if its chunks are raw
+  uint32_t codec;        // a Codec; kRaw: the chunks' bytes are copied
   uint32_t first_item;
   uint32_t item_count;
 };

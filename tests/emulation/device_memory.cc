@@ -42,7 +42,8 @@ void Check(const uint8_t* pointer, size_t size, bool write) {
     recent = std::prev(next)->second;
   }
   if (write && !recent.writable) FailLaunch("store to global memory that is only read");
-  if (address % size != 0) FailLaunch("global access at an address that is no multiple of its size");
+  if (address % size != 0)
+    FailLaunch("global access at an address that is no multiple of its size");
   CountGlobal(address, size, write);
 }
 

@@ -9,8 +9,8 @@
 
 namespace ecf8::emulation {
 
-// Memory of exactly `size` bytes that kernels may use while the object lives; it begins `offset` bytes
-// behind a multiple of 256.
+// Memory of exactly `size` bytes that kernels may use while the object lives; it begins `offset`
+// bytes behind a multiple of 256.
 class DeviceBuffer {
  public:
   enum class Access { kRead, kReadWrite };

@@ -74,9 +74,8 @@ class Runner {
         const absl::Status read = model_.ReadStoredChunk({index, p}, c, &stored);
         if (!read.ok()) Die(read);
         const size_t weights = ChunkWeightsAt(piece.decoded_size_bytes, c);
-        const absl::Status added = decoder.Add({piece.codec, stored, weights},
-                                               is_e5m2 ? e5m2_dev : e4m3_dev, 0,
-                                               TileCount(weights));
+        const absl::Status added = decoder.Add(
+            {piece.codec, stored, weights}, is_e5m2 ? e5m2_dev : e4m3_dev, 0, TileCount(weights));
         if (!added.ok()) Die(added);
         Count(piece.codec, stored.size(), weights);
         expected.push_back(oracle::DecodeChunk(static_cast<oracle::Format>(piece.codec),

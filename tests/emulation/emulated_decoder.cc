@@ -26,8 +26,7 @@ size_t EmulatedDecoder::AddTables(const TableSet& tables) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(tables.luts());
   inputs_.push_back(std::make_unique<DeviceBuffer>(
       absl::MakeSpan(bytes, tables.size() * kLutEntries * sizeof(uint16_t)), Access::kRead));
-  return batch_.AddTables(reinterpret_cast<const uint16_t*>(inputs_.back()->data()),
-                          tables.size());
+  return batch_.AddTables(reinterpret_cast<const uint16_t*>(inputs_.back()->data()), tables.size());
 }
 
 absl::Status EmulatedDecoder::Add(const ChunkView& chunk, size_t tables, size_t first_tile,

@@ -1,5 +1,5 @@
-// The kernel with planted bugs (CMakeLists.txt has them): the emulator must find every one. On right
-// streams most of them would give right weights, on most GPUs.
+// The kernel with planted bugs (CMakeLists.txt has them): the emulator must find every one. On
+// right streams most of them would give right weights, on most GPUs.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -17,8 +17,8 @@
 
 namespace ecf8 {
 
-#define ECF8_MUTANT(name)                             \
-  int Prepare_##name(TileDecodeShape* shape);         \
+#define ECF8_MUTANT(name)                     \
+  int Prepare_##name(TileDecodeShape* shape); \
   int Launch_##name(const TileDecodeShape& shape, const TileWork& work, void* stream)
 ECF8_MUTANT(mutant_read_too_early);
 ECF8_MUTANT(mutant_overwritten_too_early);
@@ -41,8 +41,7 @@ std::string ErrorOn(const TileDecodeFunctions& functions, const TableSet& tables
                     const Bytes& stored, size_t weights) {
   EmulatedDecoder decoder(functions);
   const size_t number = decoder.AddTables(tables);
-  EXPECT_TRUE(
-      decoder.Add({tables.codec(), stored, weights}, number, 0, TileCount(weights)).ok());
+  EXPECT_TRUE(decoder.Add({tables.codec(), stored, weights}, number, 0, TileCount(weights)).ok());
   const absl::Status status = decoder.Run();
   return status.code() == absl::StatusCode::kInternal ? std::string(status.message()) : "";
 }

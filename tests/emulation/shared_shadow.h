@@ -23,8 +23,8 @@ class SharedShadow {
   void Reset(size_t size);
 
   // An access, before it happens. Returns what is wrong with it, or null. Two accesses of one byte,
-  // not both reads, by two threads must have a barrier of the block, or of the warp of both, between
-  // them.
+  // not both reads, by two threads must have a barrier of the block, or of the warp of both,
+  // between them.
   const char* Read(size_t offset, size_t size, const Accessor& by);
   const char* Write(size_t offset, size_t size, const Accessor& by);
 

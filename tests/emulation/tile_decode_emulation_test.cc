@@ -69,8 +69,8 @@ class TileDecodeEmulationTest : public testing::TestWithParam<Codec> {
 };
 
 TEST_P(TileDecodeEmulationTest, RoundTripsEverySizeAndKind) {
-  constexpr std::array<size_t, 14> kSizes = {
-      0, 1, 15, 16, 17, 511, 512, 513, 1023, 1024, 1025, 16'895, 32'768, 33'000};
+  constexpr std::array<size_t, 14> kSizes = {0,   1,    15,   16,   17,     511,    512,
+                                             513, 1023, 1024, 1025, 16'895, 32'768, 33'000};
   for (const std::string_view kind : WeightKinds()) {
     for (const size_t size : kSizes) {
       const Bytes weights = MakeWeights(kind, GetParam(), size, size + 1);

@@ -46,9 +46,10 @@ void TrafficCounter::Add(uint32_t thread, const Access& access) {
   accesses_[thread].push_back(access);
 }
 
-// Lanes that load more than 4 bytes are served half a warp or a quarter at a time, so that a pass is
-// never asked for more than 128 bytes. The L1 cache is the same memory as shared memory, with the same
-// banks; lines side by side have their tags in different sets, so that they are found at once.
+// Lanes that load more than 4 bytes are served half a warp or a quarter at a time, so that a pass
+// is never asked for more than 128 bytes. The L1 cache is the same memory as shared memory, with
+// the same banks; lines side by side have their tags in different sets, so that they are found at
+// once.
 uint64_t TrafficCounter::Wavefronts(const std::vector<Access>& request) {
   const size_t lanes = kWavefrontBytes / std::max(request[0].size, kBankBytes);
   uint64_t wavefronts = 0;

@@ -110,7 +110,8 @@ bool Emulator::Run(Dim3 grid, Dim3 block, size_t shared_bytes,
 
 void Emulator::StartBlock(const std::function<void()>& kernel, size_t shared_bytes) {
   shared_.resize(shared_bytes);
-  for (size_t i = 0; i < shared_bytes; i += 64) shared_[i] = static_cast<uint8_t>(NextRandom(&random_));
+  for (size_t i = 0; i < shared_bytes; i += 64)
+    shared_[i] = static_cast<uint8_t>(NextRandom(&random_));
   shadow_.Reset(shared_bytes);
   std::iota(order_.begin(), order_.end(), 0);
   if (device.schedule != 0) {
@@ -291,11 +292,11 @@ std::string Emulator::Describe() const {
   for (uint32_t lane = 0; lane < kWarpLanes; ++lane) {
     const Thread& thread = threads_[WarpOf(running) * kWarpLanes + lane];
     absl::StrAppend(&text, " ",
-                    thread.state == State::kRunnable          ? "runs"
-                    : thread.state == State::kEnded           ? "ended"
-                    : thread.state == State::kAtBlockBarrier ? "block"
-                                                              : kKindNames[static_cast<size_t>(
-                                                                    thread.kind)]);
+                    thread.state == State::kRunnable ? "runs"
+                    : thread.state == State::kEnded  ? "ended"
+                    : thread.state == State::kAtBlockBarrier
+                        ? "block"
+                        : kKindNames[static_cast<size_t>(thread.kind)]);
   }
   return text;
 }
@@ -310,8 +311,7 @@ uint8_t* Emulator::Access(uint32_t address, size_t size, bool write) {
   if (address % size != 0) Fail("shared access at an address that is no multiple of its size");
   const Thread& self = threads_[running];
   const Accessor by = {running, WarpOf(running), self.block_barriers, self.warp_barriers};
-  const char* wrong =
-      write ? shadow_.Write(offset, size, by) : shadow_.Read(offset, size, by);
+  const char* wrong = write ? shadow_.Write(offset, size, by) : shadow_.Read(offset, size, by);
   if (wrong != nullptr) Fail(absl::StrCat(wrong, ", at ", address));
   if (traffic.counting()) traffic.AddShared(running, offset, size, write);
   return shared_.data() + offset;

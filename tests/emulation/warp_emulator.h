@@ -2,8 +2,8 @@
 // their meeting points. One launch at a time, on one thread of the system.
 //
 // Errors end the launch: a collective that a named lane does not reach (it ended, or waits at
-// another one), accesses out of bounds, unaligned, of shared memory that nobody wrote, or in a race.
-// As in CUDA, only __syncthreads and __syncwarp order accesses of memory; a ballot does not.
+// another one), accesses out of bounds, unaligned, of shared memory that nobody wrote, or in a
+// race. As in CUDA, only __syncthreads and __syncwarp order accesses of memory; a ballot does not.
 #ifndef ECF8_TESTS_EMULATION_WARP_EMULATOR_H_
 #define ECF8_TESTS_EMULATION_WARP_EMULATOR_H_
 
@@ -25,10 +25,10 @@ struct Dim3 {
 
 struct DeviceProperties {
   int multiprocessors = 2;
-  int max_threads = 2 * kWarpLanes;   // of a block
-  int shared_bytes = 227 * 1024;      // of a block
-  int reserved_shared_bytes = 1024;   // before the block's own
-  uint64_t schedule = 0;              // the order in which lanes run
+  int max_threads = 2 * kWarpLanes;  // of a block
+  int shared_bytes = 227 * 1024;     // of a block
+  int reserved_shared_bytes = 1024;  // before the block's own
+  uint64_t schedule = 0;             // the order in which lanes run
 };
 // May be changed between launches.
 DeviceProperties& Device();

@@ -182,9 +182,9 @@ TEST_F(WarpEmulatorTest, CountsBankConflicts) {
                   StoreShared128(SharedMemory() + Lane() * 16 + i * 512, make_uint4(0, 0, 0, 0));
                 }
                 __syncwarp();
-                LoadShared16(SharedMemory() + Lane() * 4);    // one word of every bank
-                LoadShared16(SharedMemory() + Lane() * 2);    // a word serves two lanes
-                LoadShared16(SharedMemory() + Lane() * 8);    // two words of every other bank
+                LoadShared16(SharedMemory() + Lane() * 4);  // one word of every bank
+                LoadShared16(SharedMemory() + Lane() * 2);  // a word serves two lanes
+                LoadShared16(SharedMemory() + Lane() * 8);  // two words of every other bank
                 LoadShared16(SharedMemory() + 2048 + Lane() % 8 * 128);  // eight of one bank
               }),
               IsEmpty());

@@ -120,14 +120,14 @@ def _turns(listing: Listing, begin: int, end: int) -> dict[int, list[Instruction
                 loads = sum(i.name == "LDG" for i in way)
                 raw_loads = _RAW_LOADS[_codec(way)]
                 # A slice is fetched for every one stored; other ways are no turn's.
-                if votes == _SYMBOLS and loads == raw_loads + slices:
-                    if slices not in found or len(way) < len(found[slices]):
-                        found[slices] = way
+                right = votes == _SYMBOLS and loads == raw_loads + slices
+                if right and (slices not in found or len(way) < len(found[slices])):
+                    found[slices] = way
                 return
             if instruction.name == "EXIT" and not instruction.predicated:
                 return
-            # A branch to code of warps that have come apart is not taken; back branches inside of the
-            # loop are those of a second slice in the same place.
+            # A branch to code of warps that have come apart is not taken; back branches inside
+            # of the loop are those of a second slice in the same place.
             if target is not None and not instruction.opcode.startswith("BRA.DIV"):
                 if instruction.predicated and target > index:
                     walk(target, list(way), stores)

@@ -1,4 +1,4 @@
-"""From the decode kernel's instructions to weights a second: formulas and sources in docs/GPU.md."""
+"""From the decode kernel's instructions to weights a second; formulas: docs/GPU.md."""
 
 from __future__ import annotations
 

@@ -129,10 +129,12 @@ def _print(report: dict[str, Any]) -> None:
         row = report[architecture]
         print(f"\n{architecture}, {row['card']}: instructions a weight in the steady loop")
         for codec, loop in (("e4m3", row), ("e5m2", row["e5m2"])):
-            pipes = ", ".join(f"{k} {v}" for k, v in loop["instructions_per_weight_by_pipe"].items())
+            by_pipe = loop["instructions_per_weight_by_pipe"]
+            pipes = ", ".join(f"{pipe} {count}" for pipe, count in by_pipe.items())
             print(
                 f"  {codec} {loop['instructions_per_weight']}"
-                f" ({loop['instructions_per_weight_without_fetch']} but for fetching words): {pipes}"
+                f" ({loop['instructions_per_weight_without_fetch']} without fetching words):"
+                f" {pipes}"
             )
         print(f"  a symbol of one warp alone: {row['chain_cycles_per_symbol']} cycles")
         limits = ", ".join(f"{k} {v}" for k, v in row["tweights_per_s_by_limit"].items())
@@ -154,7 +156,7 @@ def main() -> int:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="exit 1 on spills or where a figure is worse than tools/python/sass_record.json allows",
+        help="exit 1 on spills, or where a figure is worse than sass_record.json allows",
     )
     arguments = parser.parse_args()
     record = json.loads(RECORD.read_text(encoding="utf-8"))

@@ -119,8 +119,8 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Kernel* /
 
 // Runs the kernel before it returns, block after block.
 template <typename... Parameters>
-cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block,
-                             void** arguments, size_t shared_bytes, cudaStream_t /*stream*/) {
+cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments,
+                             size_t shared_bytes, cudaStream_t /*stream*/) {
   const auto call = [&]<size_t... kIndex>(std::index_sequence<kIndex...>) {
     using Tuple = std::tuple<Parameters...>;
     return ecf8::emulation::Launch(grid, block, shared_bytes, [&] {
