@@ -15,18 +15,24 @@
 namespace ecf8 {
 namespace {
 
-LaneExponents ExponentsOf(const uint8_t* symbols) {
+LaneWeights Merge(const uint8_t* symbols, const uint8_t* raw) {
+  using Traits = Fp8Traits<Codec::kE4M3>;
   const uint64_t pairs = LoadLe64(symbols);
-  return {pairs & 0x0F0F0F0F0F0F0F0FULL, (pairs >> 4) & 0x0F0F0F0F0F0F0F0FULL};
+  const uint64_t raw_bytes = LoadLe64(raw);
+  return {Traits::MergeLow(pairs, raw_bytes), Traits::MergeHigh(pairs, raw_bytes)};
 }
 
-LaneExponents ExponentsOf(const uint16_t* symbols) {
-  LaneExponents exponents = {0, 0};
+LaneWeights Merge(const uint16_t* symbols, const uint8_t* raw) {
+  using Traits = Fp8Traits<Codec::kE5M2>;
+  LaneWeights exponents = {0, 0};
   for (size_t j = 0; j < kLaneSymbols; ++j) {
-    exponents.low |= uint64_t{symbols[j] & 31u} << (8 * j);
-    exponents.high |= uint64_t{static_cast<uint32_t>(symbols[j]) >> 5} << (8 * j);
+    exponents.low |= uint64_t{(symbols[j] & 31u) << 2} << (8 * j);
+    exponents.high |= uint64_t{static_cast<uint32_t>(symbols[j]) >> 5 << 2} << (8 * j);
   }
-  return exponents;
+  std::array<uint8_t, 8> bytes{};
+  std::memcpy(bytes.data(), raw, Traits::kLaneRawBytes);
+  const uint64_t fields = LoadLe64(bytes.data());
+  return {Traits::Merge(exponents.low, fields), Traits::Merge(exponents.high, fields >> 24)};
 }
 
 constexpr size_t kUnrolled = 8;
@@ -122,10 +128,8 @@ class Kernel {
     }
     lanes_ = lanes;
     for (size_t lane = 0; lane < kLaneCount; ++lane) {
-      std::array<uint8_t, 8> bytes{};
-      std::memcpy(bytes.data(), job->raw + lane * Traits::kLaneRawBytes, Traits::kLaneRawBytes);
       const LaneWeights weights =
-          Traits::Merge(ExponentsOf(&symbols[lane * kLaneSymbols]), LoadLe64(bytes.data()));
+          Merge(&symbols[lane * kLaneSymbols], job->raw + lane * Traits::kLaneRawBytes);
       StoreLe64(job->out + lane * kLaneWeights, weights.low);
       StoreLe64(job->out + lane * kLaneWeights + 8, weights.high);
     }

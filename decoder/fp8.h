@@ -1,13 +1,14 @@
 // How the 16 weights of a lane split into 8 symbols and raw (sign and mantissa) bytes, and how they
-// merge again, eight weights at a time in 64-bit words. Shared by the encoder, the portable decoder
-// and CUDA kernels; SIMD decoders do the same in wider words. Where `Word` is a parameter, it is
-// uint64_t or a vector of them, one a lane.
+// merge again, as many weights at a time as a word has bytes. Shared by the encoder, the portable
+// decoder (64-bit words) and the CUDA kernel (32-bit words); SIMD decoders do the same in wider
+// ones. Where a template splits, `Word` is uint64_t or a vector of them, one a lane.
 #ifndef ECF8_DECODER_FP8_H_
 #define ECF8_DECODER_FP8_H_
 
 #include <cstddef>
 #include <cstdint>
 
+#include "decoder/device_math.h"
 #include "decoder/format.h"
 #include "decoder/host_device.h"
 
@@ -29,7 +30,14 @@ struct LaneExponentsOf {
 };
 using LaneExponents = LaneExponentsOf<uint64_t>;
 
-// `Symbol` is the smallest integer that holds one.
+// A word with `byte` in every byte.
+template <typename Word>
+ECF8_HOST_DEVICE constexpr Word RepeatByte(uint8_t byte) {
+  return static_cast<Word>(0x0101010101010101ULL) * byte;
+}
+
+// `Symbol` is the smallest integer that holds one. `Word` below is uint64_t or uint32_t, for 8 or 4
+// weights: those of bytes j to j + 7 or j + 3 of a lane's low or high 8.
 template <Codec kCodec>
 struct Fp8Traits;
 
@@ -54,10 +62,15 @@ struct Fp8Traits<Codec::kE4M3> {
     return (weights.low & 0x8787878787878787ULL) | ((weights.high & 0x8080808080808080ULL) >> 1) |
            ((weights.high & 0x0707070707070707ULL) << 3);
   }
-  ECF8_HOST_DEVICE static constexpr LaneWeights Merge(LaneExponents exponents, uint64_t raw) {
-    return {(exponents.low << 3) | (raw & 0x8787878787878787ULL),
-            (exponents.high << 3) | ((raw & 0x4040404040404040ULL) << 1) |
-                ((raw >> 3) & 0x0707070707070707ULL)};
+  // Weights from symbols, one a byte, and their raw bytes.
+  template <typename Word>
+  ECF8_HOST_DEVICE static constexpr Word MergeLow(Word symbols, Word raw) {
+    return SelectBits(RepeatByte<Word>(0x78), symbols << 3, raw);
+  }
+  template <typename Word>
+  ECF8_HOST_DEVICE static constexpr Word MergeHigh(Word symbols, Word raw) {
+    return SelectBits(RepeatByte<Word>(0x80), raw << 1,
+                      SelectBits(RepeatByte<Word>(0x78), symbols >> 1, raw >> 3));
   }
 };
 
@@ -81,9 +94,11 @@ struct Fp8Traits<Codec::kE5M2> {
   ECF8_HOST_DEVICE static constexpr Word Raw(LaneWeightsOf<Word> weights) {
     return Gather(weights.low) | (Gather(weights.high) << 24);
   }
-  ECF8_HOST_DEVICE static constexpr LaneWeights Merge(LaneExponents exponents, uint64_t raw) {
-    return {(exponents.low << 2) | Scatter(raw & 0xFFFFFF),
-            (exponents.high << 2) | Scatter((raw >> 24) & 0xFFFFFF)};
+  // Weights from exponents in place (bits 6..2 of each byte; other bits may be anything) and the
+  // raw bits of as many weights, at the low end of `raw`; above them may be anything.
+  template <typename Word>
+  ECF8_HOST_DEVICE static constexpr Word Merge(Word exponents, Word raw) {
+    return SelectBits(RepeatByte<Word>(0x7C), exponents, Scatter<Word>(raw));
   }
 
  private:
@@ -95,11 +110,18 @@ struct Fp8Traits<Codec::kE5M2> {
     fields = (fields | (fields >> 10)) & 0x00000FFF00000FFFULL;
     return (fields | (fields >> 20)) & 0xFFFFFF;
   }
-  ECF8_HOST_DEVICE static constexpr uint64_t Scatter(uint64_t fields) {
-    fields = (fields | (fields << 20)) & 0x00000FFF00000FFFULL;
-    fields = (fields | (fields << 10)) & 0x003F003F003F003FULL;
-    fields = (fields | (fields << 5)) & 0x0707070707070707ULL;
-    return (fields & 0x0303030303030303ULL) | ((fields & 0x0404040404040404ULL) << 5);
+  // Leaves bits 6..2 of each byte undefined.
+  template <typename Word>
+  ECF8_HOST_DEVICE static constexpr Word Scatter(Word fields) {
+    if constexpr (sizeof(Word) == 8) {
+      fields = ((fields & 0xFFFFFF) | (fields << 20)) & 0x00000FFF00000FFFULL;
+    } else {
+      fields &= 0xFFF;
+    }
+    fields = (fields | (fields << 10)) & static_cast<Word>(0x003F003F003F003FULL);
+    // Two fields in every 16 bits. The first shift puts the second field's mantissa and the first
+    // one's sign in place, the second shift the second one's sign.
+    return fields | (fields << 5) | (fields << 10);
   }
 };
 

@@ -1,0 +1,189 @@
+#include "decoder/tile_batch.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "decoder/chunk_layout.h"
+#include "decoder/format.h"
+#include "decoder/fp8.h"
+#include "decoder/status_macros.h"
+#include "decoder/tile_work.h"
+
+namespace ecf8 {
+namespace {
+
+constexpr size_t kAlignment = 16;
+
+bool Aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % kAlignment == 0; }
+
+absl::Status CheckRange(const TileRange& range) {
+  if (range.codec > Codec::kE5M2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown codec ", static_cast<int>(range.codec)));
+  }
+  if (range.weights > kChunkWeights) {
+    return absl::InvalidArgumentError(absl::StrCat("chunk of ", range.weights, " weights"));
+  }
+  const size_t tiles = TileCount(range.weights);
+  if (range.first_tile > tiles || range.tile_count > tiles - range.first_tile) {
+    return absl::InvalidArgumentError(absl::StrCat("tiles ", range.first_tile, " + ",
+                                                   range.tile_count, " of a chunk of ", tiles));
+  }
+  if (!Aligned(range.stored_dev) || !Aligned(range.out_dev)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("chunks and outputs must lie on multiples of ", kAlignment));
+  }
+  return absl::OkStatus();
+}
+
+// The sections of a coded chunk that the kernel looks into, if the chunk has room for them.
+absl::Status FindSections(const TileRange& range, TileWorkChunk* chunk) {
+  const ChunkLayout layout(range.codec, range.weights);
+  if (range.stored_bytes % kSectionAlignment != 0 || range.stored_bytes > range.weights ||
+      range.stored_bytes < layout.words_begin + layout.raw_size) {
+    return absl::DataLossError(absl::StrCat("coded chunk of ", range.stored_bytes, " bytes for ",
+                                            range.weights, " weights"));
+  }
+  chunk->selectors_begin = static_cast<uint32_t>(layout.tables_begin);
+  chunk->words_begin = static_cast<uint32_t>(layout.words_begin);
+  chunk->raw_begin = static_cast<uint32_t>(range.stored_bytes - layout.raw_size);
+  return absl::OkStatus();
+}
+
+size_t AlignUp(size_t value) { return (value + kAlignment - 1) / kAlignment * kAlignment; }
+
+template <typename T>
+void Append(const std::vector<T>& values, size_t at, std::vector<uint8_t>* image) {
+  std::memcpy(image->data() + at, values.data(), values.size() * sizeof(T));
+}
+
+}  // namespace
+
+size_t TileBatch::AddTables(const uint16_t* luts_dev, size_t count) {
+  assert(Aligned(luts_dev) && count >= 1 && count <= kMaxTables);
+  tables_.push_back({luts_dev, static_cast<uint32_t>(count)});
+  return tables_.size() - 1;
+}
+
+absl::Status TileBatch::Add(const TileRange& range, size_t tables) {
+  const size_t call = calls_++;
+  ECF8_RETURN_IF_ERROR(CheckRange(range));
+  if (range.tile_count == 0) return absl::OkStatus();
+  if (range.tile_count > kMaxTiles - tile_count_) {
+    return absl::ResourceExhaustedError(absl::StrCat("more than ", kMaxTiles, " tiles"));
+  }
+  const bool raw = range.codec == Codec::kRaw || range.stored_bytes == range.weights;
+  TileWorkChunk chunk = {};
+  chunk.stored_dev = range.stored_dev;
+  chunk.out_dev = range.out_dev - range.first_tile * kTileWeights;
+  chunk.stored_bytes = static_cast<uint32_t>(range.stored_bytes);
+  chunk.weights = static_cast<uint32_t>(range.weights);
+  if (raw) {
+    if (range.stored_bytes != range.weights) {
+      return absl::DataLossError(
+          absl::StrCat("raw chunk of ", range.stored_bytes, " bytes, must have ", range.weights));
+    }
+  } else {
+    if (tables >= tables_.size()) {
+      return absl::InvalidArgumentError("a coded chunk needs the code tables of its codec");
+    }
+    ECF8_RETURN_IF_ERROR(FindSections(range, &chunk));
+  }
+  Group& group = raw ? GroupOf(Codec::kRaw, 0) : GroupOf(range.codec, tables);
+  group.ranges.push_back({chunk, static_cast<uint32_t>(range.first_tile),
+                          static_cast<uint32_t>(range.tile_count), call});
+  group.tile_count += range.tile_count;
+  tile_count_ += range.tile_count;
+  return absl::OkStatus();
+}
+
+TileBatch::Group& TileBatch::GroupOf(Codec codec, size_t tables) {
+  // A unit's chunks come together, so the last groups are the likeliest.
+  for (auto group = groups_.rbegin(); group != groups_.rend(); ++group) {
+    if (group->codec == codec && group->tables == tables) return *group;
+  }
+  groups_.push_back({codec, tables, 0, {}});
+  return groups_.back();
+}
+
+TileWork TileBatch::Layout::At(const uint8_t* image_dev, uint8_t* errors_dev) const {
+  return {.blocks_dev = reinterpret_cast<const TileWorkBlock*>(image_dev),
+          .chunks_dev = reinterpret_cast<const TileWorkChunk*>(image_dev + chunks_begin),
+          .items_dev = reinterpret_cast<const TileWorkItem*>(image_dev + items_begin),
+          .errors_dev = errors_dev,
+          .block_count = block_count,
+          .max_tables = max_tables};
+}
+
+void TileBatch::LayOut(size_t warps, size_t multiprocessors, Layout* layout) const {
+  assert(tile_count_ > 0 && warps > 0 && multiprocessors > 0);
+  // A tile a warp, so that a block ends when its tiles do. Fewer, if that leaves multiprocessors
+  // without work.
+  const size_t spread = (tile_count_ + multiprocessors - 1) / multiprocessors;
+  const size_t block_tiles = std::min(warps, spread);
+  std::vector<TileWorkBlock> blocks;
+  std::vector<TileWorkChunk> chunks;
+  std::vector<TileWorkItem> items;
+  items.reserve(tile_count_);
+  layout->max_tables = 0;
+  for (const Group& group : groups_) {
+    const bool coded = group.codec != Codec::kRaw;
+    const Tables tables = coded ? tables_[group.tables] : Tables{nullptr, 0};
+    layout->max_tables = std::max(layout->max_tables, tables.count);
+    for (size_t begin = 0; begin < group.tile_count; begin += block_tiles) {
+      blocks.push_back({tables.luts_dev, tables.count, static_cast<uint32_t>(group.codec),
+                        static_cast<uint32_t>(items.size() + begin),
+                        static_cast<uint32_t>(std::min(block_tiles, group.tile_count - begin))});
+    }
+    for (const Range& range : group.ranges) {
+      const auto first = static_cast<TileWorkItem>(chunks.size() * kChunkTiles + range.first_tile);
+      for (uint32_t i = 0; i < range.tile_count; ++i) items.push_back(first + i);
+      chunks.push_back(range.chunk);
+    }
+  }
+  layout->block_count = static_cast<uint32_t>(blocks.size());
+  layout->chunks_begin = AlignUp(blocks.size() * sizeof(TileWorkBlock));
+  layout->items_begin = AlignUp(layout->chunks_begin + chunks.size() * sizeof(TileWorkChunk));
+  layout->image.assign(layout->items_begin + items.size() * sizeof(TileWorkItem), 0);
+  Append(blocks, 0, &layout->image);
+  Append(chunks, layout->chunks_begin, &layout->image);
+  Append(items, layout->items_begin, &layout->image);
+}
+
+absl::Status TileBatch::CheckErrors(absl::Span<const uint8_t> errors) const {
+  assert(errors.size() == tile_count_);
+  const auto bad = std::find_if(errors.begin(), errors.end(), [](uint8_t error) {
+    return error != static_cast<uint8_t>(TileError::kNone);
+  });
+  if (bad == errors.end()) return absl::OkStatus();
+  size_t index = static_cast<size_t>(bad - errors.begin());
+  for (const Group& group : groups_) {
+    for (const Range& range : group.ranges) {
+      if (index >= range.tile_count) {
+        index -= range.tile_count;
+        continue;
+      }
+      const std::string place =
+          absl::StrCat("range ", range.call, ", tile ", range.first_tile + index, ": ");
+      switch (static_cast<TileError>(*bad)) {
+        case TileError::kOffset:
+          return absl::DataLossError(absl::StrCat(place, "its words begin at no possible place"));
+        case TileError::kTable:
+          return absl::DataLossError(absl::StrCat(place, "a group names no table of the unit"));
+        default:
+          return absl::InternalError(absl::StrCat(place, "the kernel wrote ", int{*bad}));
+      }
+    }
+  }
+  return absl::InternalError("more errors than tiles");
+}
+
+}  // namespace ecf8
