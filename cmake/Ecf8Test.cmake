@@ -7,7 +7,7 @@ target_precompile_headers(ecf8_test_headers PRIVATE <gmock/gmock.h> <gtest/gtest
 
 add_custom_target(tests)
 
-# ecf8_test(NAME SOURCES... [LABEL unit|conformance|golden|emulation|e2e] [LINK LIBRARIES...])
+# ecf8_test(NAME SOURCES... [LABEL unit|conformance|golden|emulation|fakecuda|gpu|e2e] [LINK LIBRARIES...])
 # One GoogleTest program. Its cases appear in ctest one by one, with the label.
 function(ecf8_test name)
   cmake_parse_arguments(arg "" "LABEL" "LINK" ${ARGN})

@@ -67,6 +67,18 @@ void Append(const std::vector<T>& values, size_t at, std::vector<uint8_t>* image
 
 }  // namespace
 
+absl::Status TileErrorStatus(TileError error) {
+  switch (error) {
+    case TileError::kNone:
+      return absl::OkStatus();
+    case TileError::kOffset:
+      return absl::DataLossError("its words begin at no possible place");
+    case TileError::kTable:
+      return absl::DataLossError("a group names no table of the unit");
+  }
+  return absl::InternalError(absl::StrCat("the kernel wrote ", static_cast<int>(error)));
+}
+
 size_t TileBatch::AddTables(const uint16_t* luts_dev, size_t count) {
   assert(Aligned(luts_dev) && count >= 1 && count <= kMaxTables);
   tables_.push_back({luts_dev, static_cast<uint32_t>(count)});
@@ -158,32 +170,27 @@ void TileBatch::LayOut(size_t warps, size_t multiprocessors, Layout* layout) con
   Append(items, layout->items_begin, &layout->image);
 }
 
-absl::Status TileBatch::CheckErrors(absl::Span<const uint8_t> errors) const {
+std::vector<TileBatch::BadTile> TileBatch::FindBadTiles(absl::Span<const uint8_t> errors) const {
   assert(errors.size() == tile_count_);
-  const auto bad = std::find_if(errors.begin(), errors.end(), [](uint8_t error) {
-    return error != static_cast<uint8_t>(TileError::kNone);
-  });
-  if (bad == errors.end()) return absl::OkStatus();
-  size_t index = static_cast<size_t>(bad - errors.begin());
+  std::vector<BadTile> bad;
+  size_t index = 0;
   for (const Group& group : groups_) {
     for (const Range& range : group.ranges) {
-      if (index >= range.tile_count) {
-        index -= range.tile_count;
-        continue;
-      }
-      const std::string place =
-          absl::StrCat("range ", range.call, ", tile ", range.first_tile + index, ": ");
-      switch (static_cast<TileError>(*bad)) {
-        case TileError::kOffset:
-          return absl::DataLossError(absl::StrCat(place, "its words begin at no possible place"));
-        case TileError::kTable:
-          return absl::DataLossError(absl::StrCat(place, "a group names no table of the unit"));
-        default:
-          return absl::InternalError(absl::StrCat(place, "the kernel wrote ", int{*bad}));
+      for (size_t i = 0; i < range.tile_count; ++i, ++index) {
+        const auto error = static_cast<TileError>(errors[index]);
+        if (error != TileError::kNone) bad.push_back({range.call, range.first_tile + i, error});
       }
     }
   }
-  return absl::InternalError("more errors than tiles");
+  return bad;
+}
+
+absl::Status TileBatch::CheckErrors(absl::Span<const uint8_t> errors) const {
+  const std::vector<BadTile> bad = FindBadTiles(errors);
+  if (bad.empty()) return absl::OkStatus();
+  const absl::Status status = TileErrorStatus(bad.front().error);
+  return absl::Status(status.code(), absl::StrCat("range ", bad.front().call, ", tile ",
+                                                  bad.front().tile, ": ", status.message()));
 }
 
 }  // namespace ecf8

@@ -26,6 +26,9 @@ struct TileRange {
   uint8_t* out_dev = nullptr;  // TileRangeWeights bytes for these tiles, on a multiple of 16
 };
 
+// What is wrong with a tile: DATA_LOSS; INTERNAL where it is nothing that the kernel writes.
+absl::Status TileErrorStatus(TileError error);
+
 // Thread-compatible.
 class TileBatch {
  public:
@@ -61,9 +64,17 @@ class TileBatch {
   // Needs at least one tile. Replaces *layout.
   void LayOut(size_t warps, size_t multiprocessors, Layout* layout) const;
 
-  // What a finished launch wrote (tile_count() bytes) as a status: DATA_LOSS that names the first
-  // bad tile by the number of the Add call that its range came from, counted from 0, and by its
-  // number in its chunk. INTERNAL if the bytes are nothing that the kernel writes.
+  // A tile that could not be decoded.
+  struct BadTile {
+    size_t call;  // the number of the Add call that its range came from, counted from 0
+    size_t tile;  // its number in its chunk
+    TileError error;
+  };
+  // All of them, from what a finished launch wrote (tile_count() bytes).
+  std::vector<BadTile> FindBadTiles(absl::Span<const uint8_t> errors) const;
+
+  // The same as a status, DATA_LOSS that names the first bad tile. INTERNAL where its byte is
+  // nothing that the kernel writes.
   absl::Status CheckErrors(absl::Span<const uint8_t> errors) const;
 
  private:

@@ -14,6 +14,9 @@ namespace ecf8 {
 // ring's thread".
 absl::StatusOr<std::thread> StartThread(std::string_view failure, std::function<void()> body);
 
+// Lets `thread` run on `core` alone. INVALID_ARGUMENT for a core that is not there, or not ours.
+absl::Status PinThread(std::thread& thread, int core);
+
 }  // namespace ecf8
 
 #endif  // ECF8_LOADER_BASE_THREAD_H_

@@ -1,21 +1,15 @@
 #include "loader/engine/cpu_job.h"
 
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "decoder/checksum.h"
 #include "decoder/chunk_decoder.h"
+#include "loader/base/clock.h"
 #include "loader/engine/stored_bytes.h"
 
 namespace ecf8 {
 namespace {
-
-int64_t NowNs() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 absl::Status DecodeTables(const Unit& unit, absl::Span<const uint8_t> stored,
                           std::unique_ptr<DeviceTables>* out) {

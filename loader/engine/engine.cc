@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
 #include "loader/base/thread.h"
-#include "loader/engine/host_device.h"
 #include "loader/model/error_info.h"
 
 namespace ecf8 {
@@ -41,13 +40,17 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(
 absl::Status Engine::Open(const EngineOptions& options,
                           const std::vector<std::shared_ptr<const CompressedModel>>& models) {
   max_requests_ = options.max_requests;
-  ECF8_ASSIGN_OR_RETURN(device_,
-                        HostDevice::Create({.slot_budget_bytes = options.slot_budget_bytes,
-                                            .frame_budget_bytes = options.device_budget_bytes,
-                                            .threads = options.decode_threads,
-                                            .cores = options.decode_cores,
-                                            .touch = options.touch_threads > 0},
-                                           *this));
+  ECF8_ASSIGN_OR_RETURN(OpenedDevice opened,
+                        OpenDevice({.name = options.device,
+                                    .slot_budget_bytes = options.slot_budget_bytes,
+                                    .frame_budget_bytes = options.device_budget_bytes,
+                                    .threads = options.decode_threads,
+                                    .cores = options.decode_cores,
+                                    .touch = options.touch_threads > 0,
+                                    .cuda = options.cuda},
+                                   *this));
+  device_ = std::move(opened.device);
+  device_fallback_reason_ = std::move(opened.fallback_reason);
   slots_.emplace(device_->slot_memory_dev());
   frames_.emplace(device_->frame_memory_dev(), kDeviceFrameBytes);
   const uint64_t scratch_bytes = device_->info().host_scratch_bytes;

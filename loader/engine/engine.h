@@ -27,6 +27,7 @@
 #include "loader/engine/engine_observer.h"
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/held_unit.h"
+#include "loader/engine/open_device.h"
 #include "loader/io/block_reader.h"
 #include "loader/memory/arena.h"
 #include "loader/memory/frame_space.h"
@@ -35,6 +36,7 @@
 namespace ecf8 {
 
 struct EngineOptions {
+  std::string device = "host";                     // as DeviceOptions::name
   uint64_t host_budget_bytes = uint64_t{1} << 30;  // the arena, and the decoder's scratch memory
   uint64_t device_budget_bytes = 0;  // frames of the device, for compressed units; 0: none
   uint64_t slot_budget_bytes = uint64_t{512} << 20;
@@ -45,6 +47,7 @@ struct EngineOptions {
   int touch_threads = 1;                     // that touch the arena after the start; 0: none
   size_t max_requests = 4096;                // held or waiting at once
   std::vector<EngineObserver*> observers{};  // outlive the engine
+  CudaCalls* cuda = nullptr;                 // for tests, as DeviceOptions::cuda
 };
 
 // What a tier's policy has learned of a model's experts.
@@ -110,6 +113,8 @@ class Engine final : private BlockReadSink, private DeviceSink {
   BlockReaderInfo reader_info() const { return reader_->info(); }
   const ArenaInfo& arena_info() const { return arena_->info(); }
   const DeviceInfo& device_info() const { return device_->info(); }
+  // Why the device "auto" is the host; empty where it is not.
+  const std::string& device_fallback_reason() const { return device_fallback_reason_; }
 
  private:
   friend class UnitLease;
@@ -169,6 +174,7 @@ class Engine final : private BlockReadSink, private DeviceSink {
   std::unique_ptr<SchedulePolicy> slot_policy_;
   std::unique_ptr<Arena> arena_;
   std::unique_ptr<Device> device_;
+  std::string device_fallback_reason_;
   std::optional<FrameSpace> frames_;
   std::optional<SlotSpace> slots_;
   std::unique_ptr<BlockReader> reader_;

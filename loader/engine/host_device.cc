@@ -1,8 +1,6 @@
 #include "loader/engine/host_device.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,19 +26,6 @@ constexpr uint64_t kJobBytes = 2 << 20;
 // About what a core decodes. Copies save nothing: threads decode from the arena as from frames.
 constexpr double kDecodedBytesPerSecond = 2.5e9;
 constexpr char kNoThread[] = "no thread for the decoder";
-
-absl::Status PinTo(pthread_t thread, int core) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (core < 0 || core >= CPU_SETSIZE) {
-    return absl::InvalidArgumentError(absl::StrCat("there is no core ", core));
-  }
-  CPU_SET(core, &set);
-  const int error = pthread_setaffinity_np(thread, sizeof(set), &set);
-  if (error == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("cannot decode on core ", core, ": it is not ours"));
-}
 
 }  // namespace
 
@@ -103,8 +88,7 @@ absl::Status HostDevice::StartThreads(const HostDeviceOptions& options, size_t c
         StartThread(kNoThread, [this, lane = static_cast<uint32_t>(i)] { Run(lane); }));
     threads_.push_back(std::move(thread));
     if (!options.cores.empty()) {
-      ECF8_RETURN_IF_ERROR(
-          PinTo(threads_.back().native_handle(), options.cores[i % options.cores.size()]));
+      ECF8_RETURN_IF_ERROR(PinThread(threads_.back(), options.cores[i % options.cores.size()]));
     }
   }
   if (!options.touch) return absl::OkStatus();

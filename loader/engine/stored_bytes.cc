@@ -22,6 +22,20 @@ absl::Span<const uint8_t> SliceOf(const Extents& extents, uint64_t offset, uint6
   return *scratch;
 }
 
+Extents SliceExtents(const Extents& extents, uint64_t offset, uint64_t size) {
+  Extents slices;
+  for (size_t run = 0; size > 0; ++run) {
+    if (offset >= extents[run].size()) {
+      offset -= extents[run].size();
+      continue;
+    }
+    slices.push_back(extents[run].subspan(offset, size));
+    size -= slices.back().size();
+    offset = 0;
+  }
+  return slices;
+}
+
 void CopyInto(const Extents& extents, uint64_t offset, absl::Span<const uint8_t> bytes) {
   for (const absl::Span<uint8_t> run : extents) {
     if (offset >= run.size()) {

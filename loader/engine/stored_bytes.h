@@ -16,6 +16,9 @@ namespace ecf8 {
 absl::Span<const uint8_t> SliceOf(const Extents& extents, uint64_t offset, uint64_t size,
                                   std::vector<uint8_t>* scratch);
 
+// The same bytes where they lie, in order; no run is empty.
+Extents SliceExtents(const Extents& extents, uint64_t offset, uint64_t size);
+
 // Puts `bytes` at `offset` of what the extents hold one after another, which must have the room.
 void CopyInto(const Extents& extents, uint64_t offset, absl::Span<const uint8_t> bytes);
 

@@ -47,6 +47,7 @@ TEST_F(ConfigTest, ReadsEverySetting) {
                    "log-format = 'json'\n"
                    "threads = 3\n"
                    "host-budget = '3GiB'\n"
+                   "device = 'auto'\n"
                    "device-budget = '5 GiB'\n"
                    "slot-budget = '1000 MB'\n"
                    "decode-threads = 2\n"
@@ -71,10 +72,11 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.heat_dir, "/h");
   EXPECT_EQ(config_.trace, "/t.json");
   EXPECT_EQ(config_.trace_limit, "1MiB");
-  EXPECT_EQ(AllSettings().size(), 19u);  // all of which stand above
+  EXPECT_EQ(AllSettings().size(), 20u);  // all of which stand above
 
   const EngineOptions engine = EngineOptionsFrom(config_);
   EXPECT_EQ(engine.host_budget_bytes, uint64_t{3} << 30);
+  EXPECT_EQ(engine.device, "auto");
   EXPECT_EQ(engine.device_budget_bytes, uint64_t{5} << 30);
   EXPECT_EQ(engine.slot_budget_bytes, 1'000'000'000u);
   EXPECT_EQ(engine.decode_threads, 2);

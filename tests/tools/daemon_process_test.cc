@@ -386,6 +386,24 @@ TEST_F(DaemonProcessTest, WrongUsageExitsWithTwo) {
   }
 }
 
+// Whatever this build has of CUDA, on a machine without a driver.
+TEST_F(DaemonProcessTest, WithoutAGpuAutoServesFromTheHostAndCudaIsAnError) {
+  if (std::filesystem::exists("/dev/nvidiactl")) GTEST_SKIP() << "there is a GPU";
+  const auto daemon = Start({"--device", "auto"});
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  EXPECT_THAT(daemon->Stderr(), HasSubstr("decodes on host"));
+  EXPECT_THAT(daemon->Stderr(), HasSubstr("not on a GPU: "));
+  EXPECT_EQ(Ask({"fetch", "small", "--out", directory_ / "decoded"}).exit_status, 0);
+  daemon->Signal(SIGTERM);
+  EXPECT_EQ(daemon->Wait(), 0);
+  const auto refused = Start({"--device", "cuda:0"});
+  EXPECT_EQ(refused->Wait(), 1);
+  EXPECT_THAT(refused->Stderr(), HasSubstr("cannot use cuda:0: "));
+  const auto nonsense = Start({"--device", "gpu"});
+  EXPECT_EQ(nonsense->Wait(), 2);
+  EXPECT_THAT(nonsense->Stderr(), HasSubstr("device: \"gpu\" is no device such as"));
+}
+
 TEST_F(DaemonProcessTest, ASocketInUseIsRefusedAndAStaleOneReplaced) {
   auto first = Start();
   ASSERT_TRUE(IsUp(*first)) << first->Stderr();

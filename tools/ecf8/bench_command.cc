@@ -108,6 +108,7 @@ class BenchCommand : public Command {
         "stream", "a model through the whole pipeline, decoded and cold, beside fio");
     stream_app_->add_option("DIR", stream_.directory, "a compressed model")->required();
     EngineOptions& engine = stream_.engine;
+    stream_app_->add_option("--device", engine.device, "host, cuda:N, or auto");
     stream_app_->add_option("--host-budget", engine.host_budget_bytes, "as in 1GiB")
         ->transform(CLI::AsSizeValue(false));
     stream_app_

@@ -56,12 +56,14 @@ class Walks {
                           WalkDecoded(*engine, *model_, options_.ahead_bytes));
     gbps_.push_back(static_cast<double>(bytes_.decoded) / seconds / kGiga);
     reader_ = engine->reader_info();
+    device_ = engine->device_info().name;
     return absl::OkStatus();
   }
 
   const CompressedModel& model() const { return *model_; }
   const ModelBytes& bytes() const { return bytes_; }
   const BlockReaderInfo& reader() const { return reader_; }
+  const std::string& device() const { return device_; }
   bool direct() const { return reader_.buffered_files == 0; }
   const Samples& gbps() const { return gbps_; }
 
@@ -70,6 +72,7 @@ class Walks {
   const std::shared_ptr<const CompressedModel> model_;
   const ModelBytes bytes_;
   BlockReaderInfo reader_;
+  std::string device_;
   Samples gbps_;
 };
 
@@ -188,6 +191,7 @@ class StreamBench {
     report["decoded_bytes"] = walks_.bytes().decoded;
     report["runs"] = options_.runs;
     report["reader"] = walks_.reader().kind;
+    report["device"] = walks_.device();
     report["queue_depth"] = walks_.reader().queue_depth;
     report["direct"] = walks_.direct();
     if (json) return PrintJson(report);

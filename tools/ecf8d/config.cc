@@ -65,6 +65,10 @@ absl::Span<const Setting> AllSettings() {
        0,
        {"text", "json"}},
       {"threads", "that make messages; 0: one a core", &DaemonConfig::threads, 0, 1024},
+      {"device",
+       "that decodes and holds what is decoded: host, cuda:N, cuda:N,M for several GPUs as one, or "
+       "auto: cuda:0, and the host where CUDA is not to be had",
+       &DaemonConfig::device},
       {"host-budget",
        "memory for compressed units, as in 4GiB; a hard limit",
        &DaemonConfig::host_budget,
@@ -148,6 +152,7 @@ absl::Status CheckSetting(const Setting& setting, const DaemonConfig& config) {
 
 EngineOptions EngineOptionsFrom(const DaemonConfig& config) {
   EngineOptions options;
+  options.device = config.device;
   options.host_budget_bytes = *ParseByteSize(config.host_budget);
   options.device_budget_bytes = *ParseByteSize(config.device_budget);
   options.slot_budget_bytes = *ParseByteSize(config.slot_budget);
@@ -165,6 +170,7 @@ absl::Status CheckConfig(const DaemonConfig& config) {
   if (config.model_dirs.empty()) {
     return absl::InvalidArgumentError("no model: give at least one --model-dir DIR");
   }
+  ECF8_RETURN_IF_ERROR(AddContext(CheckDeviceName(config.device), "device"));
   if (!ParseCores(config.decode_cores)) {
     return absl::InvalidArgumentError("decode-cores: " + Quoted(config.decode_cores) +
                                       " is no list such as 2,3,6-9");

@@ -21,6 +21,7 @@ struct DaemonConfig {
   std::string log_level = "info";
   std::string log_format = "text";
   int64_t threads = 0;
+  std::string device = "host";
   std::string host_budget = "1GiB";
   std::string device_budget = "0";
   std::string slot_budget = "512MiB";

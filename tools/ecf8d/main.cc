@@ -69,6 +69,13 @@ absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, 
   return Server::Start(std::move(models), options);
 }
 
+void LogDevice(const Engine& engine) {
+  spdlog::info("decodes on {}", engine.device_info().name);
+  if (!engine.device_fallback_reason().empty()) {
+    spdlog::warn("not on a GPU: {}", engine.device_fallback_reason());
+  }
+}
+
 absl::Status Serve(const ParsedFlags& flags) {
   ECF8_ASSIGN_OR_RETURN(ModelSet models, OpenModels(flags.config));
   if (flags.check_config) {
@@ -78,6 +85,7 @@ absl::Status Serve(const ParsedFlags& flags) {
   ECF8_ASSIGN_OR_RETURN(const std::unique_ptr<EngineTimeline> trace, StartTrace(flags.config));
   ECF8_ASSIGN_OR_RETURN(std::unique_ptr<Server> server,
                         StartServer(flags.config, std::move(models), trace.get()));
+  LogDevice(server->engine());
   spdlog::info("listening on {}", server->address().ToString());
 
   const int signal_number = WaitForStopSignal();

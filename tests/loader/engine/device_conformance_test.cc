@@ -12,14 +12,16 @@
 #include <utility>
 #include <vector>
 
-#include "loader/base/mutex.h"
+#include "loader/cuda/cuda_device.h"
 #include "loader/engine/device.h"
 #include "loader/engine/host_device.h"
 #include "loader/engine/stored_bytes.h"
 #include "loader/memory/frame_space.h"
 #include "loader/memory/slot_space.h"
 #include "tests/loader/engine/simulated_engine.h"
+#include "tests/support/fake_cuda/fake_cuda.h"
 #include "tests/support/fake_device.h"
+#include "tests/support/job_results.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/virtual_time.h"
 
@@ -27,37 +29,16 @@ namespace ecf8 {
 namespace {
 
 using ::ecf8::testing::ExpectedModel;
+using ::ecf8::testing::FakeCuda;
 using ::ecf8::testing::FakeDevice;
 using ::ecf8::testing::IsOk;
+using ::ecf8::testing::JobResults;
 using ::ecf8::testing::StatusIs;
 using ::ecf8::testing::VirtualTime;
 using ::testing::HasSubstr;
 
 constexpr uint64_t kSlotBytes = 4 * kSlotPageBytes;
 constexpr uint64_t kFrameMemoryBytes = 80 * kDeviceFrameBytes;
-
-class Results final : public DeviceSink {
- public:
-  void OnJobDone(DeviceJobDone done) override {
-    MutexLock lock(mutex_);
-    done_.push_back(std::move(done));
-    news_.NotifyAll();
-  }
-  size_t count() {
-    MutexLock lock(mutex_);
-    return done_.size();
-  }
-  std::vector<DeviceJobDone> Wait(size_t count) {
-    MutexLock lock(mutex_);
-    while (done_.size() < count) news_.Wait(lock);
-    return std::exchange(done_, {});
-  }
-
- private:
-  Mutex mutex_;
-  CondVar news_;
-  std::vector<DeviceJobDone> done_ ABSL_GUARDED_BY(mutex_);
-};
 
 // A stored unit in host memory, in runs of 1 MiB with gaps between them.
 class HostUnit {
@@ -88,9 +69,17 @@ class HostUnit {
   std::vector<uint8_t> memory_;
 };
 
-enum class Kind : uint8_t { kHost, kFake };
+enum class Kind : uint8_t {
+  kHost,
+  kFake,
+  kFakeCuda,  // CudaDevice over the fake of CUDA
+  kGpu,       // over CUDA, where there is a GPU
+};
 
-void PrintTo(Kind kind, std::ostream* out) { *out << (kind == Kind::kHost ? "host" : "fake"); }
+void PrintTo(Kind kind, std::ostream* out) {
+  constexpr const char* kNames[] = {"host", "fake", "fakecuda", "gpu"};
+  *out << kNames[static_cast<size_t>(kind)];
+}
 
 class DeviceConformanceTest : public ::testing::TestWithParam<Kind> {
  protected:
@@ -106,12 +95,27 @@ class DeviceConformanceTest : public ::testing::TestWithParam<Kind> {
           results_);
       ASSERT_THAT(device, IsOk());
       device_ = *std::move(device);
+    } else if (GetParam() == Kind::kFakeCuda) {
+      OpenCuda(cuda_);
+    } else if (GetParam() == Kind::kGpu) {
+      const auto cuda = RealCuda();
+      if (!cuda.ok()) GTEST_SKIP() << cuda.status().message();
+      OpenCuda(**cuda);
     } else {
       device_ = std::make_unique<FakeDevice>(
           testing::FakeDeviceOptions{.slot_bytes = kSlotBytes, .frame_bytes = kFrameMemoryBytes},
           time_, results_);
     }
+    if (HasFatalFailure()) return;
     frames_.emplace(device_->frame_memory_dev(), kDeviceFrameBytes);
+  }
+
+  void OpenCuda(CudaCalls& cuda) {
+    auto device = CudaDevice::Create(
+        {.slot_budget_bytes = kSlotBytes, .frame_budget_bytes = kFrameMemoryBytes, .threads = 2},
+        cuda, results_);
+    ASSERT_THAT(device, IsOk());
+    device_ = *std::move(device);
   }
 
   static uint32_t Unit(const std::string& id) { return *expected_->model->FindUnit(id); }
@@ -149,7 +153,8 @@ class DeviceConformanceTest : public ::testing::TestWithParam<Kind> {
 
   static ExpectedModel* expected_;
   VirtualTime time_;
-  Results results_;
+  FakeCuda cuda_;
+  JobResults results_;
   std::unique_ptr<Device> device_;
   std::optional<FrameSpace> frames_;
   uint64_t tag_ = 0;
@@ -314,7 +319,8 @@ TEST_P(DeviceConformanceTest, HostMemoryMayBeNamedWhileJobsReadIt) {
   device_.reset();  // before the memory goes
 }
 
-INSTANTIATE_TEST_SUITE_P(All, DeviceConformanceTest, ::testing::Values(Kind::kHost, Kind::kFake),
+// The program is built twice: GPUs have a ctest label of their own.
+INSTANTIATE_TEST_SUITE_P(All, DeviceConformanceTest, ::testing::Values(ECF8_DEVICE_KINDS),
                          ::testing::PrintToStringParamName());
 
 }  // namespace
