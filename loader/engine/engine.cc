@@ -135,6 +135,7 @@ void Engine::OnReadsDone(absl::Span<const BlockReadDone> done) {
 }
 
 void Engine::OnJobDone(DeviceJobDone done) {
+  done.status = Detached(done.status);  // a device may say the same to many jobs
   MutexLock lock(mutex_);
   mail_.jobs.push_back(std::move(done));
   news_.NotifyOne();
