@@ -12,6 +12,7 @@
 #include "grpcpp/security/credentials.h"
 #include "loader/base/mutex.h"
 #include "rpc/error_status.h"
+#include "rpc/grpc_lifetime.h"
 #include "rpc/unix_socket.h"
 
 namespace ecf8 {
@@ -99,6 +100,7 @@ absl::Status EndStream(Reader& reader, grpc::ClientContext& context, const absl:
 
 absl::StatusOr<std::unique_ptr<WeightClient>> WeightClient::Connect(
     const Address& address, std::chrono::milliseconds timeout, const std::atomic<bool>* cancel) {
+  KeepGrpc();
   std::error_code ignored;
   if (IsDefaultAddress(address)) {
     const std::filesystem::path parent = std::filesystem::path(address.socket_path).parent_path();

@@ -11,6 +11,7 @@
 #include "decoder/status_macros.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "rpc/grpc_lifetime.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -53,6 +54,7 @@ absl::StatusOr<std::optional<SocketClaim>> ClaimSocket(const Address& address) {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ModelSet models,
                                                       const ServerOptions& options) {
+  KeepGrpc();
   ECF8_ASSIGN_OR_RETURN(std::optional<SocketClaim> claim, ClaimSocket(options.address));
   auto accesses = std::make_unique<AccessLog>();
   EngineOptions engine_options = options.engine;

@@ -70,7 +70,7 @@ class PlainSource : public WeightSource {
     if (model_.has_config) AddOtherFile("config.json");
     if (!model_.index_path.empty()) AddOtherFile(model_.index_path);
     directory_bytes_ = other_files_bytes_;
-    for (const SourceShard& shard : model_.shards) directory_bytes_ += shard.identity.size_bytes;
+    for (const SourceShard& shard : model_.shards) directory_bytes_ += shard.bytes->size_bytes();
   }
 
   SourceModel model_;

@@ -30,10 +30,10 @@ std::string ShownPath(const SourceModel& model, const std::string& relative) {
 }
 
 absl::Status OpenShard(const std::string& name, SourceModel& model) {
-  ECF8_ASSIGN_OR_RETURN(File file, File::OpenForRead(absl::StrCat(model.directory, "/", name)));
   // Before the header is read: a change after this moment is noticed.
-  ECF8_ASSIGN_OR_RETURN(const FileIdentity identity, file.Identity());
-  ECF8_ASSIGN_OR_RETURN(SafetensorsHeader header, ReadSafetensorsHeader(file));
+  ECF8_ASSIGN_OR_RETURN(std::unique_ptr<SourceFile> file,
+                        SourceFile::Open(absl::StrCat(model.directory, "/", name)));
+  ECF8_ASSIGN_OR_RETURN(SafetensorsHeader header, ReadSafetensorsHeader(file->file()));
   for (const SafetensorsTensor& tensor : header.tensors) {
     if (tensor.name.starts_with(kReservedPrefix)) {
       return absl::InvalidArgumentError(absl::StrCat(ShownPath(model, name), " holds the tensor ",
@@ -41,7 +41,7 @@ absl::Status OpenShard(const std::string& name, SourceModel& model) {
                                                      ": the model is already compressed by ecf8"));
     }
   }
-  model.shards.push_back(SourceShard{name, std::move(file), identity, std::move(header)});
+  model.shards.push_back(SourceShard{name, std::move(file), std::move(header)});
   return absl::OkStatus();
 }
 
@@ -176,11 +176,7 @@ absl::StatusOr<SourceModel> OpenSourceModel(const std::string& path) {
 
 absl::Status CheckSourceUnchanged(const SourceModel& model) {
   for (const SourceShard& shard : model.shards) {
-    ECF8_ASSIGN_OR_RETURN(const FileIdentity now, shard.file.Identity());
-    if (now != shard.identity) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(ShownPath(model, shard.path), " has changed while it was read"));
-    }
+    ECF8_RETURN_IF_ERROR(shard.bytes->CheckUnchanged());
   }
   return absl::OkStatus();
 }

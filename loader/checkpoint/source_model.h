@@ -1,22 +1,23 @@
-// A plain model as people have it: a Hugging Face directory, or one .safetensors file.
+// A plain model as people have it: a Hugging Face directory, or one .safetensors file. (Tools also
+// make models up: shards whose bytes exist only while they are read.)
 #ifndef ECF8_LOADER_CHECKPOINT_SOURCE_MODEL_H_
 #define ECF8_LOADER_CHECKPOINT_SOURCE_MODEL_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "loader/base/file.h"
 #include "loader/checkpoint/safetensors.h"
+#include "loader/checkpoint/source_bytes.h"
 
 namespace ecf8 {
 
 struct SourceShard {
   std::string path;  // relative to the directory
-  File file;
-  FileIdentity identity;  // when it was opened
+  std::unique_ptr<const SourceBytes> bytes;
   SafetensorsHeader header;
 };
 
@@ -52,9 +53,7 @@ struct SourceModel {
 // is one, the tensor.
 absl::StatusOr<SourceModel> OpenSourceModel(const std::string& path);
 
-// FAILED_PRECONDITION naming the first shard that is no longer what it was when it was opened.
-// Every write to it counts, and every change of its inode: a chmod, a new link, a replacement by a
-// rename.
+// SourceBytes::CheckUnchanged of every shard, up to the first that has changed.
 absl::Status CheckSourceUnchanged(const SourceModel& model);
 
 }  // namespace ecf8

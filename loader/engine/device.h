@@ -116,7 +116,8 @@ struct DeviceInfo {
   // Stored bytes to put into one job, where so many parts are there; one part at least. The first
   // where the job needs host memory: enough that handing it over costs nothing beside it, little
   // enough to overlap with the arrival of the next. The second where it reads frames alone; a
-  // device that decodes a unit in one launch wants all of it.
+  // device that decodes a unit in one launch wants all of it. Twice as much where half of the queue
+  // is full.
   uint64_t host_job_bytes = 0;
   uint64_t frames_job_bytes = 0;
   uint64_t host_scratch_bytes = 0;  // of host memory, taken from the host budget

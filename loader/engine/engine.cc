@@ -114,31 +114,40 @@ absl::StatusOr<UnitLease> Engine::Acquire(UnitRequest request) {
   return UnitLease(this, std::move(held));
 }
 
+template <typename Put>
+void Engine::Post(Put put) {
+  bool first = false;
+  {
+    MutexLock lock(mutex_);
+    first = mail_.empty();
+    put();
+  }
+  if (first) news_.NotifyOne();
+}
+
 void Engine::Raise(std::shared_ptr<HeldUnit> held, Priority priority) {
-  MutexLock lock(mutex_);
-  mail_.calls.push_back(
-      {.kind = Call::Kind::kRaise, .held = std::move(held), .priority = priority});
-  news_.NotifyOne();
+  Post([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    mail_.calls.push_back(
+        {.kind = Call::Kind::kRaise, .held = std::move(held), .priority = priority});
+  });
 }
 
 void Engine::Release(std::shared_ptr<HeldUnit> held) {
-  MutexLock lock(mutex_);
-  --requests_;
-  mail_.calls.push_back({.kind = Call::Kind::kRelease, .held = std::move(held)});
-  news_.NotifyOne();
+  Post([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    --requests_;
+    mail_.calls.push_back({.kind = Call::Kind::kRelease, .held = std::move(held)});
+  });
 }
 
 void Engine::OnReadsDone(absl::Span<const BlockReadDone> done) {
-  MutexLock lock(mutex_);
-  for (const BlockReadDone& read : done) mail_.reads.push_back({read.tag, Detached(read.status)});
-  news_.NotifyOne();
+  Post([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (const BlockReadDone& read : done) mail_.reads.push_back({read.tag, Detached(read.status)});
+  });
 }
 
 void Engine::OnJobDone(DeviceJobDone done) {
   done.status = Detached(done.status);  // a device may say the same to many jobs
-  MutexLock lock(mutex_);
-  mail_.jobs.push_back(std::move(done));
-  news_.NotifyOne();
+  Post([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { mail_.jobs.push_back(std::move(done)); });
 }
 
 void Engine::RunInLoop(const std::function<void()>& task) {

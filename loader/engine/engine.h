@@ -141,6 +141,10 @@ class Engine final : private BlockReadSink, private DeviceSink {
 
   absl::Status Open(const EngineOptions& options,
                     const std::vector<std::shared_ptr<const CompressedModel>>& models);
+  // `put` adds to the mail, under the lock. Then the loop is woken, without it, where it has not
+  // been since it last took the mail.
+  template <typename Put>
+  void Post(Put put);
   void Raise(std::shared_ptr<HeldUnit> held, Priority priority);
   void Release(std::shared_ptr<HeldUnit> held);
   void OnReadsDone(absl::Span<const BlockReadDone> done) override;

@@ -74,7 +74,7 @@ void EngineCore::Acquire(const std::shared_ptr<HeldUnit>& held) {
   tiers_.CountRequest(unit, *held);
   ++request_count_;
   FormState& state = unit.form(form);
-  if (state.stage == Stage::kFilling || state.stage == Stage::kReady) {
+  if (state.in_memory()) {
     state.holders.push_back(held);
     held->Begin(&unit.frames, unit.slot_dev.data(), parts_.device);
     held->Publish(state.progress.ready());

@@ -108,9 +108,12 @@ bool EngineCore::SubmitJob(UnitState& unit, UnitForm form) {
   size_t begin = state.progress.next();
   while (begin < unit.parts->size() && state.progress.done(begin)) ++begin;
   const DeviceInfo& device = parts_.device->info();
+  // Where all its threads have work, larger jobs: each that ends wakes the loop.
+  const uint64_t factor = jobs_.in_use() >= device.queue_depth / 2 ? 2 : 1;
   const size_t end =
-      from_frames ? JobEnd(unit, begin, unit.unit->stored_size_bytes, device.frames_job_bytes)
-                  : JobEnd(unit, begin, unit.arrived_bytes(), device.host_job_bytes);
+      from_frames
+          ? JobEnd(unit, begin, unit.unit->stored_size_bytes, factor * device.frames_job_bytes)
+          : JobEnd(unit, begin, unit.arrived_bytes(), factor * device.host_job_bytes);
   if (begin == end) return false;
   const bool has_tables = unit.parts->front().is_tables();
   if (decode && begin > 0 && has_tables && unit.tables == nullptr) return false;

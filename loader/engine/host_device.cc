@@ -139,10 +139,12 @@ HostDevice::~HostDevice() {
 }
 
 bool HostDevice::TrySubmit(DeviceJob job) {
-  MutexLock lock(mutex_);
-  if (jobs_ == info_.queue_depth) return false;
-  ++jobs_;
-  queue_.push_back(job);
+  {
+    MutexLock lock(mutex_);
+    if (jobs_ >= info_.queue_depth) return false;
+    ++jobs_;
+    queue_.push_back(job);
+  }
   work_.NotifyOne();
   return true;
 }
@@ -165,10 +167,7 @@ void HostDevice::Run(uint32_t lane) {
     }
     DeviceJobDone done = RunOnCpu(job, &scratch);
     done.lane = lane;
-    {
-      MutexLock lock(mutex_);
-      --jobs_;  // before the sink hears of it: it may make room for another
-    }
+    --jobs_;  // before the sink hears of it: it may make room for another
     sink_.OnJobDone(std::move(done));
   }
 }

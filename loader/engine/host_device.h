@@ -3,6 +3,7 @@
 #ifndef ECF8_LOADER_ENGINE_HOST_DEVICE_H_
 #define ECF8_LOADER_ENGINE_HOST_DEVICE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <memory>
@@ -63,7 +64,7 @@ class HostDevice final : public Device {
   Mutex mutex_;
   CondVar work_;
   std::deque<DeviceJob> queue_ ABSL_GUARDED_BY(mutex_);
-  size_t jobs_ ABSL_GUARDED_BY(mutex_) = 0;  // queued and at hand
+  std::atomic<size_t> jobs_ = 0;  // queued and at hand; grows under mutex_ only
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   CondVar touch_ended_;
   bool touching_ ABSL_GUARDED_BY(mutex_) = false;

@@ -70,6 +70,9 @@ struct FormState {
   uint64_t sequence = 0;   // of the first request
   PartProgress progress;
   uint32_t jobs_in_flight = 0;
+
+  // Or on its way there.
+  bool in_memory() const { return stage == Stage::kFilling || stage == Stage::kReady; }
 };
 
 struct UnitState {

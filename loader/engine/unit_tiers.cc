@@ -115,19 +115,22 @@ void UnitTiers::CountRequest(UnitState& unit, HeldUnit& held) {
     return Reweigh(unit);
   }
   for (const Tier tier : kTiers) {
-    CountIn(tier, unit, held);
-    if (unit.has(tier)) return;
+    if (CountIn(tier, unit, held)) return;
   }
 }
 
-void UnitTiers::CountIn(Tier tier, UnitState& unit, HeldUnit& held) {
-  if (CapacityOf(tier) == 0) return;
-  const bool joins = unit.has(tier) || !unit.form(held.request().form).waiters.empty();
+bool UnitTiers::CountIn(Tier tier, UnitState& unit, HeldUnit& held) {
+  if (CapacityOf(tier) == 0) return false;
+  // Who waits for the decoded form waits for the stored bytes, too.
+  const bool is_waited_for =
+      !unit.decoded.waiters.empty() || (tier == Tier::kHost && !unit.stored.waiters.empty());
+  const bool hit = unit.has(tier) || is_waited_for;
   TierStats& stats = stats_[static_cast<size_t>(tier)];
-  ++(joins ? stats.hits : stats.misses);
+  ++(hit ? stats.hits : stats.misses);
   PolicyOf(tier).OnAccess(unit.cached(tier), AccessFor(tier, held.request().priority),
                           unit.has(tier));
   held.asked_tiers_[static_cast<size_t>(tier)] = true;
+  return hit;
 }
 
 // The tiers that the hint has asked are now asked for good; the device's frames were at once.

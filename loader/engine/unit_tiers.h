@@ -65,8 +65,9 @@ class UnitTiers {
     std::erase_if(units_, [](const auto& entry) { return entry.second->forgotten(); });
   }
 
-  // Counts a request for the unit. What is on its way costs nothing more: a hit. A tier is asked
-  // where the better ones do not have the unit, so that it learns only of what it could have saved.
+  // Counts a request for the unit. What is on its way, or waited for, costs nothing more: a hit.
+  // A tier is asked where the better ones had none, so that it learns only of what it could have
+  // saved.
   void CountRequest(UnitState& unit, HeldUnit& held);
   // The same request has become more urgent.
   void CountRaise(const UnitState& unit, const HeldUnit& held, Priority priority);
@@ -88,7 +89,7 @@ class UnitTiers {
   uint64_t CapacityOf(Tier tier) const;
   uint64_t FreeOf(Tier tier) const;
   uint64_t SizeIn(Tier tier, const Unit& unit) const;
-  void CountIn(Tier tier, UnitState& unit, HeldUnit& held);
+  bool CountIn(Tier tier, UnitState& unit, HeldUnit& held);  // whether it was a hit
   bool TakeSlot(UnitState& unit);
   bool MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes);
 

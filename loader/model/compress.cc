@@ -122,7 +122,7 @@ class FilesWriter {
 
   absl::Status KeepHeaders() {
     for (const SourceShard& shard : source_.shards) {
-      const uint64_t data_size = shard.identity.size_bytes - shard.header.data_offset();
+      const uint64_t data_size = shard.bytes->size_bytes() - shard.header.data_offset();
       ECF8_RETURN_IF_ERROR(Keep(Original::Kind::kSafetensorsHeader, shard.path,
                                 SafetensorsHead(shard.header.json), data_size));
     }
@@ -159,13 +159,19 @@ absl::StatusOr<Sizes> WriteModel(const SourceModel& source, const std::string& t
 absl::StatusOr<CompressSummary> CompressModel(const std::string& source,
                                               const std::string& destination,
                                               const JobOptions& options) {
-  const auto started = std::chrono::steady_clock::now();
   ECF8_ASSIGN_OR_RETURN(const SourceModel model, OpenSourceModel(source));
   ECF8_RETURN_IF_ERROR(CheckDisjoint(source, destination));
+  return CompressModel(model, destination, options);
+}
+
+absl::StatusOr<CompressSummary> CompressModel(const SourceModel& source,
+                                              const std::string& destination,
+                                              const JobOptions& options) {
+  const auto started = std::chrono::steady_clock::now();
   ECF8_ASSIGN_OR_RETURN(StagedDirectory staged,
                         StagedDirectory::Create(destination, options.replace));
-  ECF8_ASSIGN_OR_RETURN(const Sizes sizes, WriteModel(model, staged.path(), options));
-  ECF8_RETURN_IF_ERROR(CheckSourceUnchanged(model));
+  ECF8_ASSIGN_OR_RETURN(const Sizes sizes, WriteModel(source, staged.path(), options));
+  ECF8_RETURN_IF_ERROR(CheckSourceUnchanged(source));
   ECF8_RETURN_IF_ERROR(staged.Commit());
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started;
   return CompressSummary{sizes.raw, sizes.stored, elapsed.count()};

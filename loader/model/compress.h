@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "loader/checkpoint/source_model.h"
 
 namespace ecf8 {
 
@@ -41,6 +42,12 @@ struct CompressSummary {
 
 // `source`: a Hugging Face directory or one .safetensors file.
 absl::StatusOr<CompressSummary> CompressModel(const std::string& source,
+                                              const std::string& destination,
+                                              const JobOptions& options);
+
+// The same for a source that is open. It need not lie on a disk, but its other files do; that the
+// destination is not inside of it is the caller's care.
+absl::StatusOr<CompressSummary> CompressModel(const SourceModel& source,
                                               const std::string& destination,
                                               const JobOptions& options);
 

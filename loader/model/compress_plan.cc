@@ -84,7 +84,7 @@ absl::Status CompressPlan::ReadPiece(const PlannedPiece& piece, uint64_t offset_
   const SafetensorsTensor& tensor = source->tensor(refs[piece.tensor]);
   const uint64_t begin = shard.header.data_offset() + tensor.begin;
   const absl::Status status =
-      shard.file.ReadAt(begin + piece.tensor_offset_bytes + offset_bytes, out);
+      shard.bytes->ReadAt(begin + piece.tensor_offset_bytes + offset_bytes, out);
   return AddContext(status, absl::StrCat("tensor ", Quoted(tensor.name)));
 }
 

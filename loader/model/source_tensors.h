@@ -14,7 +14,7 @@ struct SourceTensor {
   const SafetensorsTensor* tensor = nullptr;
 
   absl::Status ReadAt(uint64_t offset_bytes, absl::Span<uint8_t> out) const {
-    return shard->file.ReadAt(shard->header.data_offset() + tensor->begin + offset_bytes, out);
+    return shard->bytes->ReadAt(shard->header.data_offset() + tensor->begin + offset_bytes, out);
   }
 };
 

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <malloc.h>
 
 #include <chrono>
 #include <memory>
@@ -12,58 +11,24 @@
 
 #include "grpcpp/client_context.h"
 #include "loader/model/error_info.h"
-#include "rpc/error_status.h"
 #include "tests/rpc/test_server.h"
+#include "tests/support/heap_bytes.h"
 #include "tests/support/status_matchers.h"
 
 namespace ecf8 {
 namespace {
 
 using ::ecf8::testing::CollectingSink;
+using ::ecf8::testing::HeapBytes;
 using ::ecf8::testing::IsOk;
 using ::ecf8::testing::Request;
+using ::ecf8::testing::SettledHeapBytes;
+using ::ecf8::testing::SlowClient;
 using ::ecf8::testing::SmallModelOptions;
 using ::ecf8::testing::TestServer;
 
 // 40 MB decoded: far more than any buffer between a server and a client that does not read.
 constexpr SmallModelOptions kLarge{.layers = 2, .projection_rows = 20'000};
-
-// A client that opens a fetch and reads only when told.
-class SlowClient {
- public:
-  explicit SlowClient(const TestServer& server) : stub_(server.Stub()) {
-    reader_ = stub_->Fetch(&context_, Request(v1::FORM_DECODED));
-  }
-
-  bool ReadOne() {
-    v1::FetchResponse message;
-    return reader_->Read(&message);
-  }
-  // Ends at the server's end, or at a read after a cancel.
-  absl::Status ReadToTheEnd() {
-    while (ReadOne()) {
-    }
-    return FromGrpcStatus(reader_->Finish());
-  }
-  void Cancel() { context_.TryCancel(); }
-
- private:
-  std::unique_ptr<v1::WeightService::Stub> stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReader<v1::FetchResponse>> reader_;
-};
-
-size_t HeapBytes() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
-
-// The largest of several looks, since streams still prepare when they have begun.
-size_t SettledHeapBytes() {
-  size_t most = 0;
-  for (int i = 0; i < 20; ++i) {
-    most = std::max(most, HeapBytes());
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return most;
-}
 
 TEST(StreamLimits, ASlowClientCostsAFixedAmountOfMemory) {
   TestServer server(kLarge);
@@ -76,7 +41,7 @@ TEST(StreamLimits, ASlowClientCostsAFixedAmountOfMemory) {
   constexpr size_t kClients = 8;
   std::vector<std::unique_ptr<SlowClient>> clients;
   for (size_t i = 0; i < kClients; ++i) {
-    clients.push_back(std::make_unique<SlowClient>(server));
+    clients.push_back(server.FetchSlowly());
     ASSERT_TRUE(clients.back()->ReadOne());
   }
   ASSERT_TRUE(server.WaitForStreams(kClients));
@@ -95,21 +60,21 @@ TEST(StreamLimits, ASlowClientCostsAFixedAmountOfMemory) {
 
 TEST(StreamLimits, ACancelledFetchEnds) {
   TestServer server(kLarge);
-  SlowClient client(server);
-  ASSERT_TRUE(client.ReadOne());
+  const auto client = server.FetchSlowly();
+  ASSERT_TRUE(client->ReadOne());
   ASSERT_TRUE(server.WaitForStreams(1));
-  client.Cancel();
+  client->Cancel();
   EXPECT_TRUE(server.WaitForStreams(0));
-  EXPECT_EQ(client.ReadToTheEnd().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(client->ReadToTheEnd().code(), absl::StatusCode::kCancelled);
 }
 
 TEST(StreamLimits, AClientThatDiesEnds) {
   TestServer server(kLarge);
   {
-    SlowClient client(server);
-    ASSERT_TRUE(client.ReadOne());
+    const auto client = server.FetchSlowly();
+    ASSERT_TRUE(client->ReadOne());
     ASSERT_TRUE(server.WaitForStreams(1));
-    client.Cancel();
+    client->Cancel();
   }
   EXPECT_TRUE(server.WaitForStreams(0));
 }
@@ -130,18 +95,18 @@ TEST(StreamLimits, ADeadlineEndsAFetchThatNobodyReads) {
 
 TEST(StreamLimits, BeyondTheLimitAFetchIsRefused) {
   TestServer server(kLarge, /*max_streams=*/2);
-  auto first = std::make_unique<SlowClient>(server);
-  SlowClient second(server);
+  const auto first = server.FetchSlowly();
+  const auto second = server.FetchSlowly();
   ASSERT_TRUE(server.WaitForStreams(2));
-  const absl::Status refused = SlowClient(server).ReadToTheEnd();
+  const absl::Status refused = server.FetchSlowly()->ReadToTheEnd();
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
   ASSERT_TRUE(GetErrorInfo(refused).has_value());
   EXPECT_EQ(GetErrorInfo(refused)->reason, ErrorReason::kOverloaded);
 
   EXPECT_THAT(first->ReadToTheEnd(), IsOk());
   EXPECT_TRUE(server.WaitForStreams(1));
-  EXPECT_THAT(SlowClient(server).ReadToTheEnd(), IsOk());
-  EXPECT_THAT(second.ReadToTheEnd(), IsOk());
+  EXPECT_THAT(server.FetchSlowly()->ReadToTheEnd(), IsOk());
+  EXPECT_THAT(second->ReadToTheEnd(), IsOk());
 }
 
 TEST(StreamLimits, ManyFetchesAtOnceAllArrive) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,9 +15,11 @@
 #include <vector>
 
 #include "ecf8/v1/weights.grpc.pb.h"
+#include "grpcpp/client_context.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "rpc/client.h"
+#include "rpc/error_status.h"
 #include "rpc/server.h"
 #include "tests/support/small_model.h"
 #include "tests/support/temp_dir.h"
@@ -32,6 +35,41 @@ inline EngineOptions SmallEngine() {
   options.touch_threads = 0;
   return options;
 }
+
+// Waits until `condition` holds; false where it does not within 20 s.
+inline bool Within20s(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+// A client that opens a fetch and reads only when told.
+class SlowClient {
+ public:
+  explicit SlowClient(std::unique_ptr<v1::WeightService::Stub> stub,
+                      const v1::FetchRequest& request)
+      : stub_(std::move(stub)), reader_(stub_->Fetch(&context_, request)) {}
+
+  bool ReadOne() {
+    v1::FetchResponse message;
+    return reader_->Read(&message);
+  }
+  // Ends at the server's end, or at a read after a cancel.
+  absl::Status ReadToTheEnd() {
+    while (ReadOne()) {
+    }
+    return FromGrpcStatus(reader_->Finish());
+  }
+  void Cancel() { context_.TryCancel(); }
+
+ private:
+  const std::unique_ptr<v1::WeightService::Stub> stub_;
+  grpc::ClientContext context_;
+  const std::unique_ptr<grpc::ClientReader<v1::FetchResponse>> reader_;
+};
 
 class TestServer {
  public:
@@ -54,6 +92,7 @@ class TestServer {
   }
 
   Server& server() { return *server_; }
+  const Engine& engine() const { return server_->engine(); }
   const CompressedModel& model() const { return *model_; }
   const TensorBytes& tensors() const { return tensors_; }
   const TempDir& directory() const { return directory_; }
@@ -74,14 +113,12 @@ class TestServer {
         address().ToGrpcTarget(), grpc::InsecureChannelCredentials(), arguments));
   }
 
+  // A fetch of the whole model, decoded, that is not read.
+  std::unique_ptr<SlowClient> FetchSlowly() const;
+
   // Waits until the server has so many streams; false after 20 s.
-  bool WaitForStreams(size_t count) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (server_->stream_count() != count) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
+  bool WaitForStreams(size_t count) const {
+    return Within20s([&] { return server_->stream_count() == count; });
   }
 
  private:
@@ -99,6 +136,10 @@ inline v1::FetchRequest Request(v1::Form form, const std::vector<std::string>& u
   request.mutable_units()->Add(units.begin(), units.end());
   request.mutable_tensors()->Add(tensors.begin(), tensors.end());
   return request;
+}
+
+inline std::unique_ptr<SlowClient> TestServer::FetchSlowly() const {
+  return std::make_unique<SlowClient>(Stub(), Request(v1::FORM_DECODED));
 }
 
 // Keeps what comes: of decoded units, the bytes of every tensor.

@@ -58,8 +58,9 @@ TensorBytes WritePlainModel(const std::string& directory, const SmallModelOption
 TensorBytes MakeCompressedModel(const std::string& parent, const std::string& name,
                                 const SmallModelOptions& options) {
   TensorBytes tensors = WritePlainModel(parent + "/" + name + ".plain", options);
-  const auto summary =
-      CompressModel(parent + "/" + name + ".plain", parent + "/" + name, JobOptions{});
+  JobOptions job;
+  job.shard_size_bytes = options.shard_size_bytes;
+  const auto summary = CompressModel(parent + "/" + name + ".plain", parent + "/" + name, job);
   EXPECT_TRUE(summary.ok()) << summary.status();
   return tensors;
 }

@@ -17,6 +17,8 @@ struct SmallModelOptions {
   uint64_t projection_rows = 2000;
   int experts = 0;            // of each layer, besides
   uint64_t expert_rows = 16;  // of each, of 1024 weights
+  // A compressed one begins another shard after so many raw bytes; by default it has one.
+  uint64_t shard_size_bytes = 5'000'000'000;
 };
 
 // The bytes of every tensor, by name.

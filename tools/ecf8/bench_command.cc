@@ -7,6 +7,8 @@
 #include "absl/status/status.h"
 #include "tools/ecf8/bench_cache.h"
 #include "tools/ecf8/bench_codec.h"
+#include "tools/ecf8/bench_experts.h"
+#include "tools/ecf8/bench_moe_model.h"
 #include "tools/ecf8/bench_read.h"
 #include "tools/ecf8/bench_stream.h"
 #include "tools/ecf8/commands.h"
@@ -21,13 +23,15 @@ class BenchCommand : public Command {
  public:
   std::string_view name() const override { return "bench"; }
   std::string_view summary() const override {
-    return "measure the codec, the reader, the pipeline and the cache beside their peers";
+    return "measure the codec, the reader, the pipeline and the cache, most beside their peers";
   }
 
   void AddOptions(CLI::App& app) override {
     AddCodec(app);
     AddRead(app);
     AddStream(app);
+    AddExperts(app);
+    AddMoeModel(app);
     AddCache(app);
     app.require_subcommand(1);
   }
@@ -35,6 +39,11 @@ class BenchCommand : public Command {
   absl::Status Run(const CommandContext& context) override {
     if (read_app_->parsed()) return RunBenchRead(read_, context);
     if (stream_app_->parsed()) return RunBenchStream(stream_, context);
+    if (experts_app_->parsed()) return RunBenchExperts(experts_, context);
+    if (moe_model_app_->parsed()) {
+      if (moe_model_.shape.hidden % 128 != 0) return UsageError("--hidden: a multiple of 128");
+      return RunBenchMoeModel(moe_model_, context);
+    }
     if (cache_app_->parsed()) return RunBenchCache(cache_, context);
     if (codec_.model.empty() && codec_.synthetic_bytes == 0) {
       return UsageError("name a MODEL, or give --synthetic SIZE");
@@ -103,28 +112,68 @@ class BenchCommand : public Command {
     cache_app_->add_option("--seed", cache_.seed, "of the generated traces");
   }
 
+  // What of an engine may be set.
+  static void AddEngine(CLI::App& app, EngineOptions& engine) {
+    app.add_option("--host-budget", engine.host_budget_bytes, "as in 1GiB")
+        ->transform(CLI::AsSizeValue(false));
+    app.add_option("--slot-budget", engine.slot_budget_bytes, "as in 1GiB")
+        ->transform(CLI::AsSizeValue(false));
+    app.add_option("--threads", engine.decode_threads, "that decode; 0: one a core")
+        ->check(CLI::Range(0, 1024));
+  }
+
+  void AddExperts(CLI::App& app) {
+    experts_app_ = app.add_subcommand(
+        "experts", "a model with experts, token by token, beside the cache simulator");
+    experts_app_->add_option("DIR", experts_.directory, "a compressed model")->required();
+    AddEngine(*experts_app_, experts_.engine);
+    experts_app_->add_option("--tokens", experts_.tokens, "passes over the model")
+        ->check(CLI::Range(1, 1'000'000));
+    experts_app_->add_option("--experts", experts_.experts_per_token, "of a layer for a token")
+        ->check(CLI::Range(1, 1024));
+    experts_app_->add_option("--skew", experts_.traffic.skew, "of the Zipf law, a layer's experts")
+        ->check(CLI::Range(0.0, 4.0));
+    experts_app_->add_option("--drift", experts_.traffic.drift_tokens,
+                             "experts change their ranks after so many tokens; 0: never");
+    experts_app_->add_option("--seed", experts_.seed, "of the experts that are chosen");
+  }
+
+  void AddMoeModel(CLI::App& app) {
+    moe_model_app_ = app.add_subcommand(
+        "moe-model", "make a model with experts, as DeepSeek-V3's, straight into its stored form");
+    moe_model_app_->add_option("DST", moe_model_.directory, "the directory to make")->required();
+    MoeShape& shape = moe_model_.shape;
+    moe_model_app_->add_option("--layers", shape.layers)->check(CLI::Range(1, 256));
+    moe_model_app_->add_option("--experts", shape.experts, "of a layer")
+        ->check(CLI::Range(1, 1024));
+    moe_model_app_->add_option("--hidden", shape.hidden, "a multiple of 128")
+        ->check(CLI::Range(128, 16'384));
+    moe_model_app_->add_option("--expert-width", shape.expert_width)->check(CLI::Range(1, 16'384));
+    moe_model_app_->add_option("--seed", moe_model_.seed, "of the weights");
+    moe_model_.job.AddThreads(*moe_model_app_);
+    moe_model_.job.AddForce(*moe_model_app_);
+  }
+
   void AddStream(CLI::App& app) {
     stream_app_ = app.add_subcommand(
         "stream", "a model through the whole pipeline, decoded and cold, beside fio");
     stream_app_->add_option("DIR", stream_.directory, "a compressed model")->required();
-    EngineOptions& engine = stream_.engine;
-    stream_app_->add_option("--device", engine.device, "host, cuda:N, or auto");
-    stream_app_->add_option("--host-budget", engine.host_budget_bytes, "as in 1GiB")
-        ->transform(CLI::AsSizeValue(false));
+    stream_app_->add_option("--device", stream_.engine.device, "host, cuda:N, or auto");
+    AddEngine(*stream_app_, stream_.engine);
     stream_app_
-        ->add_option("--device-budget", engine.device_budget_bytes,
+        ->add_option("--device-budget", stream_.engine.device_budget_bytes,
                      "for compressed units on the device, as in 1GiB")
         ->transform(CLI::AsSizeValue(false));
-    stream_app_->add_option("--slot-budget", engine.slot_budget_bytes, "as in 1GiB")
-        ->transform(CLI::AsSizeValue(false));
-    stream_app_->add_option("--threads", engine.decode_threads, "that decode; 0: one a core")
-        ->check(CLI::Range(0, 1024));
     stream_app_->add_option("--runs", stream_.runs, "the median of so many interleaved runs counts")
         ->check(CLI::Range(1, 999));
     stream_app_->add_option("--ahead", stream_.ahead_bytes, "decoded bytes asked for ahead")
         ->transform(CLI::AsSizeValue(false));
-    stream_app_->add_option("--queue-depth", engine.reader.queue_depth, "reads in flight")
+    stream_app_->add_option("--queue-depth", stream_.engine.reader.queue_depth, "reads in flight")
         ->check(CLI::Range(uint32_t{1}, kMaxQueueDepth));
+    stream_app_
+        ->add_option("--warm", stream_.warm_walks,
+                     "so many more walks of each engine, whose tiers are filled")
+        ->check(CLI::Range(0, 9999));
     stream_app_->add_flag("!--no-fio", stream_.with_fio, "leave fio out");
     stream_app_->add_flag("!--no-tmpfs", stream_.with_tmpfs,
                           "leave out the same on a copy in memory");
@@ -139,6 +188,10 @@ class BenchCommand : public Command {
   BenchReadOptions read_;
   CLI::App* stream_app_ = nullptr;
   BenchStreamOptions stream_;
+  CLI::App* experts_app_ = nullptr;
+  BenchExpertsOptions experts_;
+  CLI::App* moe_model_app_ = nullptr;
+  BenchMoeModelOptions moe_model_;
   CLI::App* cache_app_ = nullptr;
   BenchCacheOptions cache_;
 };

@@ -16,6 +16,7 @@ struct BenchStreamOptions {
   EngineOptions engine{};
   int runs = 9;
   uint64_t ahead_bytes = uint64_t{256} << 20;  // decoded, asked for beyond the unit at hand
+  int warm_walks = 0;                          // of the same engine, after each cold one
   bool with_fio = true;
   bool with_tmpfs = true;
   std::string trace;  // a new file for the time line of all runs; empty: none
@@ -23,7 +24,8 @@ struct BenchStreamOptions {
 };
 
 // In every run, a new engine walks the model once, every unit decoded in order, and fio reads the
-// same shards raw: decoded GB/s beside raw ones (`stream_vs_fio`). Then the same on a copy of the
+// same shards raw: decoded GB/s beside raw ones (`stream_vs_fio`). Warm walks find in the engine's
+// tiers what these have room for. Then the same on a copy of the
 // files in tmpfs, where there is room for one: no disk can be waited for, and the yardstick is what
 // so many cores would reach if they read, hashed and decoded and did nothing else, each rate
 // measured in the same run on one core (`stream_vs_model_tmpfs`):

@@ -8,8 +8,8 @@
 
 #include "decoder/checksum.h"
 #include "decoder/status_macros.h"
-#include "loader/base/mutex.h"
 #include "loader/engine/cpu_job.h"
+#include "tools/ecf8/unit_news.h"
 
 namespace ecf8 {
 namespace {
@@ -20,51 +20,20 @@ double SecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// Waits for what the engine tells its holders.
-class News {
- public:
-  std::function<void()> Teller() {
-    return [this] {
-      MutexLock lock(mutex_);
-      ++count_;
-      news_.NotifyOne();
-    };
-  }
-  absl::Status WaitUntilReady(const HeldUnit& held) {
-    while (true) {
-      uint64_t seen = 0;
-      {
-        MutexLock lock(mutex_);
-        seen = count_;
-      }
-      ECF8_RETURN_IF_ERROR(held.status());
-      if (held.ready()) return absl::OkStatus();
-      MutexLock lock(mutex_);
-      while (count_ == seen) news_.Wait(lock);
-    }
-  }
-
- private:
-  Mutex mutex_;
-  CondVar news_;
-  uint64_t count_ ABSL_GUARDED_BY(mutex_) = 0;
-};
-
 }  // namespace
 
 absl::StatusOr<double> WalkDecoded(Engine& engine, const CompressedModel& model,
                                    uint64_t ahead_bytes) {
-  // Shared with the callbacks: one may still run when its hold is given back.
-  const auto news = std::make_shared<News>();
-  const auto tell = [news, teller = news->Teller()] { teller(); };
+  const auto news = std::make_shared<UnitNews>();
   const Clock::time_point begin = Clock::now();
   std::deque<UnitLease> leases;
   uint32_t next = 0;
   uint64_t asked_bytes = 0;  // beyond the unit at hand
   while (next < model.unit_count() || !leases.empty()) {
     while (next < model.unit_count() && (leases.empty() || asked_bytes <= ahead_bytes)) {
-      ECF8_ASSIGN_OR_RETURN(UnitLease lease,
-                            engine.Acquire({.unit_index = next, .on_progress = tell}));
+      ECF8_ASSIGN_OR_RETURN(
+          UnitLease lease,
+          engine.Acquire({.unit_index = next, .on_progress = UnitNews::Teller(news)}));
       if (!leases.empty()) asked_bytes += lease->unit().decoded_size_bytes;
       leases.push_back(std::move(lease));
       ++next;

@@ -12,7 +12,7 @@ namespace ecf8 {
 
 struct SimulationResult {
   uint64_t demands = 0;
-  uint64_t hits = 0;  // demands for a unit that was held
+  uint64_t hits = 0;  // demands for a unit that was held; of one that was hinted, at the hint
   uint64_t demanded_bytes = 0;
   uint64_t hit_bytes = 0;
 
@@ -25,12 +25,6 @@ struct SimulationResult {
 // it; nothing is ever in use, so that everything held may be evicted. The policy must be new.
 // Aborts where the policy breaks its contract: victims that are not held, or too few of them.
 SimulationResult Simulate(const Trace& trace, uint64_t budget_bytes, CachePolicy& policy);
-
-// The walk of model `model` of `trace`, with stored sizes.
-ModelWalk WalkOf(const Trace& trace, uint32_t model);
-
-// The unit that a record names.
-CacheUnit UnitOf(const Trace& trace, const TraceRecord& record);
 
 }  // namespace ecf8
 

@@ -87,6 +87,45 @@ TEST_F(EngineCoreTest, TwoRequestsShareOneReadAndOneDecode) {
   }
 }
 
+// Asked for in one breath, before anything of it has begun.
+TEST_F(EngineCoreTest, RequestsThatJoinOneThatWaitsAreHits) {
+  using enum UnitForm;
+  for (const std::vector<UnitForm>& forms :
+       {std::vector{kDecoded, kDecoded}, std::vector{kDecoded, kStored},
+        std::vector{kStored, kDecoded}, std::vector{kStored, kStored, kDecoded, kDecoded}}) {
+    StartEngine();
+    std::vector<std::shared_ptr<HeldUnit>> holds;
+    for (const UnitForm form : forms) holds.push_back(Acquire(Layer(0), form));
+    ASSERT_TRUE(engine_->RunUntilIdle());
+    const EngineStats stats = engine_->core->stats();
+    EXPECT_EQ(stats.host.misses, 1u);
+    EXPECT_LE(stats.slots.misses, 1u);
+    EXPECT_EQ(stats.read_bytes, holds[0]->unit().stored_size_bytes);
+    for (const auto& held : holds) engine_->Release(held);
+  }
+}
+
+// Else a unit that is always hinted first would look as if nobody used it, and go.
+TEST_F(EngineCoreTest, BothTiersLearnThatAHintHasBecomeADemand) {
+  SimulationOptions options;
+  options.host_bytes = 5 << 20;  // two layers
+  options.slot_bytes = 4 << 20;  // one
+  const auto read_bytes_of_a_walk = [&](bool hints) {
+    StartEngine(options);
+    for (int step = 0; step < 48; ++step) {
+      const bool hinted = hints && step % 4 == 0;
+      const auto held = Acquire(Layer(step % 4), UnitForm::kDecoded,
+                                hinted ? Priority::kHinted : Priority::kDemand);
+      EXPECT_TRUE(engine_->RunUntilIdle());
+      if (hinted) engine_->core->Raise(held, Priority::kDemand);
+      engine_->Release(held);
+    }
+    EXPECT_TRUE(engine_->RunUntilIdle());
+    return engine_->core->stats().read_bytes;
+  };
+  EXPECT_EQ(read_bytes_of_a_walk(/*hints=*/true), read_bytes_of_a_walk(/*hints=*/false));
+}
+
 TEST_F(EngineCoreTest, WhatIsStoredInTheArenaIsNotReadAgain) {
   SimulationOptions options;
   options.slot_bytes = 4 << 20;  // one layer

@@ -163,17 +163,36 @@ TEST(Belady, IsTheBestThatAnyoneCanDo) {
   }
 }
 
-TEST(Simulate, CountsDemandsAndBytesAndServesHints) {
+TEST(Simulate, CountsDemandsAndBytes) {
   Trace trace = TraceOf({0, 1, 0}, 3);
   trace.models[0].units[0].stored_size_bytes = 10;
-  trace.records[0].access = Access::kHint;
   auto lru = MakeLruPolicy();
   const SimulationResult result = Simulate(trace, 11, *lru);
-  EXPECT_EQ(result.demands, 2u);
+  EXPECT_EQ(result.demands, 3u);
   EXPECT_EQ(result.hits, 1u);
-  EXPECT_EQ(result.demanded_bytes, 11u);
+  EXPECT_EQ(result.demanded_bytes, 21u);
   EXPECT_EQ(result.hit_bytes, 10u);
   EXPECT_EQ(SimulationResult().hit_rate(), 0);
+}
+
+// The demand finds what its hint has brought, but that was read for it; the next one costs nothing,
+// hinted or not.
+TEST(Simulate, AHintedDemandIsAHitIfTheHintWas) {
+  Trace trace = TraceOf({0, 0, 1, 0, 0, 0}, 2);
+  trace.records[0].access = Access::kHint;
+  trace.records[3].access = Access::kHint;
+  auto lru = MakeLruPolicy();
+  const SimulationResult result = Simulate(trace, 2, *lru);
+  EXPECT_EQ(result.demands, 4u);
+  EXPECT_EQ(result.hits, 2u);
+}
+
+// What a hint found may be gone when its demand comes.
+TEST(Simulate, AHintKeepsNothing) {
+  Trace trace = TraceOf({0, 0, 1, 0}, 2);
+  trace.records[1].access = Access::kHint;
+  auto lru = MakeLruPolicy();
+  EXPECT_EQ(Simulate(trace, 1, *lru).hits, 0u);
 }
 
 TEST(Simulate, AUnitLargerThanTheTierPassesBy) {

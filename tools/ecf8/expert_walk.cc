@@ -1,0 +1,90 @@
+#include "tools/ecf8/expert_walk.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "decoder/checksum.h"
+#include "decoder/status_macros.h"
+#include "loader/base/strings.h"
+
+namespace ecf8 {
+
+absl::Status ExpertWalk::Token(absl::Span<const std::vector<uint32_t>> experts) {
+  size_t layer = 0;
+  for (size_t s = 0; s < steps_.steps.size(); ++s) {
+    const ExpertStep& step = steps_.steps[s];
+    ECF8_RETURN_IF_ERROR(AskForDense(step));
+    ECF8_RETURN_IF_ERROR(WaitAndCheck(dense_));
+    if (!step.experts.empty()) {
+      for (const uint32_t expert : experts[layer++]) {
+        for (const uint32_t unit : step.experts[expert]) {
+          ECF8_RETURN_IF_ERROR(Ask(unit, Priority::kDemand, &chosen_));
+        }
+      }
+    }
+    // After the last step comes the next token's first.
+    for (const uint32_t unit : steps_.steps[(s + 1) % steps_.steps.size()].dense) {
+      ECF8_RETURN_IF_ERROR(Ask(unit, Priority::kHinted, &hinted_));
+    }
+    ECF8_RETURN_IF_ERROR(WaitAndCheck(chosen_));
+    GiveBack(&chosen_);
+    GiveBack(&dense_);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ExpertWalk::AskForDense(const ExpertStep& step) {
+  dense_ = std::exchange(hinted_, {});
+  for (const UnitLease& lease : dense_) {
+    lease.Raise(Priority::kDemand);
+    events_.push_back({UseEvent::Kind::kRaise, lease->request().unit_index});
+  }
+  if (!dense_.empty()) return absl::OkStatus();
+  for (const uint32_t unit : step.dense) {  // the very first step
+    ECF8_RETURN_IF_ERROR(Ask(unit, Priority::kDemand, &dense_));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ExpertWalk::Ask(uint32_t unit, Priority priority, std::vector<UnitLease>* leases) {
+  const bool hint = priority == Priority::kHinted;
+  events_.push_back({hint ? UseEvent::Kind::kHint : UseEvent::Kind::kDemand, unit});
+  ECF8_ASSIGN_OR_RETURN(UnitLease lease, engine_.Acquire({.unit_index = unit,
+                                                          .priority = priority,
+                                                          .on_progress = UnitNews::Teller(news_)}));
+  leases->push_back(std::move(lease));
+  return absl::OkStatus();
+}
+
+absl::Status ExpertWalk::WaitAndCheck(absl::Span<const UnitLease> leases) {
+  for (const UnitLease& lease : leases) {
+    ECF8_RETURN_IF_ERROR(news_->WaitUntilReady(*lease));
+    events_.push_back({UseEvent::Kind::kReady, lease->request().unit_index});
+    ECF8_RETURN_IF_ERROR(Check(*lease));
+    ++used_units_;
+  }
+  return absl::OkStatus();
+}
+
+void ExpertWalk::GiveBack(std::vector<UnitLease>* leases) {
+  for (const UnitLease& lease : *leases) {
+    events_.push_back({UseEvent::Kind::kReleased, lease->request().unit_index});
+  }
+  leases->clear();
+}
+
+// The engine of a bench is on the host device, whose memory is ours to read.
+absl::Status ExpertWalk::Check(const HeldUnit& held) {
+  for (const Piece& piece : held.unit().pieces) {
+    const auto bytes =
+        held.decoded_dev().subspan(piece.decoded_offset_bytes, piece.decoded_size_bytes);
+    used_bytes_ += bytes.size();
+    if (Xxh3(bytes) == piece.decoded_xxh3) continue;
+    return absl::DataLossError(absl::StrCat("model ", Quoted(model_.name()), ", unit ",
+                                            Quoted(held.unit().id), ", tensor ",
+                                            Quoted(piece.tensor), ": the decoded bytes are wrong"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ecf8
