@@ -7,7 +7,6 @@
 #include <cstring>
 #include <map>
 
-#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "tests/emulation/warp_emulator.h"
 
@@ -36,8 +35,8 @@ void Check(const uint8_t* pointer, size_t size, bool write) {
   if (address < recent.begin || address + size > recent.end) {
     const auto next = Regions().upper_bound(address);
     if (next == Regions().begin() || address + size > std::prev(next)->second.end) {
-      FailLaunch(absl::StrCat(write ? "store" : "load", " of ", size,
-                              " bytes of global memory out of bounds"));
+      FailLaunch(write ? "store to global memory out of bounds"
+                       : "load of global memory out of bounds");
     }
     recent = std::prev(next)->second;
   }

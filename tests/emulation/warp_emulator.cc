@@ -49,7 +49,11 @@ class Emulator {
 
   uint32_t Meet(CollectiveKind kind, uint32_t mask, uint32_t value, uint32_t argument);
   void MeetBlock();
-  [[noreturn]] void Fail(const std::string& what);
+  // Fail does not return, and what is on the thread's stack is never destroyed: so nobody may call
+  // it with anything there that owns memory.
+  void Report(const std::string& what);
+  [[noreturn]] void Fail();
+  [[noreturn]] void Fail(const char* what);
   // The bytes to read or write.
   uint8_t* Access(uint32_t address, size_t size, bool write);
 
@@ -184,13 +188,21 @@ void Emulator::End() {
   std::abort();  // nobody switches to a thread that has ended
 }
 
-void Emulator::Fail(const std::string& what) {
+void Emulator::Report(const std::string& what) {
   if (!in_kernel) std::abort();
   if (error.empty()) {
     error = absl::StrCat("block ", block_index.x, ", thread ", running, ": ", what);
   }
+}
+
+void Emulator::Fail() {
   Fiber::Switch(threads_[running].fiber.get(), &scheduler_);
   std::abort();
+}
+
+void Emulator::Fail(const char* what) {
+  Report(what);
+  Fail();
 }
 
 uint32_t Emulator::Meet(CollectiveKind kind, uint32_t mask, uint32_t value, uint32_t argument) {
@@ -222,9 +234,10 @@ bool Emulator::Complete(uint32_t thread) const {
       complete = false;
     } else if (other.state != State::kAtCollective || other.kind != self.kind ||
                other.mask != self.mask) {
-      TheEmulator().Fail(absl::StrCat("divergence: lane ", lane, " does not reach the collective ",
-                                      kKindNames[static_cast<size_t>(self.kind)], "; ",
-                                      Describe()));
+      TheEmulator().Report(
+          absl::StrCat("divergence: lane ", lane, " does not reach the collective ",
+                       kKindNames[static_cast<size_t>(self.kind)], "; ", Describe()));
+      TheEmulator().Fail();
     }
   }
   return complete;
@@ -305,14 +318,18 @@ uint8_t* Emulator::Access(uint32_t address, size_t size, bool write) {
   const auto begin = static_cast<uint32_t>(device.reserved_shared_bytes);
   const size_t offset = size_t{address} - begin;
   if (address < begin || offset + size > shared_.size()) {
-    Fail(absl::StrCat(write ? "store" : "load", " of ", size, " bytes of shared memory at ",
-                      address, " out of bounds"));
+    Report(absl::StrCat(write ? "store" : "load", " of ", size, " bytes of shared memory at ",
+                        address, " out of bounds"));
+    Fail();
   }
   if (address % size != 0) Fail("shared access at an address that is no multiple of its size");
   const Thread& self = threads_[running];
   const Accessor by = {running, WarpOf(running), self.block_barriers, self.warp_barriers};
   const char* wrong = write ? shadow_.Write(offset, size, by) : shadow_.Read(offset, size, by);
-  if (wrong != nullptr) Fail(absl::StrCat(wrong, ", at ", address));
+  if (wrong != nullptr) {
+    Report(absl::StrCat(wrong, ", at ", address));
+    Fail();
+  }
   if (traffic.counting()) traffic.AddShared(running, offset, size, write);
   return shared_.data() + offset;
 }
@@ -353,7 +370,7 @@ void StoreShared(uint32_t address, const void* value, size_t size) {
   std::memcpy(TheEmulator().Access(address, size, /*write=*/true), value, size);
 }
 
-void FailLaunch(const std::string& what) { TheEmulator().Fail(what); }
+void FailLaunch(const char* what) { TheEmulator().Fail(what); }
 
 void CountGlobal(uintptr_t address, size_t size, bool write) {
   Emulator& emulator = TheEmulator();

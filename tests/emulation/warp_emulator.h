@@ -66,8 +66,8 @@ const Dim3& BlockDim();
 uint32_t SharedMemoryBegin();
 void LoadShared(uint32_t address, void* value, size_t size);
 void StoreShared(uint32_t address, const void* value, size_t size);
-// Does not return.
-[[noreturn]] void FailLaunch(const std::string& what);
+// Does not return; what is on the thread's stack is not destroyed.
+[[noreturn]] void FailLaunch(const char* what);
 // Counts an access of global memory.
 void CountGlobal(uintptr_t address, size_t size, bool write);
 
