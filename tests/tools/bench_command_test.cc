@@ -119,8 +119,11 @@ TEST(BenchCommandTest, ExpertsOfAModelLargerThanMemory) {
     EXPECT_NEAR(report["hit_rate"][tier], report["simulated_hit_rate"][tier], 0.05) << tier;
   }
   EXPECT_GT(report["hit_rate"]["memory"], 0.1);
+  EXPECT_GT(report["resident_peak_bytes"], 0);
+#ifndef __SANITIZE_ADDRESS__  // which keeps what is freed
   EXPECT_LT(report["resident_peak_bytes"], report["resident_limit_bytes"]);
   EXPECT_LT(report["resident_growth_bytes"], 8 << 20);
+#endif
 }
 
 TEST(BenchCommandTest, ExpertsWantsAModelThatHasThem) {
