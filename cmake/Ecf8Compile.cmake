@@ -21,6 +21,9 @@ if(ECF8_SANITIZE)
     target_compile_options(ecf8_compile INTERFACE -Wno-maybe-uninitialized -Wno-stringop-overflow)
   endif()
 endif()
+# For what is waited for while it compiles, more than while it runs: tests, and all outside of decoder/ and
+# loader/. No optimisation where Release does not ask for it.
+set(ecf8_quick_compile $<$<CONFIG:Debug>:-O0>)
 if(ECF8_BUILD_FUZZERS)
   target_compile_options(ecf8_compile INTERFACE -fsanitize=fuzzer-no-link)
 endif()

@@ -8,14 +8,9 @@
 #include <functional>
 #include <utility>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ECF8_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ECF8_ASAN 1
-#endif
-#endif
-#if defined(ECF8_ASAN)
+#include "tests/support/sanitizer.h"
+
+#if ECF8_ADDRESS_SANITIZER
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -38,7 +33,7 @@ Fiber::~Fiber() = default;
 void Fiber::Restart(std::function<void()> body) {
   body_ = std::move(body);
   fake_stack_ = nullptr;
-#if defined(ECF8_ASAN)
+#if ECF8_ADDRESS_SANITIZER
   ASAN_UNPOISON_MEMORY_REGION(stack_.get(), stack_bytes_);
 #endif
   if (getcontext(&context_) != 0) std::abort();
@@ -60,7 +55,7 @@ void Fiber::Enter(unsigned high, unsigned low) {
 
 void Fiber::Switch(Fiber* from, Fiber* to) {
   left = from;
-#if defined(ECF8_ASAN)
+#if ECF8_ADDRESS_SANITIZER
   __sanitizer_start_switch_fiber(&from->fake_stack_, to->stack_bottom_, to->stack_bytes_);
 #endif
   if (swapcontext(&from->context_, &to->context_) != 0) std::abort();
@@ -69,7 +64,7 @@ void Fiber::Switch(Fiber* from, Fiber* to) {
 
 // On the stack of `this`, just switched to.
 void Fiber::AfterSwitch() {
-#if defined(ECF8_ASAN)
+#if ECF8_ADDRESS_SANITIZER
   const void* bottom = nullptr;
   size_t bytes = 0;
   __sanitizer_finish_switch_fiber(fake_stack_, &bottom, &bytes);

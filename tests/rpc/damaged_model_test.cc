@@ -14,6 +14,7 @@
 
 #include "rpc/server.h"
 #include "tests/rpc/test_server.h"
+#include "tests/support/sanitizer.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_model.h"
@@ -27,7 +28,8 @@ using ::ecf8::testing::Request;
 using ::ecf8::testing::TempDir;
 using ::ecf8::testing::TensorBytes;
 
-constexpr size_t kFlips = 500;
+// AddressSanitizer looks for other bugs, and is slow.
+constexpr size_t kFlips = testing::kAddressSanitizer ? 100 : 500;
 
 struct Flip {
   std::string file;

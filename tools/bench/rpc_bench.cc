@@ -10,11 +10,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "decoder/status_macros.h"
@@ -32,6 +32,7 @@
 #include "rpc/grpc_log.h"
 #include "rpc/server.h"
 #include "rpc/status_table.h"
+#include "tools/arguments.h"
 #include "tools/ecf8/samples.h"
 
 namespace ecf8 {
@@ -170,17 +171,14 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const Options& options,
 
 int Main(int argc, char** argv) {
   Options options;
-  CLI::App app("Fetches a model over a Unix socket, beside a bare gRPC stream of the same bytes.",
-               "ecf8_bench_rpc");
-  app.add_option("MODEL", options.model, "a compressed model")->required();
-  app.add_option("--runs", options.runs, "of each; the median counts")->check(CLI::Range(1, 99));
-  app.add_option("--threads", options.threads, "that read and decode; 0: one a core")
-      ->check(CLI::Range(0, 1024));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {  // CLI11 has no other way to tell; --help comes here too
-    return app.exit(error) == 0 ? kExitDone : kExitWrongUsage;
-  }
+  CommandLine command_line(
+      "ecf8_bench_rpc",
+      "Fetches a model over a Unix socket, beside a bare gRPC stream of the same bytes.");
+  Arguments arguments = command_line.arguments();
+  arguments.Add("MODEL", options.model, "a compressed model").Required();
+  arguments.Add("--runs", options.runs, "of each; the median counts").Range(1, 99);
+  arguments.Add("--threads", options.threads, "that read and decode; 0: one a core").Range(0, 1024);
+  if (const std::optional<int> exit_status = command_line.Parse(argc, argv)) return *exit_status;
   SilenceGrpcLog();
   std::string directory = "/tmp/ecf8-bench-XXXXXX";
   if (mkdtemp(directory.data()) == nullptr) {

@@ -22,12 +22,12 @@ class AnalyzeCommand final : public Command {
     return "estimate what compressing a model will save, and show why";
   }
 
-  void AddOptions(CLI::App& app) override {
-    app.add_option("SRC", source_, "a model, plain or compressed: directory or .safetensors file")
-        ->required();
-    app.add_flag("--tensors", by_tensor_, "a row for each tensor instead of each kind");
-    app.add_option("--html", html_, "write a page with plots to this file; replaces it");
-    flags_.AddThreads(app);
+  void AddArguments(Arguments arguments) override {
+    arguments.Add("SRC", source_, "a model, plain or compressed: directory or .safetensors file")
+        .Required();
+    arguments.Add("--tensors", by_tensor_, "a row for each tensor instead of each kind");
+    arguments.Add("--html", html_, "write a page with plots to this file; replaces it");
+    flags_.AddThreads(arguments);
   }
 
   absl::Status Run(const CommandContext& context) override {

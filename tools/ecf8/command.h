@@ -4,8 +4,8 @@
 //    public:
 //     std::string_view name() const override { return "verify"; }
 //     std::string_view summary() const override { return "check every checksum of a model"; }
-//     void AddOptions(CLI::App& app) override {
-//       app.add_option("DIR", directory_, "the compressed model")->required();
+//     void AddArguments(Arguments arguments) override {
+//       arguments.Add("DIR", directory_, "the compressed model").Required();
 //     }
 //     absl::Status Run(const CommandContext& context) override;
 //   };
@@ -15,16 +15,16 @@
 // PrintJson. Progress and errors go to stderr; the error of a failed Run is printed by the
 // framework and must not be printed twice. A command that found fault (verify) prints its report as
 // a result and then returns a non-OK Status. Exit statuses: 0 done, 1 failed, 2 wrong usage (bad
-// flags, which CLI11 finds, or a Run that returned UsageError).
+// flags, or a Run that returned UsageError).
 #ifndef ECF8_TOOLS_ECF8_COMMAND_H_
 #define ECF8_TOOLS_ECF8_COMMAND_H_
 
 #include <atomic>
 #include <string_view>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "nlohmann/json.hpp"
+#include "tools/arguments.h"
 
 namespace ecf8 {
 
@@ -45,9 +45,10 @@ class Command {
   virtual std::string_view name() const = 0;
   virtual std::string_view summary() const = 0;  // one line, for --help
 
-  // Adds the command's own arguments and flags to `app`; they are bound to members of this object.
+  // Adds the command's own arguments and flags to `arguments`; they are bound to members of this
+  // object.
   // `--json` is already there.
-  virtual void AddOptions(CLI::App& app) = 0;
+  virtual void AddArguments(Arguments arguments) = 0;
 
   // Called once, after parsing.
   virtual absl::Status Run(const CommandContext& context) = 0;

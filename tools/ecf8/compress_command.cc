@@ -15,11 +15,11 @@ class CompressCommand final : public Command {
   std::string_view name() const override { return "compress"; }
   std::string_view summary() const override { return "compress a model, losslessly"; }
 
-  void AddOptions(CLI::App& app) override {
-    app.add_option("SRC", source_, "a Hugging Face directory or a .safetensors file")->required();
-    app.add_option("DST", destination_, "the directory to make")->required();
-    flags_.AddThreads(app);
-    flags_.AddForce(app);
+  void AddArguments(Arguments arguments) override {
+    arguments.Add("SRC", source_, "a Hugging Face directory or a .safetensors file").Required();
+    arguments.Add("DST", destination_, "the directory to make").Required();
+    flags_.AddThreads(arguments);
+    flags_.AddForce(arguments);
   }
 
   absl::Status Run(const CommandContext& context) override {

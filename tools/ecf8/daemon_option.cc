@@ -14,9 +14,9 @@ constexpr std::chrono::seconds kConnectTimeout(5);
 
 }  // namespace
 
-void DaemonOption::AddTo(CLI::App& app) {
-  app.add_option("--daemon", address_,
-                 "unix:PATH or HOST:PORT; default $ECF8_DAEMON, or else the user's socket");
+void DaemonOption::AddTo(Arguments arguments) {
+  arguments.Add("--daemon", address_,
+                "unix:PATH or HOST:PORT; default $ECF8_DAEMON, or else the user's socket");
 }
 
 absl::StatusOr<std::unique_ptr<WeightClient>> DaemonOption::Connect(

@@ -5,16 +5,16 @@
 #include <memory>
 #include <string>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
 #include "rpc/client.h"
+#include "tools/arguments.h"
 #include "tools/ecf8/command.h"
 
 namespace ecf8 {
 
 class DaemonOption {
  public:
-  void AddTo(CLI::App& app);
+  void AddTo(Arguments arguments);
 
   // The address given, else $ECF8_DAEMON, else the default Unix socket. A malformed one is a
   // UsageError.

@@ -20,11 +20,11 @@ class DecompressCommand final : public Command {
     return "give back the original of a compressed model, byte for byte";
   }
 
-  void AddOptions(CLI::App& app) override {
-    app.add_option("SRC", source_, "the directory of a compressed model")->required();
-    app.add_option("DST", destination_, "the directory to make")->required();
-    flags_.AddThreads(app);
-    flags_.AddForce(app);
+  void AddArguments(Arguments arguments) override {
+    arguments.Add("SRC", source_, "the directory of a compressed model").Required();
+    arguments.Add("DST", destination_, "the directory to make").Required();
+    flags_.AddThreads(arguments);
+    flags_.AddForce(arguments);
   }
 
   absl::Status Run(const CommandContext& context) override {

@@ -92,7 +92,7 @@ class FetchCommand final : public Command {
   std::string_view summary() const override {
     return "fetch and check units or tensors; without any, the whole model";
   }
-  void AddOptions(CLI::App& app) override;
+  void AddArguments(Arguments arguments) override;
   absl::Status Run(const CommandContext& context) override;
 
  private:
@@ -112,24 +112,22 @@ class FetchCommand final : public Command {
   DaemonOption daemon_;
 };
 
-void FetchCommand::AddOptions(CLI::App& app) {
-  app.add_option("MODEL", model_, "a name that `ecf8 models` lists")->required();
-  app.add_option("UNIT", units_, "unit ids that `ecf8 units` lists");
-  app.add_option("--tensor", tensors_, "a tensor by name; may be given again")
-      ->allow_extra_args(false);  // what follows it is a UNIT
-  app.add_option("--form", form_, "compressed (as stored) or decoded")
-      ->check(CLI::IsMember({"compressed", "decoded"}))
-      ->capture_default_str();
-  app.add_option("--out", out_,
-                 "write UNIT.safetensors (decoded), or UNIT.ecf8unit and UNIT.json (compressed), "
-                 "into this directory; without it, fetch, check and discard");
-  app.add_flag("--verify", verify_,
-               "also decode compressed bytes here, and check the result; decoded ones are always "
-               "checked");
-  app.add_option("--against", against_,
-                 "compare every byte with this plain model: a directory or .safetensors file; "
-                 "decodes compressed bytes as --verify does");
-  daemon_.AddTo(app);
+void FetchCommand::AddArguments(Arguments arguments) {
+  arguments.Add("MODEL", model_, "a name that `ecf8 models` lists").Required();
+  arguments.Add("UNIT", units_, "unit ids that `ecf8 units` lists");
+  arguments.Add("--tensor", tensors_, "a tensor by name; may be given again");
+  arguments.Add("--form", form_, "compressed (as stored) or decoded")
+      .OneOf({"compressed", "decoded"});
+  arguments.Add("--out", out_,
+                "write UNIT.safetensors (decoded), or UNIT.ecf8unit and UNIT.json (compressed), "
+                "into this directory; without it, fetch, check and discard");
+  arguments.Add("--verify", verify_,
+                "also decode compressed bytes here, and check the result; decoded ones are always "
+                "checked");
+  arguments.Add("--against", against_,
+                "compare every byte with this plain model: a directory or .safetensors file; "
+                "decodes compressed bytes as --verify does");
+  daemon_.AddTo(arguments);
 }
 
 v1::FetchRequest FetchCommand::MakeRequest() const {

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
 #include "loader/model/compressed_model.h"
 #include "tools/ecf8/commands.h"
@@ -16,10 +17,10 @@ class InspectCommand final : public Command {
   std::string_view name() const override { return "inspect"; }
   std::string_view summary() const override { return "say what a compressed model is made of"; }
 
-  void AddOptions(CLI::App& app) override {
-    app.add_option("DIR", directory_, "the directory of a compressed model")->required();
-    app.add_flag("--units", units_, "list the units");
-    app.add_flag("--tensors", tensors_, "list the tensors");
+  void AddArguments(Arguments arguments) override {
+    arguments.Add("DIR", directory_, "the directory of a compressed model").Required();
+    arguments.Add("--units", units_, "list the units");
+    arguments.Add("--tensors", tensors_, "list the tensors");
   }
 
   absl::Status Run(const CommandContext& context) override {
@@ -32,8 +33,8 @@ class InspectCommand final : public Command {
       return absl::OkStatus();
     }
     std::string text = SummaryText(*model);
-    if (units_) text += "\n" + UnitsText(*model);
-    if (tensors_) text += "\n" + TensorsText(*model);
+    if (units_) absl::StrAppend(&text, "\n", UnitsText(*model));
+    if (tensors_) absl::StrAppend(&text, "\n", TensorsText(*model));
     std::fputs(text.c_str(), stdout);
     return absl::OkStatus();
   }

@@ -10,11 +10,11 @@ namespace ecf8 {
 
 class JobFlags {
  public:
-  void AddThreads(CLI::App& app) {
-    app.add_option("--threads", threads_, "0: one a core")->check(CLI::Range(0, 1024));
+  void AddThreads(Arguments arguments) {
+    arguments.Add("--threads", threads_, "0: one a core").Range(0, 1024);
   }
-  void AddForce(CLI::App& app) {
-    app.add_flag("--force", force_, "replace DST where it exists, when the new one is complete");
+  void AddForce(Arguments arguments) {
+    arguments.Add("--force", force_, "replace DST where it exists, when the new one is complete");
   }
 
   // Borrows `context` and `progress`.

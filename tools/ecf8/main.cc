@@ -2,16 +2,16 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "rpc/status_table.h"
+#include "tools/arguments.h"
 #include "tools/ecf8/command.h"
 #include "tools/ecf8/commands.h"
 #include "tools/ecf8/interrupt.h"
-#include "tools/version.h"
 
 namespace ecf8 {
 namespace {
@@ -33,30 +33,22 @@ int RunCommand(Command& command, const CommandContext& context) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Lossless compression of FP8 weights, and a client of ecf8d.", "ecf8");
-  app.set_version_flag("--version", "ecf8 " + std::string(kVersion));
-  app.require_subcommand(1);
-
+  CommandLine command_line("ecf8", "Lossless compression of FP8 weights, and a client of ecf8d.");
   CommandContext context;
   const std::vector<std::unique_ptr<Command>> commands = AllCommands();
-  std::vector<CLI::App*> parsers;
+  std::vector<Arguments> subcommands;
   for (const auto& command : commands) {
-    CLI::App* parser =
-        app.add_subcommand(std::string(command->name()), std::string(command->summary()));
-    parser->fallthrough();  // so that --json may stand behind a nested subcommand
-    command->AddOptions(*parser);
-    parser->add_flag("--json", context.json, "print the result as JSON");
-    parsers.push_back(parser);
+    Arguments arguments =
+        command_line.arguments().AddSubcommand(command->name(), command->summary());
+    command->AddArguments(arguments);
+    arguments.Add("--json", context.json, "print the result as JSON");
+    subcommands.push_back(arguments);
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {  // CLI11 has no other way to tell; --help comes here too
-    return app.exit(error) == 0 ? kExitDone : kExitWrongUsage;
-  }
+  if (const std::optional<int> exit_status = command_line.Parse(argc, argv)) return *exit_status;
 
   context.cancel = InstallInterruptHandler();
   for (size_t i = 0; i < commands.size(); ++i) {
-    if (parsers[i]->parsed()) return RunCommand(*commands[i], context);
+    if (subcommands[i].given()) return RunCommand(*commands[i], context);
   }
   return kExitWrongUsage;
 }

@@ -29,7 +29,7 @@ class ModelsCommand final : public Command {
  public:
   std::string_view name() const override { return "models"; }
   std::string_view summary() const override { return "list the models that the daemon serves"; }
-  void AddOptions(CLI::App& app) override { daemon_.AddTo(app); }
+  void AddArguments(Arguments arguments) override { daemon_.AddTo(arguments); }
 
   absl::Status Run(const CommandContext& context) override {
     ECF8_ASSIGN_OR_RETURN(const auto client, daemon_.Connect(context));

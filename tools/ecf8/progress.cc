@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "loader/base/strings.h"
 #include "tools/ecf8/text.h"
 
@@ -44,8 +45,8 @@ std::string Describe(uint64_t done, uint64_t total, double seconds) {
 
 std::string Bar(uint64_t percent, int columns) {
   const size_t filled = static_cast<size_t>(columns) * percent / 100;
-  return "[" + std::string(filled, '#') + std::string(static_cast<size_t>(columns) - filled, '.') +
-         "] ";
+  return absl::StrCat("[", std::string(filled, '#'),
+                      std::string(static_cast<size_t>(columns) - filled, '.'), "] ");
 }
 
 }  // namespace

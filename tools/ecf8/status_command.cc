@@ -79,11 +79,11 @@ class StatusCommand final : public Command {
  public:
   std::string_view name() const override { return "status"; }
   std::string_view summary() const override { return "what the daemon holds and does"; }
-  void AddOptions(CLI::App& app) override {
-    daemon_.AddTo(app);
-    app.add_flag("--watch", watch_, "again and again, until interrupted");
-    app.add_option("--interval-ms", interval_ms_, "between two, with --watch")
-        ->check(CLI::Range(100, kMaxIntervalMs));
+  void AddArguments(Arguments arguments) override {
+    daemon_.AddTo(arguments);
+    arguments.Add("--watch", watch_, "again and again, until interrupted");
+    arguments.Add("--interval-ms", interval_ms_, "between two, with --watch")
+        .Range(100, kMaxIntervalMs);
   }
 
   absl::Status Run(const CommandContext& context) override {

@@ -1,4 +1,6 @@
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -18,27 +20,26 @@ class TraceCommand : public Command {
     return "record what clients ask a daemon for, as `ecf8 bench cache --trace` replays it";
   }
 
-  void AddOptions(CLI::App& app) override {
-    record_app_ = app.add_subcommand("record", "until ^C, --seconds, or the daemon's end");
-    record_app_->add_option("--out", record_.path, "the file to make")->required();
-    record_app_->add_option("--seconds", record_.seconds, "to record; default: until ^C")
-        ->check(CLI::Range(1, kMaxSeconds));
-    record_app_
-        ->add_option("--model", record_.models, "record only this one; may be given several times")
-        ->allow_extra_args(false);
-    record_.daemon.AddTo(*record_app_);
-    CLI::App* info = app.add_subcommand("info", "what a recorded trace holds");
-    info->add_option("FILE", info_path_, "a trace")->required();
-    app.require_subcommand(1);
+  void AddArguments(Arguments arguments) override {
+    record_arguments_ =
+        arguments.AddSubcommand("record", "until ^C, --seconds, or the daemon's end");
+    record_arguments_->Add("--out", record_.path, "the file to make").Required();
+    record_arguments_->Add("--seconds", record_.seconds, "to record; default: until ^C")
+        .Range(1, kMaxSeconds);
+    record_arguments_->Add("--model", record_.models,
+                           "record only this one; may be given several times");
+    record_.daemon.AddTo(*record_arguments_);
+    Arguments info = arguments.AddSubcommand("info", "what a recorded trace holds");
+    info.Add("FILE", info_path_, "a trace").Required();
   }
 
   absl::Status Run(const CommandContext& context) override {
-    return record_app_->parsed() ? RunTraceRecord(record_, context)
-                                 : RunTraceInfo(info_path_, context);
+    return record_arguments_->given() ? RunTraceRecord(record_, context)
+                                      : RunTraceInfo(info_path_, context);
   }
 
  private:
-  CLI::App* record_app_ = nullptr;  // CLI11's
+  std::optional<Arguments> record_arguments_;
   TraceRecordOptions record_;
   std::string info_path_;
 };

@@ -29,9 +29,9 @@ class UnitsCommand final : public Command {
   std::string_view summary() const override {
     return "list the units of a model; with --json, their tensors too";
   }
-  void AddOptions(CLI::App& app) override {
-    app.add_option("MODEL", model_, "a name that `ecf8 models` lists")->required();
-    daemon_.AddTo(app);
+  void AddArguments(Arguments arguments) override {
+    arguments.Add("MODEL", model_, "a name that `ecf8 models` lists").Required();
+    daemon_.AddTo(arguments);
   }
 
   absl::Status Run(const CommandContext& context) override {

@@ -19,10 +19,10 @@ class VerifyCommand final : public Command {
   std::string_view name() const override { return "verify"; }
   std::string_view summary() const override { return "check every byte of a compressed model"; }
 
-  void AddOptions(CLI::App& app) override {
-    app.add_option("DIR", directory_, "the directory of a compressed model")->required();
-    app.add_option("--against", against_, "the original, to compare every byte with");
-    flags_.AddThreads(app);
+  void AddArguments(Arguments arguments) override {
+    arguments.Add("DIR", directory_, "the directory of a compressed model").Required();
+    arguments.Add("--against", against_, "the original, to compare every byte with");
+    flags_.AddThreads(arguments);
   }
 
   absl::Status Run(const CommandContext& context) override {
