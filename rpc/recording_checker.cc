@@ -1,7 +1,6 @@
 #include "rpc/recording_checker.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -13,18 +12,8 @@
 namespace ecf8 {
 namespace {
 
-constexpr size_t kDigestDigits = 16;
-
 absl::Status Wrong(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("the daemon's recording is damaged: ", what));
-}
-
-std::optional<uint64_t> ParseDigest(const std::string& text) {
-  uint64_t digest = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, digest, 16);
-  if (text.size() != kDigestDigits || error != std::errc() || rest != end) return std::nullopt;
-  return digest;
 }
 
 }  // namespace
@@ -54,7 +43,7 @@ absl::Status RecordingChecker::AddModels(const v1::RecordAccessesResponse& messa
   }
   size_t total = 0;
   for (const v1::RecordedModel& model : message.models()) {
-    const std::optional<uint64_t> digest = ParseDigest(model.digest());
+    const std::optional<uint64_t> digest = ParseHex64(model.digest());
     if (!digest) return Wrong("a digest that is none");
     total += model.unit_count();
     if (model.unit_count() > kMaxTraceUnits || total > kMaxUnits) return Wrong("too many units");

@@ -90,6 +90,15 @@ std::optional<uint64_t> ParseByteSize(std::string_view text) {
   return count * unit;
 }
 
+std::optional<uint64_t> ParseHex64(std::string_view text) {
+  constexpr size_t kDigits = 16;
+  uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number, 16);
+  if (text.size() != kDigits || error != std::errc() || rest != end) return std::nullopt;
+  return number;
+}
+
 bool IsValidUtf8(std::string_view text) {
   while (!text.empty()) {
     const size_t length = Utf8SequenceLength(text);

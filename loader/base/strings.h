@@ -28,6 +28,9 @@ std::string FormatBytes(uint64_t bytes);
 // of KB, MB, GB, TB (powers of 1000). nullopt for anything else and beyond 2^63-1.
 std::optional<uint64_t> ParseByteSize(std::string_view text);
 
+// A number of exactly 16 hex digits, as digests are written. nullopt for anything else.
+std::optional<uint64_t> ParseHex64(std::string_view text);
+
 bool IsValidUtf8(std::string_view text);
 
 // `text` for a message: in double quotes, with control characters, quotes, backslashes and bytes

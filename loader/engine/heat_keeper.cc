@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 
 #include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
@@ -21,12 +20,7 @@ bool HasHeat(const TierHeat& heat) {
   return std::any_of(heat.chances.begin(), heat.chances.end(), [](float c) { return c > 0; });
 }
 
-uint64_t DigestOf(const CompressedModel& model) {
-  uint64_t digest = 0;
-  const std::string& text = model.digest();  // 16 hex digits
-  std::from_chars(text.data(), text.data() + text.size(), digest, 16);
-  return digest;
-}
+uint64_t DigestOf(const CompressedModel& model) { return *ParseHex64(model.digest()); }
 
 }  // namespace
 

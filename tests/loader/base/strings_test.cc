@@ -41,6 +41,16 @@ TEST(Strings, FormatBytes) {
   EXPECT_EQ(FormatBytes(std::numeric_limits<uint64_t>::max()), "16.00 EiB");
 }
 
+TEST(Strings, ParseHex64) {
+  EXPECT_EQ(ParseHex64("0123456789abcdef"), 0x0123456789abcdefu);
+  EXPECT_EQ(ParseHex64("FFFFFFFFFFFFFFFF"), std::numeric_limits<uint64_t>::max());
+  for (const char* bad :
+       {"", "123456789abcdef", "00123456789abcdef", "0x23456789abcdef", "-123456789abcdef",
+        "+123456789abcdef", " 123456789abcdef", "0123456789abcdeg", "0123456789abcd f"}) {
+    EXPECT_EQ(ParseHex64(bad), std::nullopt) << bad;
+  }
+}
+
 TEST(Strings, Utf8) {
   EXPECT_TRUE(IsValidUtf8(""));
   EXPECT_TRUE(IsValidUtf8("größe.重み.🙂"));

@@ -13,7 +13,7 @@
 
 #include "loader/engine/engine_core.h"
 #include "loader/model/error_info.h"
-#include "tests/loader/engine/simulated_engine.h"
+#include "tests/loader/engine/eight_layers.h"
 #include "tests/support/status_matchers.h"
 
 namespace ecf8 {
@@ -28,19 +28,8 @@ using ::testing::HasSubstr;
 
 constexpr uint64_t kMiB = 1 << 20;
 
-class DeviceTierTest : public ::testing::Test {
+class DeviceTierTest : public testing::EightLayersTest {
  protected:
-  // embed, layers.0 to layers.7 of three chunks each (2 MiB of the arena, 4 MiB of slots), head.
-  static void SetUpTestSuite() {
-    expected_ = new ExpectedModel({.layers = 8, .projection_rows = 2500});
-  }
-  static void TearDownTestSuite() { delete expected_; }
-
-  void StartEngine(const SimulationOptions& options) { engine_.emplace(*expected_, options); }
-
-  static uint32_t Layer(int layer) {
-    return *expected_->model->FindUnit("layers." + std::to_string(layer));
-  }
   // What the units take in the device's frames.
   static uint64_t FrameBytes(int layers) {
     const uint64_t stored = expected_->model->unit(Layer(0)).stored_size_bytes;
@@ -48,16 +37,6 @@ class DeviceTierTest : public ::testing::Test {
            kDeviceFrameBytes;
   }
 
-  std::shared_ptr<HeldUnit> Acquire(uint32_t unit, UnitForm form = UnitForm::kDecoded) {
-    return engine_->Acquire({.unit_index = unit, .form = form});
-  }
-  void ExpectReadyAndRight(HeldUnit& held) {
-    EXPECT_THAT(held.status(), IsOk());
-    ASSERT_TRUE(held.ready());
-    size_t checked = 0;
-    engine_->CheckReadyParts(held, &checked);
-    EXPECT_EQ(checked, held.parts().size());
-  }
   void Fetch(uint32_t unit, UnitForm form = UnitForm::kDecoded) {
     const auto held = Acquire(unit, form);
     ASSERT_TRUE(engine_->RunUntilIdle());
@@ -69,12 +48,7 @@ class DeviceTierTest : public ::testing::Test {
     for (uint32_t i = 0; i < expected_->model->unit_count(); ++i) Fetch(i);
   }
   EngineStats stats() const { return engine_->core->stats(); }
-
-  static ExpectedModel* expected_;
-  std::optional<SimulatedEngine> engine_;
 };
-
-ExpectedModel* DeviceTierTest::expected_ = nullptr;
 
 TEST_F(DeviceTierTest, AModelThatFitsCompressedIsDecodedLayerByLayerWithoutAnotherReadOrCopy) {
   StartEngine({.host_bytes = 4 * kMiB, .device_bytes = 32 * kMiB, .slot_bytes = 4 * kMiB});

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "loader/model/error_info.h"
-#include "tests/loader/engine/simulated_engine.h"
+#include "tests/loader/engine/eight_layers.h"
 #include "tests/support/status_matchers.h"
 
 namespace ecf8 {
@@ -24,38 +24,7 @@ using ::ecf8::testing::SimulationOptions;
 using ::ecf8::testing::StatusIs;
 using ::testing::HasSubstr;
 
-// embed, layers.0 to layers.7 of three chunks each, head.
-class EngineCoreTest : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    expected_ = new ExpectedModel({.layers = 8, .projection_rows = 2500});
-  }
-  static void TearDownTestSuite() { delete expected_; }
-
-  void StartEngine(const SimulationOptions& options = {}) { engine_.emplace(*expected_, options); }
-
-  static uint32_t Unit(const std::string& id) { return *expected_->model->FindUnit(id); }
-  static uint32_t Layer(int layer) { return Unit("layers." + std::to_string(layer)); }
-
-  std::shared_ptr<HeldUnit> Acquire(uint32_t unit_index, UnitForm form = UnitForm::kDecoded,
-                                    Priority priority = Priority::kDemand, bool revocable = false) {
-    return engine_->Acquire(
-        {.unit_index = unit_index, .form = form, .priority = priority, .revocable = revocable});
-  }
-
-  void ExpectReadyAndRight(HeldUnit& held) {
-    EXPECT_THAT(held.status(), IsOk());
-    ASSERT_TRUE(held.ready());
-    size_t checked = 0;
-    engine_->CheckReadyParts(held, &checked);
-    EXPECT_EQ(checked, held.parts().size());
-  }
-
-  static ExpectedModel* expected_;
-  std::optional<SimulatedEngine> engine_;
-};
-
-ExpectedModel* EngineCoreTest::expected_ = nullptr;
+using EngineCoreTest = testing::EightLayersTest;
 
 TEST_F(EngineCoreTest, EveryUnitInBothForms) {
   StartEngine();

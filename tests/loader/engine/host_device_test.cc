@@ -5,39 +5,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <set>
-#include <utility>
 #include <vector>
 
 #include "decoder/checksum.h"
 #include "loader/memory/slot_space.h"
+#include "tests/support/job_results.h"
 #include "tests/support/status_matchers.h"
 
 namespace ecf8 {
 namespace {
 
 using ::ecf8::testing::IsOk;
+using ::ecf8::testing::JobResults;
 using ::ecf8::testing::StatusIs;
-
-class Results final : public DeviceSink {
- public:
-  void OnJobDone(DeviceJobDone done) override {
-    MutexLock lock(mutex_);
-    done_.push_back(std::move(done));
-    news_.NotifyAll();
-  }
-  std::vector<DeviceJobDone> Wait(size_t count) {
-    MutexLock lock(mutex_);
-    while (done_.size() < count) news_.Wait(lock);
-    return std::exchange(done_, {});
-  }
-
- private:
-  Mutex mutex_;
-  CondVar news_;
-  std::vector<DeviceJobDone> done_ ABSL_GUARDED_BY(mutex_);
-};
 
 // A unit of one raw piece, stored as it is.
 struct RawUnit {
@@ -57,7 +37,7 @@ struct RawUnit {
 };
 
 TEST(HostDevice, GivesTheMemoryThatWasAskedFor) {
-  Results results;
+  JobResults results;
   auto device = HostDevice::Create({.slot_budget_bytes = 2 * kSlotPageBytes + 5,
                                     .frame_budget_bytes = 3 * kDeviceFrameBytes + 5,
                                     .threads = 2},
@@ -73,7 +53,7 @@ TEST(HostDevice, GivesTheMemoryThatWasAskedFor) {
 }
 
 TEST(HostDevice, FinishesWhatItTookBeforeItGoes) {
-  Results results;
+  JobResults results;
   auto device = HostDevice::Create({.threads = 1}, results);
   ASSERT_THAT(device, IsOk());
   const RawUnit raw(1 << 20);
@@ -87,7 +67,7 @@ TEST(HostDevice, FinishesWhatItTookBeforeItGoes) {
 }
 
 TEST(HostDevice, RefusesCoresThatAreNotThere) {
-  Results results;
+  JobResults results;
   EXPECT_THAT(HostDevice::Create({.threads = 1, .cores = {4095}}, results),
               StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("4095")));
 }
