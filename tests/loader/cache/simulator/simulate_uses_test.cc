@@ -20,10 +20,10 @@ class SimulateUsesTest : public ::testing::Test {
   UseCounts Simulate(const std::vector<UseEvent>& events, uint64_t slots, uint64_t host) {
     slot_policy_ = MakeLruPolicy();
     host_policy_ = MakeLruPolicy();
-    return SimulateUses(events, Setup(slots, host));
+    return SimulateUses(events, MakeSetup(slots, host));
   }
 
-  UseSetup Setup(uint64_t slots, uint64_t host) const {
+  UseSetup MakeSetup(uint64_t slots, uint64_t host) const {
     UseSetup setup;
     for (uint32_t i = 0; i < kUnits; ++i) {
       setup.model.units.push_back(
@@ -98,7 +98,7 @@ TEST_F(SimulateUsesTest, ASlotIsWorthMoreToWhatTheHostDoesNotHold) {
   const auto slot_hits = [&](const FormCosts& costs) {
     slot_policy_ = MakeSchedulePolicy(2);
     host_policy_ = MakeSchedulePolicy(1);
-    UseSetup setup = Setup(/*slots=*/2, /*host=*/1);
+    UseSetup setup = MakeSetup(/*slots=*/2, /*host=*/1);
     setup.costs = costs;
     std::vector<UseEvent> events;
     // 1 is in host memory, too: 2 takes its slot, and not that of 0, which was used last.
