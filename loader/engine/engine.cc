@@ -67,8 +67,8 @@ absl::Status Engine::Open(const EngineOptions& options,
   host_policy_ = MakeSchedulePolicy(arena_->capacity_bytes());
   device_policy_ = MakeSchedulePolicy(frames_->capacity_bytes());
   slot_policy_ = MakeSchedulePolicy(slots_->capacity_bytes());
-  FormCosts costs = device_->info().costs;
-  costs.read_seconds_per_stored_byte = 1 / kReadBytesPerSecond;
+  costs_ = device_->info().costs;
+  costs_.read_seconds_per_stored_byte = 1 / kReadBytesPerSecond;
   core_.emplace(EngineParts{.reader = reader_.get(),
                             .device = device_.get(),
                             .tiers = {.arena = arena_.get(),
@@ -77,7 +77,7 @@ absl::Status Engine::Open(const EngineOptions& options,
                                       .host_policy = host_policy_.get(),
                                       .device_policy = device_policy_.get(),
                                       .slot_policy = slot_policy_.get(),
-                                      .costs = costs},
+                                      .costs = costs_},
                             .observers = options.observers});
   for (const auto& model : models) ECF8_RETURN_IF_ERROR(core_->AddModel(model).status());
   ECF8_ASSIGN_OR_RETURN(loop_, StartThread("no thread for the engine", [this] { Run(); }));

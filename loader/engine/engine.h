@@ -21,6 +21,7 @@
 
 #include "absl/status/statusor.h"
 #include "loader/base/mutex.h"
+#include "loader/cache/form_costs.h"
 #include "loader/cache/schedule_policy.h"
 #include "loader/engine/device.h"
 #include "loader/engine/engine_core.h"
@@ -113,6 +114,8 @@ class Engine final : private BlockReadSink, private DeviceSink {
   BlockReaderInfo reader_info() const { return reader_->info(); }
   const ArenaInfo& arena_info() const { return arena_->info(); }
   const DeviceInfo& device_info() const { return device_->info(); }
+  // What the policies weigh.
+  const FormCosts& form_costs() const { return costs_; }
   // Why the device "auto" is the host; empty where it is not.
   const std::string& device_fallback_reason() const { return device_fallback_reason_; }
 
@@ -161,6 +164,7 @@ class Engine final : private BlockReadSink, private DeviceSink {
   void Deliver(Mail mail);
 
   size_t max_requests_ = 0;
+  FormCosts costs_;
 
   mutable Mutex mutex_;
   CondVar news_;

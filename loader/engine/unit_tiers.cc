@@ -24,7 +24,9 @@ Access AccessFor(Tier tier, Priority priority) {
 }  // namespace
 
 UnitTiers::UnitTiers(const TierParts& parts, std::function<void(UnitState&, Tier)> on_evicted)
-    : parts_(parts), on_evicted_(std::move(on_evicted)) {}
+    : parts_(parts),
+      weights_(parts.costs, *parts.host_policy, *parts.slot_policy),
+      on_evicted_(std::move(on_evicted)) {}
 
 UnitTiers::~UnitTiers() {
   for (const auto& [key, unit] : units_) {
@@ -221,17 +223,13 @@ void UnitTiers::Free(UnitState& unit, Tier tier) {
 }
 
 void UnitTiers::Reweigh(const UnitState& unit) {
-  const bool on_device = unit.stage(Tier::kDevice) == Stage::kReady;
-  const bool in_host = unit.has(Tier::kHost);
-  // Decoding has no use for the arena's copy; who asks for the stored bytes has.
-  parts_.host_policy->SetSaving(unit.key, on_device && !unit.asked_stored ? 0 : 1);
-  const StoredPlace place = on_device ? StoredPlace::kDevice
-                            : in_host ? StoredPlace::kHost
-                                      : StoredPlace::kDisk;
-  parts_.slot_policy->SetSaving(
-      unit.key,
-      SavedByDecoded(parts_.costs, place, unit.unit->stored_size_bytes,
-                     unit.unit->decoded_size_bytes, unit.cached(Tier::kSlots).size_bytes));
+  weights_.Reweigh(unit.key,
+                   {.stored_bytes = unit.unit->stored_size_bytes,
+                    .decoded_bytes = unit.unit->decoded_size_bytes,
+                    .slot_bytes = unit.cached(Tier::kSlots).size_bytes},
+                   {.in_host = unit.has(Tier::kHost),
+                    .on_device = unit.stage(Tier::kDevice) == Stage::kReady,
+                    .asked_stored = unit.asked_stored});
 }
 
 TierStats UnitTiers::stats(Tier tier) const {

@@ -1,10 +1,8 @@
 // The units that the engine knows, and the memory that they have: stored in the arena, stored in
 // frames of the device, decoded in a slot.
 //
-// Each tier has a policy that says what goes for what. They are told what a copy saves beside the
-// others that there are (form_costs.h), so that no memory is spent twice on one unit where another
-// could use it: a unit that is kept on the device is the first to go from the arena, and a slot is
-// worth more to a unit that would have to be read again.
+// Each tier has a policy that says what goes for what; they are told of each other's copies
+// (tier_weights.h).
 #ifndef ECF8_LOADER_ENGINE_UNIT_TIERS_H_
 #define ECF8_LOADER_ENGINE_UNIT_TIERS_H_
 
@@ -17,6 +15,7 @@
 #include "absl/status/status.h"
 #include "loader/cache/cache_policy.h"
 #include "loader/cache/form_costs.h"
+#include "loader/cache/tier_weights.h"
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/unit_state.h"
 #include "loader/memory/arena.h"
@@ -94,6 +93,7 @@ class UnitTiers {
   bool MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes);
 
   const TierParts parts_;
+  TierWeights weights_;
   const std::function<void(UnitState&, Tier)> on_evicted_;
   std::unordered_map<uint64_t, std::unique_ptr<UnitState>> units_;
   std::array<TierStats, kTierCount> stats_{};  // capacity and free are asked for

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "decoder/endian.h"
+#include "google/protobuf/stubs/logging.h"
 #include "rpc/recording_checker.h"
 
 namespace {
@@ -42,6 +43,7 @@ class CheckingSink final : public ecf8::RecordingSink {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  google::protobuf::SetLogHandler(nullptr);
   CheckingSink sink;
   ecf8::RecordingChecker checker(sink);
   ecf8::v1::RecordAccessesResponse message;

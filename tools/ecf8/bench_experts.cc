@@ -68,7 +68,7 @@ class ExpertsBench {
     for (stats_ = engine->stats(); stats_.requests > 0; stats_ = engine->stats()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    CompareWithSimulator(events);
+    CompareWithSimulator(events, engine->form_costs());
     return absl::OkStatus();
   }
 
@@ -174,32 +174,25 @@ class ExpertsBench {
     return absl::OkStatus();
   }
 
-  // A tier of the run's size, in which a unit takes `size_bytes(unit)`.
-  template <typename SizeBytes>
-  TierSetup Tier(uint64_t budget_bytes, CachePolicy& policy, SizeBytes size_bytes) const {
-    TierSetup tier{.models = {{}}, .budget_bytes = budget_bytes, .policy = &policy};
+  // The tiers of the run, with new policies.
+  void CompareWithSimulator(const std::vector<UseEvent>& events, const FormCosts& costs) {
+    SchedulePolicy slots(stats_.slots.capacity_bytes);
+    SchedulePolicy host(stats_.host.capacity_bytes);
+    UseSetup setup{.costs = costs};
+    setup.slots = {.budget_bytes = stats_.slots.capacity_bytes, .policy = &slots};
+    setup.host = {.budget_bytes = stats_.host.capacity_bytes, .policy = &host};
     for (uint32_t i = 0; i < model_->unit_count(); ++i) {
       const Unit& unit = model_->unit(i);
       const UnitPlace place = PlaceOfUnit(unit.id);
-      tier.models[0].units.push_back({.id = unit.id,
-                                      .stored_size_bytes = size_bytes(unit),
-                                      .decoded_size_bytes = unit.decoded_size_bytes,
-                                      .layer = place.layer,
-                                      .expert = place.expert});
+      setup.model.units.push_back({.id = unit.id,
+                                   .stored_size_bytes = unit.stored_size_bytes,
+                                   .decoded_size_bytes = unit.decoded_size_bytes,
+                                   .layer = place.layer,
+                                   .expert = place.expert});
+      setup.slots.unit_bytes.push_back(SlotSpace::SlotBytes(unit.decoded_size_bytes));
+      setup.host.unit_bytes.push_back(RoundUp(unit.stored_size_bytes, kFrameBytes));
     }
-    return tier;
-  }
-
-  void CompareWithSimulator(const std::vector<UseEvent>& events) {
-    SchedulePolicy slots(stats_.slots.capacity_bytes);
-    SchedulePolicy host(stats_.host.capacity_bytes);
-    const UseCounts counts = SimulateUses(
-        events,
-        Tier(stats_.slots.capacity_bytes, slots,
-             [](const Unit& unit) { return SlotSpace::SlotBytes(unit.decoded_size_bytes); }),
-        Tier(stats_.host.capacity_bytes, host,
-             [](const Unit& unit) { return RoundUp(unit.stored_size_bytes, kFrameBytes); }));
-    simulated_ = RatesOf(counts);
+    simulated_ = RatesOf(SimulateUses(events, setup));
     real_ = RatesOf({.uses = stats_.slots.hits + stats_.slots.misses,
                      .slot_hits = stats_.slots.hits,
                      .host_hits = stats_.host.hits});

@@ -1,8 +1,8 @@
 // Replays what a client of the engine did, through two tiers as the engine has them.
 //
 // simulate.h asks how good a policy is, and lets it refuse a unit. The engine cannot: what is read
-// or decoded has its place in a tier, and keeps it while it is in use. Here that is so, too; what
-// is left out is time.
+// or decoded has its place in a tier, and keeps it while it is in use; and its tiers are told of
+// each other's copies (tier_weights.h). Here that is so, too; what is left out is time.
 #ifndef ECF8_LOADER_CACHE_SIMULATOR_SIMULATE_USES_H_
 #define ECF8_LOADER_CACHE_SIMULATOR_SIMULATE_USES_H_
 
@@ -11,6 +11,7 @@
 
 #include "absl/types/span.h"
 #include "loader/cache/cache_policy.h"
+#include "loader/cache/form_costs.h"
 #include "loader/cache/trace.h"
 
 namespace ecf8 {
@@ -30,11 +31,17 @@ struct UseEvent {
   bool operator==(const UseEvent&) const = default;
 };
 
-// A tier and what units take in it (as TraceUnit::stored_size_bytes). The policy must be new.
 struct TierSetup {
-  std::vector<TraceModel> models;
+  std::vector<uint64_t> unit_bytes{};  // what the units take in it, in walk order
   uint64_t budget_bytes = 0;
-  CachePolicy* policy = nullptr;
+  CachePolicy* policy = nullptr;  // must be new
+};
+
+struct UseSetup {
+  TraceModel model{};
+  FormCosts costs{};  // Engine::form_costs()
+  TierSetup slots{};
+  TierSetup host{};
 };
 
 // A use is one however it began: a demand, or a hint.
@@ -44,8 +51,7 @@ struct UseCounts {
   uint64_t host_hits = 0;  // of those that found nothing in a slot
 };
 
-UseCounts SimulateUses(absl::Span<const UseEvent> events, const TierSetup& slots,
-                       const TierSetup& host);
+UseCounts SimulateUses(absl::Span<const UseEvent> events, const UseSetup& setup);
 
 }  // namespace ecf8
 

@@ -27,11 +27,11 @@ SimulatedTier::SimulatedTier(const std::vector<TraceModel>& models, uint64_t bud
   }
 }
 
-void SimulatedTier::Offer(const CacheUnit& unit, bool must) {
-  if (unit.size_bytes > budget_bytes_) return;
-  const uint64_t missing = unit.size_bytes > free_bytes_ ? unit.size_bytes - free_bytes_ : 0;
+absl::Span<const uint64_t> SimulatedTier::Offer(const CacheUnit& unit, bool must) {
   victims_.clear();
-  if (!policy_.Admit(unit, missing, must, can_evict_, &victims_)) return;
+  if (unit.size_bytes > budget_bytes_) return victims_;
+  const uint64_t missing = unit.size_bytes > free_bytes_ ? unit.size_bytes - free_bytes_ : 0;
+  if (!policy_.Admit(unit, missing, must, can_evict_, &victims_)) return victims_;
   for (const uint64_t key : victims_) {
     Place& victim = At(key);
     if (!victim.held || victim.users > 0) abort();
@@ -43,6 +43,7 @@ void SimulatedTier::Offer(const CacheUnit& unit, bool must) {
   free_bytes_ -= unit.size_bytes;
   At(unit.key).held = true;
   policy_.OnInsert(unit);
+  return victims_;
 }
 
 void SimulatedTier::EndUse(const CacheUnit& unit) {

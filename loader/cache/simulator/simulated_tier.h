@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "loader/cache/cache_policy.h"
 #include "loader/cache/trace.h"
 
@@ -27,7 +28,8 @@ class SimulatedTier {
   bool Holds(const CacheUnit& unit) const { return At(unit.key).held; }
 
   // `unit` is not held: from now on it is, where the policy admits it. `must` is the policy's.
-  void Offer(const CacheUnit& unit, bool must);
+  // Returns the keys of those that went for it, valid until the next call.
+  absl::Span<const uint64_t> Offer(const CacheUnit& unit, bool must);
 
   // A unit is not evicted while it is in use, by one user or several.
   void BeginUse(const CacheUnit& unit) { ++At(unit.key).users; }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "loader/cache/schedule_policy.h"
 #include "loader/cache/simulator/peers.h"
 
 namespace ecf8 {
@@ -19,16 +20,19 @@ class SimulateUsesTest : public ::testing::Test {
   UseCounts Simulate(const std::vector<UseEvent>& events, uint64_t slots, uint64_t host) {
     slot_policy_ = MakeLruPolicy();
     host_policy_ = MakeLruPolicy();
-    return SimulateUses(events, Tier(slots, slot_policy_.get()), Tier(host, host_policy_.get()));
+    return SimulateUses(events, MakeSetup(slots, host));
   }
 
-  static TierSetup Tier(uint64_t budget_bytes, CachePolicy* policy) {
-    TierSetup tier{.models = {{}}, .budget_bytes = budget_bytes, .policy = policy};
-    for (uint32_t i = 0; i < 8; ++i) {
-      tier.models[0].units.push_back(
+  UseSetup MakeSetup(uint64_t slots, uint64_t host) const {
+    UseSetup setup;
+    for (uint32_t i = 0; i < kUnits; ++i) {
+      setup.model.units.push_back(
           {.id = std::to_string(i), .stored_size_bytes = 1, .decoded_size_bytes = 1, .layer = i});
     }
-    return tier;
+    const std::vector<uint64_t> unit_bytes(kUnits, 1);
+    setup.slots = {unit_bytes, slots, slot_policy_.get()};
+    setup.host = {unit_bytes, host, host_policy_.get()};
+    return setup;
   }
 
   static void Use(uint32_t unit, std::vector<UseEvent>* events) {
@@ -36,6 +40,8 @@ class SimulateUsesTest : public ::testing::Test {
       events->push_back({kind, unit});
     }
   }
+
+  static constexpr uint32_t kUnits = 8;
 
   std::unique_ptr<CachePolicy> slot_policy_, host_policy_;
 };
@@ -85,6 +91,22 @@ TEST_F(SimulateUsesTest, AHintAndItsDemandAreOneUse) {
   twice.insert(twice.end(), once.begin(), once.end());
   EXPECT_EQ(Simulate(twice, 1, 1).uses, 2u);
   EXPECT_EQ(Simulate(twice, 1, 1).slot_hits, 1u);
+}
+
+// As ASlotIsWorthMoreToWhatIsStoredNowhere of the engine, whose tiers these are.
+TEST_F(SimulateUsesTest, ASlotIsWorthMoreToWhatTheHostDoesNotHold) {
+  const auto slot_hits = [&](const FormCosts& costs) {
+    slot_policy_ = MakeSchedulePolicy(2);
+    host_policy_ = MakeSchedulePolicy(1);
+    UseSetup setup = MakeSetup(/*slots=*/2, /*host=*/1);
+    setup.costs = costs;
+    std::vector<UseEvent> events;
+    // 1 is in host memory, too: 2 takes its slot, and not that of 0, which was used last.
+    for (const uint32_t unit : {0, 1, 0, 2, 0}) Use(unit, &events);
+    return SimulateUses(events, setup).slot_hits;
+  };
+  EXPECT_EQ(slot_hits({.read_seconds_per_stored_byte = 1}), 2u);
+  EXPECT_EQ(slot_hits({}), 1u) << "of equals the one that was used last goes";
 }
 
 }  // namespace
