@@ -16,6 +16,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// For a unit at hand, before what is held ahead of it is given back.
+constexpr std::chrono::milliseconds kPatience(100);
+
 double SecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
@@ -37,6 +40,12 @@ absl::StatusOr<double> WalkDecoded(Engine& engine, const CompressedModel& model,
       if (!leases.empty()) asked_bytes += lease->unit().decoded_size_bytes;
       leases.push_back(std::move(lease));
       ++next;
+    }
+    if (!news->WaitUntil(*leases.front(), Clock::now() + kPatience)) {
+      // Those ahead that are ready may hold the memory that it waits for.
+      next -= static_cast<uint32_t>(leases.size() - 1);
+      leases.resize(1);
+      asked_bytes = 0;
     }
     ECF8_RETURN_IF_ERROR(news->WaitUntilReady(*leases.front()));
     leases.pop_front();

@@ -12,8 +12,8 @@
 namespace ecf8 {
 
 // Every unit of the engine's model 0, decoded, in walk order, each given back when it is ready;
-// units of `ahead_bytes` together, and one more, are asked for ahead. Returns the seconds that it
-// took.
+// units of `ahead_bytes` together, and one more, are asked for ahead, and given back where the unit
+// at hand cannot come because of them. Returns the seconds that it took.
 absl::StatusOr<double> WalkDecoded(Engine& engine, const CompressedModel& model,
                                    uint64_t ahead_bytes);
 

@@ -2,6 +2,7 @@
 #ifndef ECF8_TOOLS_ECF8_UNIT_NEWS_H_
 #define ECF8_TOOLS_ECF8_UNIT_NEWS_H_
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -32,6 +33,14 @@ class UnitNews {
     while (!HasEnded(held)) ended_.Wait(lock);
     awaited_ = nullptr;
     return held.status();
+  }
+  // Whether WaitUntilReady would return at once, by `deadline` at the latest.
+  bool WaitUntil(const HeldUnit& held, std::chrono::steady_clock::time_point deadline) {
+    MutexLock lock(mutex_);
+    awaited_ = &held;
+    while (!HasEnded(held) && ended_.WaitUntil(lock, deadline)) continue;
+    awaited_ = nullptr;
+    return HasEnded(held);
   }
 
  private:
