@@ -70,7 +70,7 @@ __device__ __forceinline__ uint32_t SumBefore(uint32_t count, uint32_t thread, u
       StoreShared32(at(right), LoadShared32(at(right)) + LoadShared32(at(right - step)));
     }
   }
-  __syncthreads();
+  // It has written there last.
   if (thread == 0) StoreShared32(at(kTwoPassThreads - 1), 0);
   for (uint32_t step = kTwoPassThreads / 2; step > 0; step /= 2) {
     __syncthreads();
