@@ -8,4 +8,4 @@ for argument; do
   esac
   set -- "$@" "$argument"
 done
-exec "$@" -static-libstdc++ -static-libgcc -Wl,--as-needed -Wl,--gc-sections -s
+exec "$@" -static-libstdc++ -static-libgcc -Wl,--as-needed -Wl,--gc-sections
