@@ -46,3 +46,12 @@ function(ecf8_program name)
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ecf8_compile ${arg_LINK})
 endfunction()
+
+# ecf8_link_archives(PROGRAM...): the programs need no library of the system's packages to run, only the C library.
+# Not with sanitizers, which bring shared libraries of their own.
+function(ecf8_link_archives)
+  if(ECF8_SANITIZE)
+    return()
+  endif()
+  set_target_properties(${ARGN} PROPERTIES RULE_LAUNCH_LINK "${CMAKE_SOURCE_DIR}/cmake/link_archives.sh")
+endfunction()

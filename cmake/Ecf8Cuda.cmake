@@ -19,6 +19,12 @@ if(ECF8_CUDA STREQUAL "ON" OR (ECF8_CUDA STREQUAL "AUTO" AND NOT CMAKE_CROSSCOMP
   endif()
 endif()
 
+# Whether gpu_bundle can be made: it has the GPU tests in it, and of a debug build it would be too large.
+set(ECF8_HAVE_GPU_BUNDLE OFF)
+if(ECF8_HAVE_CUDA AND ECF8_BUILD_TESTS AND CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT ECF8_SANITIZE)
+  set(ECF8_HAVE_GPU_BUNDLE ON)
+endif()
+
 # ecf8_cuda_library(NAME SOURCES...): a static library of .cu files. Our warnings are g++'s and clang's, not nvcc's.
 function(ecf8_cuda_library name)
   add_library(${name} STATIC ${ARGN})

@@ -8,10 +8,11 @@ target_precompile_headers(ecf8_test_headers PRIVATE <gmock/gmock.h> <gtest/gtest
 
 add_custom_target(tests)
 
-# ecf8_test(NAME SOURCES... [LABEL unit|conformance|golden|emulation|fakecuda|gpu|e2e] [LINK LIBRARIES...])
-# One GoogleTest program. Its cases appear in ctest one by one, with the label.
+# ecf8_test(NAME SOURCES... [LABEL unit|conformance|golden|emulation|fakecuda|gpu|bundle|e2e] [FIXTURE NAME]
+#           [LINK LIBRARIES...])
+# One GoogleTest program. Its cases appear in ctest one by one, with the label; they need the ctest fixture.
 function(ecf8_test name)
-  cmake_parse_arguments(arg "" "LABEL" "LINK" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;FIXTURE" "LINK" ${ARGN})
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()
@@ -22,7 +23,8 @@ function(ecf8_test name)
   target_precompile_headers(${name} REUSE_FROM ecf8_test_headers)
   target_compile_definitions(${name} PRIVATE
     ECF8_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ECF8_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${arg_LABEL} TIMEOUT 300)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+    PROPERTIES LABELS ${arg_LABEL} TIMEOUT 300 FIXTURES_REQUIRED "${arg_FIXTURE}")
 endfunction()
 
 # ecf8_fuzz_target(NAME SOURCE [LINK LIBRARIES...])

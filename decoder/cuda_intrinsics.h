@@ -1,5 +1,5 @@
-// What the CUDA decoder needs of the hardware that CUDA C++ has no words for: the one file with
-// inline PTX. Where the kernel is compiled for the CPU (tests/emulation), the include path has a
+// What CUDA kernels need of the hardware that CUDA C++ has no words for: the one file with inline
+// PTX. Where the kernel is compiled for the CPU (tests/emulation), the include path has a
 // cuda_intrinsics_host.h with functions of the same names.
 //
 // Shared memory is known by its address in it, 32 bits. Through these functions alone is it read
@@ -24,10 +24,26 @@ __device__ __forceinline__ uint32_t SharedMemory() {
 }
 
 // Volatile, so that none is moved across a barrier.
+__device__ __forceinline__ uint32_t LoadShared8(uint32_t address) {
+  uint32_t value;
+  asm volatile("ld.shared.u8 %0, [%1];" : "=r"(value) : "r"(address));
+  return value;
+}
 __device__ __forceinline__ uint32_t LoadShared16(uint32_t address) {
   uint16_t value;
   asm volatile("ld.shared.u16 %0, [%1];" : "=h"(value) : "r"(address));
   return value;
+}
+__device__ __forceinline__ uint32_t LoadShared32(uint32_t address) {
+  uint32_t value;
+  asm volatile("ld.shared.u32 %0, [%1];" : "=r"(value) : "r"(address));
+  return value;
+}
+__device__ __forceinline__ void StoreShared8(uint32_t address, uint32_t value) {
+  asm volatile("st.shared.u8 [%0], %1;" ::"r"(address), "r"(value) : "memory");
+}
+__device__ __forceinline__ void StoreShared32(uint32_t address, uint32_t value) {
+  asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
 }
 __device__ __forceinline__ void StoreShared64(uint32_t address, uint2 value) {
   asm volatile("st.shared.v2.u32 [%0], {%1, %2};" ::"r"(address), "r"(value.x), "r"(value.y)

@@ -88,7 +88,6 @@ size_t TileBatch::AddTables(const uint16_t* luts_dev, size_t count) {
 absl::Status TileBatch::Add(const TileRange& range, size_t tables) {
   const size_t call = calls_++;
   ECF8_RETURN_IF_ERROR(CheckRange(range));
-  if (range.tile_count == 0) return absl::OkStatus();
   if (range.tile_count > kMaxTiles - tile_count_) {
     return absl::ResourceExhaustedError(absl::StrCat("more than ", kMaxTiles, " tiles"));
   }
@@ -109,6 +108,7 @@ absl::Status TileBatch::Add(const TileRange& range, size_t tables) {
     }
     ECF8_RETURN_IF_ERROR(FindSections(range, &chunk));
   }
+  if (range.tile_count == 0) return absl::OkStatus();
   Group& group = raw ? GroupOf(Codec::kRaw, 0) : GroupOf(range.codec, tables);
   group.ranges.push_back({chunk, static_cast<uint32_t>(range.first_tile),
                           static_cast<uint32_t>(range.tile_count), call});

@@ -62,6 +62,28 @@ prepare_venv() {
   exec 9>&-
 }
 
+# pypi_program VENV REQUIREMENTS PROGRAM: sets `program` to one of NVIDIA's packages, in the Python environment
+# build/VENV of their own.
+pypi_program() {
+  local found
+  prepare_venv "$root/build/$1" "$root/tools/python/$2"
+  found=$(find "$root/build/$1" -path "*/nvidia/*/bin/$3" -print -quit)
+  [ -x "$found" ] || die "$2 brought no $3 into build/$1"
+  program=$found
+}
+
+# find_nvcc: sets `nvcc` to the CUDA compiler: the PATH's, if it is of the release that the kernel's budget was
+# recorded with, else PyPI's.
+find_nvcc() {
+  nvcc=$(command -v nvcc || true)
+  if [ -n "$nvcc" ] && "$nvcc" --version | grep -q 'release 13\.0'; then return; fi
+  install_packages g++
+  pypi_program venv-nvcc nvcc_requirements.txt nvcc
+  nvcc=$program
+  # Where a toolkit has its libraries, and nvcc looks for them.
+  ln -sfn lib "$(dirname "$nvcc")/../lib64"
+}
+
 # prepare_arm64_sysroot: unpacks the arm64 packages that decoder/ and its tests need into build/aarch64-sysroot.
 # apt works in a folder of its own: the host's architectures and packages stay as they are.
 prepare_arm64_sysroot() {

@@ -43,7 +43,7 @@ class FrameMap {
   void Insert(FrameRun run);
   void Erase(FrameRun run);
 
-  const uint64_t frame_count_;
+  [[maybe_unused]] const uint64_t frame_count_;  // only assertions ask for it
   uint64_t free_count_ = 0;
   std::map<uint64_t, uint64_t> by_address_;          // first -> count
   std::set<std::pair<uint64_t, uint64_t>> by_size_;  // (count, first)

@@ -61,6 +61,8 @@ TEST(TileBatchTest, RefusesWhatCannotBe) {
   EXPECT_EQ(code_of([](TileRange& r) { r.stored_bytes = r.weights + 16; }, tables),
             Code::kDataLoss);
   EXPECT_EQ(code_of([](TileRange& r) { r.codec = Codec::kRaw; }, tables), Code::kDataLoss);
+  EXPECT_EQ(code_of([](TileRange& r) { r.tile_count = 0, r.stored_bytes += 8; }, tables),
+            Code::kDataLoss);  // though none of it is wanted
   EXPECT_EQ(batch.tile_count(), 4);
 }
 

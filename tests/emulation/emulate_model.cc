@@ -7,20 +7,18 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "decoder/chunk_layout.h"
 #include "decoder/format.h"
+#include "decoder/status_macros.h"
 #include "loader/model/compressed_model.h"
 #include "tests/emulation/emulated_decoder.h"
 #include "tests/emulation/warp_emulator.h"
-#include "tests/support/oracle.h"
+#include "tests/support/model_chunks.h"
 
 namespace ecf8::emulation {
 namespace {
@@ -35,6 +33,17 @@ struct Totals {
   uint64_t coded_weights = 0;
   uint64_t steps = 0;  // of 64 weights, groups filled up
   uint64_t word_bytes = 0;
+
+  void Count(const testing::ExpectedChunk& chunk) {
+    const size_t size = chunk.weights.size();
+    ++chunks;
+    weights += size;
+    if (chunk.codec == Codec::kRaw || chunk.stored.size() == size) return;
+    const ChunkLayout layout(chunk.codec, size);
+    coded_weights += size;
+    steps += GroupCount(size) * kLaneSymbols;
+    word_bytes += chunk.stored.size() - layout.words_begin - layout.raw_size;
+  }
 };
 
 [[noreturn]] void Die(const absl::Status& status) {
@@ -42,75 +51,26 @@ struct Totals {
   std::exit(1);
 }
 
-std::vector<oracle::Table> OracleTables(const TableSet* tables) {
-  if (tables == nullptr) return {};
-  return oracle::ParseTables(static_cast<oracle::Format>(tables->codec()), tables->Serialize())
-      .value();
+// One launch.
+absl::Status RunUnit(const testing::ExpectedUnit& unit, Totals* totals) {
+  EmulatedDecoder decoder;
+  const size_t e4m3 = unit.tables.e4m3 != nullptr ? decoder.AddTables(*unit.tables.e4m3) : 0;
+  const size_t e5m2 = unit.tables.e5m2 != nullptr ? decoder.AddTables(*unit.tables.e5m2) : 0;
+  for (const testing::ExpectedChunk& chunk : unit.chunks) {
+    const size_t weights = chunk.weights.size();
+    ECF8_RETURN_IF_ERROR(decoder.Add({chunk.codec, chunk.stored, weights},
+                                     chunk.codec == Codec::kE5M2 ? e5m2 : e4m3, 0,
+                                     TileCount(weights)));
+    totals->Count(chunk);
+  }
+  ECF8_RETURN_IF_ERROR(decoder.Run());
+  for (size_t i = 0; i < unit.chunks.size(); ++i) {
+    if (decoder.output(i) != absl::MakeConstSpan(unit.chunks[i].weights)) {
+      return absl::DataLossError("unit " + unit.id + " differs");
+    }
+  }
+  return absl::OkStatus();
 }
-
-class Runner {
- public:
-  Runner(const CompressedModel& model, uint64_t every, bool only_coded)
-      : model_(model), every_(every), only_coded_(only_coded) {}
-
-  // One launch.
-  void RunUnit(uint32_t index) {
-    const Unit& unit = model_.unit(index);
-    auto tables = model_.ReadTables(index);
-    if (!tables.ok()) Die(tables.status());
-    EmulatedDecoder decoder;
-    std::vector<std::vector<uint8_t>> expected;
-    const std::vector<oracle::Table> e4m3 = OracleTables(tables->e4m3.get());
-    const std::vector<oracle::Table> e5m2 = OracleTables(tables->e5m2.get());
-    const size_t e4m3_dev = tables->e4m3 != nullptr ? decoder.AddTables(*tables->e4m3) : 0;
-    const size_t e5m2_dev = tables->e5m2 != nullptr ? decoder.AddTables(*tables->e5m2) : 0;
-    for (uint32_t p = 0; p < unit.pieces.size(); ++p) {
-      const Piece& piece = unit.pieces[p];
-      const bool is_e5m2 = piece.codec == Codec::kE5M2;
-      for (uint32_t c = 0; c < piece.chunks.size(); ++c) {
-        if (only_coded_ && piece.codec == Codec::kRaw) break;
-        if (seen_++ % every_ != 0) continue;
-        std::vector<uint8_t> stored;
-        const absl::Status read = model_.ReadStoredChunk({index, p}, c, &stored);
-        if (!read.ok()) Die(read);
-        const size_t weights = ChunkWeightsAt(piece.decoded_size_bytes, c);
-        const absl::Status added = decoder.Add(
-            {piece.codec, stored, weights}, is_e5m2 ? e5m2_dev : e4m3_dev, 0, TileCount(weights));
-        if (!added.ok()) Die(added);
-        Count(piece.codec, stored.size(), weights);
-        expected.push_back(oracle::DecodeChunk(static_cast<oracle::Format>(piece.codec),
-                                               is_e5m2 ? e5m2 : e4m3, stored, weights)
-                               .value());
-      }
-    }
-    const absl::Status status = decoder.Run();
-    if (!status.ok()) Die(status);
-    for (size_t i = 0; i < expected.size(); ++i) {
-      if (decoder.output(i) != absl::MakeConstSpan(expected[i])) {
-        Die(absl::DataLossError("unit " + unit.id + " differs"));
-      }
-    }
-  }
-
-  const Totals& totals() const { return totals_; }
-
- private:
-  void Count(Codec codec, size_t stored, size_t weights) {
-    ++totals_.chunks;
-    totals_.weights += weights;
-    if (codec == Codec::kRaw || stored == weights) return;
-    const ChunkLayout layout(codec, weights);
-    totals_.coded_weights += weights;
-    totals_.steps += GroupCount(weights) * kLaneSymbols;
-    totals_.word_bytes += stored - layout.words_begin - layout.raw_size;
-  }
-
-  const CompressedModel& model_;
-  const uint64_t every_;
-  const bool only_coded_;
-  uint64_t seen_ = 0;
-  Totals totals_;
-};
 
 void PrintTraffic(const TrafficCounts& counts, uint64_t steps) {
   const auto print = [&](const char* name, const Traffic& traffic) {
@@ -149,9 +109,11 @@ int Main(int argc, char** argv) {
     Device().multiprocessors = 1;
     StartCounting(kHopperTablesOffset);
   }
-  Runner runner(**model, every, traffic);
-  for (uint32_t unit = 0; unit < (*model)->unit_count(); ++unit) runner.RunUnit(unit);
-  const Totals& totals = runner.totals();
+  Totals totals;
+  const absl::Status status = testing::ForEachUnit(
+      **model, {.every = every, .only_coded = traffic},
+      [&](const testing::ExpectedUnit& unit) { return RunUnit(unit, &totals); });
+  if (!status.ok()) Die(status);
   std::printf(
       "{\"model\": \"%s\", \"chunks\": %llu, \"weights\": %llu, \"coded_weights\": %llu, "
       "\"word_bits_per_weight\": %.4f",

@@ -4,8 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +19,7 @@
 #include "tests/decoder/weight_samples.h"
 #include "tests/emulation/emulated_decoder.h"
 #include "tests/emulation/warp_emulator.h"
+#include "tests/support/golden_chunks.h"
 #include "tests/support/oracle.h"
 
 namespace ecf8::emulation {
@@ -48,7 +47,7 @@ std::optional<Bytes> OracleDecode(Codec codec, const TableSet& tables, const Byt
 
 Bytes ToBytes(absl::Span<const uint8_t> span) { return {span.begin(), span.end()}; }
 
-class TileDecodeEmulationTest : public testing::TestWithParam<Codec> {
+class TileDecodeEmulationTest : public ::testing::TestWithParam<Codec> {
  protected:
   ~TileDecodeEmulationTest() override { Device() = DeviceProperties(); }
 
@@ -160,12 +159,12 @@ TEST_P(TileDecodeEmulationTest, AgreesWithTheOracleOnFuzzedStreams) {
     EmulatedDecoder decoder;
     const size_t device_tables = decoder.AddTables(tables);
     std::vector<std::optional<Bytes>> expected;
-    for (size_t i = 0; i < kBatch; ++i) {
+    while (expected.size() < kBatch) {
       const size_t groups = 1 + random.Below(random.Below(8) == 0 ? 12 : 3);
       const size_t weights = groups * kGroupWeights - random.Below(kGroupWeights);
       const ChunkLayout layout(GetParam(), weights);
       const size_t most = (weights - 1) / 16 * 16;
-      if (layout.words_begin + layout.raw_size > most) continue;
+      if (layout.words_begin + layout.raw_size > most) continue;  // too small to be coded
       const size_t room = (most - layout.words_begin - layout.raw_size) / 16;
       const size_t raw = layout.words_begin + 16 * random.Below(room + 1);
       Bytes stored(raw + layout.raw_size);
@@ -194,7 +193,7 @@ TEST_P(TileDecodeEmulationTest, AgreesWithTheOracleOnFuzzedStreams) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Codecs, TileDecodeEmulationTest,
-                         testing::Values(Codec::kE4M3, Codec::kE5M2), [](const auto& param_info) {
+                         ::testing::Values(Codec::kE4M3, Codec::kE5M2), [](const auto& param_info) {
                            return param_info.param == Codec::kE4M3 ? "E4M3" : "E5M2";
                          });
 
@@ -250,38 +249,20 @@ TEST(TileDecodeBatchTest, ABadTileHarmsNoOther) {
   }
 }
 
-struct Golden {
-  const char* name;
-  Codec codec;
-  size_t weights;
-};
-constexpr std::array<Golden, 4> kGoldens = {{{"e4m3-mixed", Codec::kE4M3, 70'001},
-                                             {"e4m3-fibonacci", Codec::kE4M3, 32'768},
-                                             {"e5m2-mixed", Codec::kE5M2, 70'001},
-                                             {"e5m2-fibonacci", Codec::kE5M2, 32'768}}};
-
-Bytes ReadGolden(const Golden& golden, const std::string& part) {
-  std::ifstream file(std::string(ECF8_SOURCE_DIR) + "/tests/golden/codec/" + golden.name + part,
-                     std::ios::binary);
-  const std::vector<char> read((std::istreambuf_iterator<char>(file)), {});
-  return {read.begin(), read.end()};
-}
-
 TEST(TileDecodeGoldenTest, ReadsEveryGoldenChunk) {
-  for (const Golden& golden : kGoldens) {
-    const auto tables = TableSet::Parse(golden.codec, ReadGolden(golden, ".tables"));
+  for (const testing::GoldenChunk& golden : testing::GoldenChunks()) {
+    const auto tables = TableSet::Parse(golden.codec, testing::ReadGolden(golden, "tables"));
     ASSERT_TRUE(tables.ok()) << golden.name;
-    const Bytes stored = ReadGolden(golden, ".chunk");
-    const auto expected = OracleDecode(golden.codec, *tables, stored, golden.weights);
-    ASSERT_TRUE(expected.has_value());
+    const Bytes expected = testing::OracleWeights(golden);
+    ASSERT_EQ(expected.size(), golden.weights);
     EmulatedDecoder decoder;
     ASSERT_TRUE(decoder
-                    .Add({golden.codec, stored, golden.weights}, decoder.AddTables(*tables), 0,
-                         TileCount(golden.weights))
+                    .Add({golden.codec, testing::ReadGolden(golden, "chunk"), golden.weights},
+                         decoder.AddTables(*tables), 0, TileCount(golden.weights))
                     .ok());
     const absl::Status status = decoder.Run();
     ASSERT_TRUE(status.ok()) << status;
-    EXPECT_TRUE(ToBytes(decoder.output(0)) == *expected) << golden.name;
+    EXPECT_TRUE(ToBytes(decoder.output(0)) == expected) << golden.name;
   }
 }
 

@@ -15,10 +15,27 @@ inline constexpr unsigned kWholeWarp = 0xFFFFFFFF;
 
 inline uint32_t SharedMemory() { return emulation::SharedMemoryBegin(); }
 
+inline uint32_t LoadShared8(uint32_t address) {
+  uint8_t value = 0;
+  emulation::LoadShared(address, &value, sizeof(value));
+  return value;
+}
 inline uint32_t LoadShared16(uint32_t address) {
   uint16_t value = 0;
   emulation::LoadShared(address, &value, sizeof(value));
   return value;
+}
+inline uint32_t LoadShared32(uint32_t address) {
+  uint32_t value = 0;
+  emulation::LoadShared(address, &value, sizeof(value));
+  return value;
+}
+inline void StoreShared8(uint32_t address, uint32_t value) {
+  const auto byte = static_cast<uint8_t>(value);
+  emulation::StoreShared(address, &byte, sizeof(byte));
+}
+inline void StoreShared32(uint32_t address, uint32_t value) {
+  emulation::StoreShared(address, &value, sizeof(value));
 }
 inline void StoreShared64(uint32_t address, uint2 value) {
   emulation::StoreShared(address, &value, sizeof(value));

@@ -1,4 +1,4 @@
-// CUDA's words and the part of its runtime that decoder/*.cu uses, for the CPU: a kernel that
+// CUDA's words and the part of its runtime that our kernels use, for the CPU: a kernel that
 // includes this instead of the toolkit's header runs in the emulator. See docs/TESTING.md.
 #ifndef ECF8_TESTS_EMULATION_INCLUDE_CUDA_RUNTIME_H_
 #define ECF8_TESTS_EMULATION_INCLUDE_CUDA_RUNTIME_H_
@@ -50,6 +50,9 @@ inline uint32_t __byte_perm(uint32_t low, uint32_t high, uint32_t selector) {
 }
 inline uint32_t __funnelshift_r(uint32_t low, uint32_t high, uint32_t shift) {
   return static_cast<uint32_t>((uint64_t{high} << 32 | low) >> (shift & 31));
+}
+inline uint32_t __funnelshift_l(uint32_t low, uint32_t high, uint32_t shift) {
+  return static_cast<uint32_t>((uint64_t{high} << 32 | low) << (shift & 31) >> 32);
 }
 
 // Collectives.

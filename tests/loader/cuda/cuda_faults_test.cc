@@ -171,6 +171,40 @@ TEST_F(CudaFaultsTest, ACallThatFailsFailsItsJobAlone) {
   }
 }
 
+// Its caller may give the memory to others: nothing of the job may be on its way, then.
+TEST_F(CudaFaultsTest, WhenAFailedJobComesBackNothingIsQueued) {
+  const std::map<std::string, uint64_t> calls = {
+      {"EventRecord", 5}, {"MemcpyAsync", 5}, {"StreamWaitEvent", 2}, {"LaunchTileDecode", 1}};
+  for (const auto& [call, times] : calls) {
+    for (uint64_t n = 1; n <= times; ++n) {
+      SCOPED_TRACE(call + ", time " + std::to_string(n));
+      FakeCuda cuda;
+      JobResults results;
+      PagedUnit host(*expected_, "layers.0");
+      auto device = CudaDevice::Create({.slot_budget_bytes = 4 * kSlotPageBytes,
+                                        .frame_budget_bytes = 64 * kDeviceFrameBytes,
+                                        .threads = 1},
+                                       cuda, results);
+      ASSERT_THAT(device, IsOk());
+      (*device)->RegisterHostMemory(host.extents[0]);
+      const Extents frames_dev = ScatteredFrames((*device)->frame_memory_dev(), host.unit);
+      DeviceJob job = host.Job();
+      job.frames_dev = &frames_dev;
+      job.slot_dev = (*device)->slot_memory_dev().data();
+      cuda.FailCall(call, n, kCudaInvalidValue);
+      const absl::Status status = RunJob(**device, results, job).status;
+      EXPECT_EQ(status.ok(), cuda.faults() == 0);
+      // The fake complains about memory that is taken while work is queued.
+      uint8_t* memory_dev = nullptr;
+      EXPECT_EQ(cuda.SetDevice(0), kCudaSuccess);
+      EXPECT_EQ(cuda.Malloc(1, &memory_dev), kCudaSuccess);
+      EXPECT_EQ(cuda.Free(memory_dev), kCudaSuccess);
+      EXPECT_THAT(cuda.TakeMisuses(), ::testing::IsEmpty());
+      (void)RunJob(**device, results, job);  // all has passed before the device goes
+    }
+  }
+}
+
 TEST_F(CudaFaultsTest, AfterALostDeviceEverythingIsUnavailable) {
   for (const char* const call :
        {"MemcpyAsync", "LaunchTileDecode", "EventRecord", "EventQuery", "StreamWaitEvent"}) {

@@ -32,6 +32,9 @@
 
 namespace ecf8::testing {
 
+// What the fake answers to a misuse that CUDA itself would refuse.
+inline constexpr CudaError kRefused = kCudaInvalidValue;
+
 struct FakeCudaOptions {
   uint64_t seed = 1;
   int devices = 1;
