@@ -83,6 +83,13 @@ void UnitReader::AcquireAhead() {
   }
 }
 
+// What is held ahead may be the very memory that the current unit waits for. The engine would take
+// it back only after a while. Given back, it stays a cache entry until it has to go.
+void UnitReader::GiveWay() {
+  const auto has_memory = [](const UnitLease& lease) { return lease->begun(); };
+  if (!lease_->begun() && std::any_of(ahead_.begin(), ahead_.end(), has_memory)) ahead_.clear();
+}
+
 // Parts come in order of their pieces, and so do the wanted pieces.
 bool UnitReader::IsWanted(const UnitPart& part) {
   if (part.is_tables()) return order_.form == UnitForm::kStored;
@@ -97,7 +104,10 @@ absl::StatusOr<ReadStep> UnitReader::Part(std::string* data) {
   while (part_ < parts.size() && !IsWanted(parts[part_])) ++part_;
   if (part_ == parts.size()) return End();
   ECF8_RETURN_IF_ERROR(lease_->status());
-  if (part_ >= lease_->ready_parts()) return ReadStep{.kind = ReadStep::Kind::kWait};
+  if (part_ >= lease_->ready_parts()) {
+    GiveWay();
+    return ReadStep{.kind = ReadStep::Kind::kWait};
+  }
   const UnitPart& part = parts[part_];
   data->resize(order_.form == UnitForm::kStored ? part.stored_size_bytes : part.decoded_size_bytes);
   if (!lease_->CopyPart(part_, reinterpret_cast<uint8_t*>(data->data()))) {

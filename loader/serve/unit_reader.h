@@ -68,6 +68,7 @@ class UnitReader {
   absl::StatusOr<ReadStep> Part(std::string* data);
   ReadStep End();
   void AcquireAhead();
+  void GiveWay();
   absl::StatusOr<UnitLease> Acquire(uint32_t unit_index, Priority priority);
   bool IsWanted(const UnitPart& part);
   ReadStep Describe(const UnitPart& part, const std::string& data) const;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "decoder/checksum.h"
+#include "loader/memory/slot_space.h"
 #include "loader/model/error_info.h"
 #include "tests/support/small_model.h"
 #include "tests/support/status_matchers.h"
@@ -69,7 +70,7 @@ class UnitReaderTest : public ::testing::Test {
     reader_.reset();
     EngineOptions options;
     options.host_budget_bytes = 32 << 20;
-    options.slot_budget_bytes = 32 << 20;
+    options.slot_budget_bytes = slot_budget_bytes_;
     options.touch_threads = 0;
     auto engine = Engine::Start(options, {model_});
     EXPECT_THAT(engine, IsOk());
@@ -79,12 +80,31 @@ class UnitReaderTest : public ::testing::Test {
     return *reader_;
   }
 
+  uint64_t slot_budget_bytes_ = 32 << 20;
   testing::TempDir directory_;
   testing::TensorBytes tensors_;
   std::shared_ptr<const CompressedModel> model_;
   std::unique_ptr<Engine> engine_;
   std::optional<WaitingReader> reader_;
 };
+
+// One slot: where a unit ahead is found there, it must not keep it while the one before it waits.
+TEST_F(UnitReaderTest, WhatIsHeldAheadGivesWay) {
+  slot_budget_bytes_ = kSlotPageBytes;
+  std::string data;
+  Reader(UnitForm::kDecoded);
+  for (int walk = 0; walk < 10; ++walk) {
+    reader_.emplace(*engine_, ReadOrder{.model = model_,
+                                        .selection = *Selection::Make(*model_, {}, {}),
+                                        .form = UnitForm::kDecoded});
+    absl::StatusOr<ReadStep> step = ReadStep{};
+    do {
+      step = reader_->Next(&data);
+      ASSERT_THAT(step, IsOk());
+    } while (step->kind != ReadStep::Kind::kDone);
+  }
+  EXPECT_EQ(engine_->stats().revoked_holds, 0u);
+}
 
 TEST_F(UnitReaderTest, DecodedFormIsTheOriginal) {
   WaitingReader& reader = Reader(UnitForm::kDecoded);
