@@ -35,7 +35,6 @@ TEST(ModelWalk, WhatIsHeldAheadGivesWayToTheUnitAtHand) {
   for (int walk = 0; walk < 3; ++walk) {
     EXPECT_THAT(WalkDecoded(**engine, *model, /*ahead_bytes=*/1 << 30), IsOk());
   }
-  EXPECT_GE((*engine)->stats().slots.hits, 1u);
 }
 
 }  // namespace
