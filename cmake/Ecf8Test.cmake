@@ -1,9 +1,12 @@
 include(GoogleTest)
 
+# Of test programs, too, compilers are what is waited for.
+set(ecf8_test_compile ${ecf8_quick_compile} $<$<CONFIG:Release>:-O1>)
+
 # Compiles gtest's and gmock's headers once for all test programs.
 add_library(ecf8_test_headers STATIC "${CMAKE_SOURCE_DIR}/cmake/empty.cc")
 target_link_libraries(ecf8_test_headers PUBLIC ecf8_compile GTest::gmock)
-target_compile_options(ecf8_test_headers PRIVATE ${ecf8_quick_compile})
+target_compile_options(ecf8_test_headers PRIVATE ${ecf8_test_compile})
 target_precompile_headers(ecf8_test_headers PRIVATE <gmock/gmock.h> <gtest/gtest.h>)
 
 add_custom_target(tests)
@@ -19,7 +22,7 @@ function(ecf8_test name)
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   add_dependencies(tests ${name})
   target_link_libraries(${name} PRIVATE ecf8_compile ${arg_LINK} GTest::gmock GTest::gtest_main)
-  target_compile_options(${name} PRIVATE ${ecf8_quick_compile})
+  target_compile_options(${name} PRIVATE ${ecf8_test_compile})
   target_precompile_headers(${name} REUSE_FROM ecf8_test_headers)
   target_compile_definitions(${name} PRIVATE
     ECF8_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ECF8_BINARY_DIR="${CMAKE_BINARY_DIR}")
