@@ -35,6 +35,7 @@
 #include "loader/cache/form_costs.h"
 #include "loader/engine/unit_parts.h"
 #include "loader/memory/frame_space.h"
+#include "loader/memory/slot_generations.h"
 #include "loader/model/manifest.h"
 
 namespace ecf8 {
@@ -67,6 +68,18 @@ struct DeviceJob {
   // To decode with. Null where the unit has none, and where the first part is the tables: to decode
   // that part is to make them ready, for those behind it in the job and for later jobs.
   const DeviceTables* tables = nullptr;
+};
+
+// Slots that other processes on this machine can map: sealed memory (sealed_memory.h). The
+// descriptors are the device's.
+struct SharedSlots {
+  int slot_fd = -1;  // -1: they cannot be mapped
+  uint64_t slot_bytes = 0;
+  int generation_fd = -1;
+  uint64_t generation_bytes = 0;
+  absl::Span<SlotGeneration> generations{};  // by page of slots
+
+  bool can_be_mapped() const { return slot_fd >= 0; }
 };
 
 // What each stage took, waiting not counted.
@@ -146,6 +159,9 @@ class Device {
   // kDeviceMemoryAlignment. Bytes of a completed job are there for everyone, whatever streams they
   // use.
   virtual absl::Span<uint8_t> slot_memory_dev() const = 0;
+
+  // The same for those who map it; a device that cannot be mapped has none.
+  virtual SharedSlots shared_slots() const { return {}; }
 
   // The frames: memory that compressed units are kept in, aligned likewise; empty where none was
   // asked for. What staging takes is not in it.

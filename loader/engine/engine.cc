@@ -51,7 +51,7 @@ absl::Status Engine::Open(const EngineOptions& options,
                                    *this));
   device_ = std::move(opened.device);
   device_fallback_reason_ = std::move(opened.fallback_reason);
-  slots_.emplace(device_->slot_memory_dev());
+  slots_.emplace(device_->slot_memory_dev(), device_->shared_slots().generations);
   frames_.emplace(device_->frame_memory_dev(), kDeviceFrameBytes);
   const uint64_t scratch_bytes = device_->info().host_scratch_bytes;
   if (options.host_budget_bytes <= scratch_bytes + kHugePageBytes) {

@@ -114,6 +114,8 @@ class Engine final : private BlockReadSink, private DeviceSink {
   BlockReaderInfo reader_info() const { return reader_->info(); }
   const ArenaInfo& arena_info() const { return arena_->info(); }
   const DeviceInfo& device_info() const { return device_->info(); }
+  absl::Span<const uint8_t> slot_memory_dev() const { return device_->slot_memory_dev(); }
+  SharedSlots shared_slots() const { return device_->shared_slots(); }
   // What the policies weigh.
   const FormCosts& form_costs() const { return costs_; }
   // Why the device "auto" is the host; empty where it is not.

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "decoder/format.h"
 #include "decoder/status_macros.h"
 #include "loader/base/file.h"
+#include "loader/base/strings.h"
 #include "loader/base/thread.h"
 #include "loader/engine/cpu_job.h"
 #include "loader/memory/slot_space.h"
@@ -51,20 +51,25 @@ HostDevice::HostDevice(DeviceSink& sink, size_t threads)
                           1 / (kDecodedBytesPerSecond * static_cast<double>(threads))}} {}
 
 absl::Status HostDevice::MapSlots(uint64_t budget_bytes) {
-  const uint64_t size = budget_bytes / kSlotPageBytes * kSlotPageBytes;
-  slot_fd_ = memfd_create("ecf8-slots", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (slot_fd_ < 0) return ErrnoStatus(errno, "cannot make the slots' memory");
-  if (size == 0) return absl::OkStatus();
-  if (ftruncate(slot_fd_, static_cast<off_t>(size)) != 0) {
-    return ErrnoStatus(errno, absl::StrCat("cannot make ", size, " bytes of slots"));
-  }
-  void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, slot_fd_, 0);
-  if (memory == MAP_FAILED) {
-    return ErrnoStatus(errno, absl::StrCat("cannot map ", size, " bytes of slots"));
-  }
-  madvise(memory, size, MADV_HUGEPAGE);  // a wish: shared memory has huge pages where so configured
-  slot_memory_ = {static_cast<uint8_t*>(memory), size};
+  const uint64_t pages = budget_bytes / kSlotPageBytes;
+  const uint64_t size_bytes = pages * kSlotPageBytes;
+  ECF8_RETURN_IF_ERROR(slots_.Make("ecf8-slots", size_bytes));
+  ECF8_RETURN_IF_ERROR(generations_.Make(
+      "ecf8-generations", RoundUp(pages * sizeof(SlotGeneration), kDeviceMemoryAlignment)));
+  if (size_bytes == 0) return absl::OkStatus();
+  // A wish: shared memory has huge pages where so configured.
+  madvise(slots_.bytes().data(), size_bytes, MADV_HUGEPAGE);
   return absl::OkStatus();
+}
+
+SharedSlots HostDevice::shared_slots() const {
+  // Zeroed memory is counters of 0: they need no constructor that does anything.
+  auto* const counters = reinterpret_cast<SlotGeneration*>(generations_.bytes().data());
+  return {.slot_fd = slots_.fd(),
+          .slot_bytes = slots_.bytes().size(),
+          .generation_fd = generations_.fd(),
+          .generation_bytes = generations_.bytes().size(),
+          .generations = {counters, slots_.bytes().size() / kSlotPageBytes}};
 }
 
 absl::Status HostDevice::MapFrames(uint64_t budget_bytes) {
@@ -101,7 +106,7 @@ absl::Status HostDevice::StartThreads(const HostDeviceOptions& options, size_t c
 }
 
 void HostDevice::TouchMemory() {
-  if (Touch(slot_memory_)) Touch(frame_memory_);
+  if (Touch(slots_.bytes())) Touch(frame_memory_);
   MutexLock lock(mutex_);
   touching_ = false;
   touch_ended_.NotifyAll();
@@ -133,9 +138,7 @@ HostDevice::~HostDevice() {
   }
   for (std::thread& thread : threads_) thread.join();
   if (touch_thread_.joinable()) touch_thread_.join();
-  if (!slot_memory_.empty()) munmap(slot_memory_.data(), slot_memory_.size());
   if (!frame_memory_.empty()) munmap(frame_memory_.data(), frame_memory_.size());
-  if (slot_fd_ >= 0) close(slot_fd_);
 }
 
 bool HostDevice::TrySubmit(DeviceJob job) {

@@ -1,5 +1,5 @@
-// The device that every machine has: slots in shared memory, frames in private memory, the decoder
-// on threads of its own. It decodes from host memory as fast as from its frames.
+// The device that every machine has: slots in sealed shared memory, frames in private memory, the
+// decoder on threads of its own. It decodes from host memory as fast as from its frames.
 #ifndef ECF8_LOADER_ENGINE_HOST_DEVICE_H_
 #define ECF8_LOADER_ENGINE_HOST_DEVICE_H_
 
@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "loader/base/mutex.h"
 #include "loader/engine/device.h"
+#include "loader/memory/sealed_memory.h"
 
 namespace ecf8 {
 
@@ -35,15 +36,14 @@ class HostDevice final : public Device {
 
   bool TrySubmit(DeviceJob job) override;
   void RegisterHostMemory(absl::Span<uint8_t> /*memory*/) override {}
-  absl::Span<uint8_t> slot_memory_dev() const override { return slot_memory_; }
+  absl::Span<uint8_t> slot_memory_dev() const override { return slots_.bytes(); }
+  SharedSlots shared_slots() const override;
   absl::Span<uint8_t> frame_memory_dev() const override { return frame_memory_; }
   absl::Status ReadSlot(const uint8_t* from_dev, absl::Span<uint8_t> out) override;
   // The pages of slots and frames are touched in the background, so that decoding does not wait for
   // the kernel to clear them; where it refuses, they are touched as they are written.
   void WaitUntilTouched() override;
   const DeviceInfo& info() const override { return info_; }
-
-  int slot_fd() const { return slot_fd_; }
 
  private:
   HostDevice(DeviceSink& sink, size_t threads);
@@ -57,8 +57,8 @@ class HostDevice final : public Device {
 
   DeviceSink& sink_;
   const DeviceInfo info_;
-  int slot_fd_ = -1;
-  absl::Span<uint8_t> slot_memory_;
+  SealedMemory slots_;
+  SealedMemory generations_;  // of whole pages of memory; the first so many are of slot pages
   absl::Span<uint8_t> frame_memory_;
 
   Mutex mutex_;

@@ -8,6 +8,7 @@
 
 #include "absl/types/span.h"
 #include "loader/memory/frame_map.h"
+#include "loader/memory/slot_generations.h"
 
 namespace ecf8 {
 
@@ -16,8 +17,9 @@ inline constexpr uint64_t kSlotPageBytes = uint64_t{2} << 20;
 // Does not touch the memory, which may be a device's. Thread-compatible.
 class SlotSpace {
  public:
-  // `memory` outlives the slots; what is left of the last page is not used.
-  explicit SlotSpace(absl::Span<uint8_t> memory);
+  // `memory` outlives the slots; what is left of the last page is not used. `generations`, of as
+  // many pages, or none, too: each slot gets one that none had before, before it is given out.
+  explicit SlotSpace(absl::Span<uint8_t> memory, absl::Span<SlotGeneration> generations = {});
 
   // What a slot for `size_bytes` takes.
   static uint64_t SlotBytes(uint64_t size_bytes) {
@@ -37,6 +39,8 @@ class SlotSpace {
  private:
   uint8_t* const base_;
   const uint64_t page_count_;
+  const absl::Span<SlotGeneration> generations_;
+  uint64_t last_generation_ = 0;
   FrameMap pages_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <vector>
 
@@ -50,6 +51,29 @@ TEST(HostDevice, GivesTheMemoryThatWasAskedFor) {
   ASSERT_THAT(without, IsOk());
   EXPECT_TRUE((*without)->slot_memory_dev().empty());
   EXPECT_TRUE((*without)->frame_memory_dev().empty());
+}
+
+TEST(HostDevice, ItsSlotsCanBeMappedByOthers) {
+  JobResults results;
+  auto device = HostDevice::Create(
+      {.slot_budget_bytes = 3 * kSlotPageBytes, .threads = 1, .touch = false}, results);
+  ASSERT_THAT(device, IsOk());
+  const SharedSlots shared = (*device)->shared_slots();
+  ASSERT_TRUE(shared.can_be_mapped());
+  EXPECT_EQ(shared.slot_bytes, 3 * kSlotPageBytes);
+  ASSERT_EQ(shared.generations.size(), 3u);
+  EXPECT_GE(shared.generation_bytes, 3 * sizeof(SlotGeneration));
+  (*device)->slot_memory_dev().back() = 77;
+  shared.generations[2] = 99;
+  void* const slots = mmap(nullptr, shared.slot_bytes, PROT_READ, MAP_SHARED, shared.slot_fd, 0);
+  void* const counters =
+      mmap(nullptr, shared.generation_bytes, PROT_READ, MAP_SHARED, shared.generation_fd, 0);
+  ASSERT_NE(slots, MAP_FAILED);
+  ASSERT_NE(counters, MAP_FAILED);
+  EXPECT_EQ(static_cast<const uint8_t*>(slots)[shared.slot_bytes - 1], 77);
+  EXPECT_EQ(static_cast<const SlotGeneration*>(counters)[2], 99u);
+  munmap(slots, shared.slot_bytes);
+  munmap(counters, shared.generation_bytes);
 }
 
 TEST(HostDevice, FinishesWhatItTookBeforeItGoes) {

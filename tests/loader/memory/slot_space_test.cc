@@ -51,5 +51,30 @@ TEST_F(SlotSpaceTest, ASlotIsOneRunOrNone) {
   EXPECT_EQ(slot->data(), base_);
 }
 
+TEST(SlotGenerations, EverySlotHasOneThatNoneHadBefore) {
+  std::vector<SlotGeneration> generations(4);
+  auto* const base = reinterpret_cast<uint8_t*>(uintptr_t{1} << 40);
+  SlotSpace space({base, 4 * kPage}, absl::MakeSpan(generations));
+  const auto pages = [&](absl::Span<uint8_t> slot) {
+    return absl::MakeConstSpan(generations)
+        .subspan(static_cast<size_t>(slot.data() - base) / kPage, slot.size() / kPage);
+  };
+  const auto first = space.Allocate(3 * kPage);
+  ASSERT_TRUE(first.has_value());
+  const uint64_t old_generation = pages(*first).front();
+  EXPECT_GT(old_generation, 0u);
+  EXPECT_TRUE(HaveGeneration(pages(*first), old_generation));
+  // As long as nobody else has them, its bytes are what they were.
+  space.Free(*first);
+  EXPECT_TRUE(HaveGeneration(pages(*first), old_generation));
+  const auto second = space.Allocate(kPage);
+  const auto third = space.Allocate(3 * kPage);
+  ASSERT_TRUE(second.has_value() && third.has_value());
+  EXPECT_FALSE(HaveGeneration(pages(*first), old_generation));
+  EXPECT_NE(pages(*second).front().load(), pages(*third).front().load());
+  for (const SlotGeneration& generation : generations) EXPECT_NE(generation, old_generation);
+  EXPECT_TRUE(HaveGeneration(pages(*third), pages(*third).front()));
+}
+
 }  // namespace
 }  // namespace ecf8
