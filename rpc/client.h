@@ -45,6 +45,12 @@ class WeightClient {
   absl::Status RecordAccesses(const v1::RecordAccessesRequest& request,
                               std::chrono::milliseconds duration, RecordingSink& sink);
 
+  // The stream of a session, for SessionClient.
+  std::unique_ptr<grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionResponse>> StartSession(
+      grpc::ClientContext* context) {
+    return stub_->Session(context);
+  }
+
   // `verify`: decode stored bytes and check the result. Decoded ones are checked always.
   absl::Status Fetch(const v1::FetchRequest& request, bool verify, FetchSink& sink);
 

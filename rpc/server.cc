@@ -1,6 +1,7 @@
 #include "rpc/server.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -28,6 +29,8 @@ constexpr std::chrono::milliseconds kHurryInterval(50);
 // end as soon as its streams have, and a client that then writes (a window update) drops what it
 // has not read yet, the status included.
 constexpr std::chrono::milliseconds kLinger(500);
+// At the slot socket, beside those of the sessions: clients that are just coming or going.
+constexpr size_t kSpareConnections = 16;
 
 // Dead TCP peers hold a stream until a keepalive finds them.
 constexpr int kKeepaliveMs = 60'000;
@@ -66,6 +69,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ModelSet models,
   if (!options.heat_directory.empty()) {
     ECF8_RETURN_IF_ERROR(server->KeepHeat(options.heat_directory));
   }
+  ECF8_RETURN_IF_ERROR(server->ServeSlots());
   ECF8_RETURN_IF_ERROR(server->Listen());
   return server;
 }
@@ -80,8 +84,19 @@ Server::Server(ModelSet models, std::unique_ptr<AccessLog> accesses, std::unique
       engine_(std::move(engine)),
       registry_(options.max_streams),
       recorders_(options.max_recorders),
+      sessions_(options.max_sessions),
+      session_limits_(options.session),
+      max_sessions_(options.max_sessions),
+      tickets_(options.session_uid.value_or(geteuid())),
+      grants_(engine_->shared_slots().slot_bytes),
       pool_(options.threads, options.max_streams),
-      service_(models_, *engine_, *accesses_, pool_, registry_, recorders_) {}
+      service_(models_, *engine_, *accesses_, pool_, registry_, recorders_,
+               {.engine = *engine_,
+                .models = models_,
+                .tickets = tickets_,
+                .grants = grants_,
+                .limits = session_limits_,
+                .registry = sessions_}) {}
 
 Server::~Server() {
   if (server_ != nullptr) Drain(std::chrono::milliseconds(0), nullptr);
@@ -96,6 +111,23 @@ absl::Status Server::KeepHeat(const std::string& directory) {
                         HeatKeeper::Start(*engine_, models_.models(), std::move(options)));
   spdlog::info("what is learned of experts is kept in {}: {} files read", directory,
                heat_keeper_->files_read());
+  return absl::OkStatus();
+}
+
+absl::Status Server::ServeSlots() {
+  const SharedSlots slots = engine_->shared_slots();
+  if (!address_.is_unix() || !slots.can_be_mapped()) return absl::OkStatus();
+  const std::string path = SlotSocketPath(address_.socket_path);
+  if (!ParseAddress("unix:" + path).ok()) {
+    spdlog::warn("no sessions: {} is too long for a socket", path);
+    return absl::OkStatus();
+  }
+  ECF8_ASSIGN_OR_RETURN(slot_socket_,
+                        SlotSocket::Start({.path = path,
+                                           .slots = slots,
+                                           .max_connections = max_sessions_ + kSpareConnections,
+                                           .on_tick = [this] { sessions_.TickAll(); }},
+                                          tickets_));
   return absl::OkStatus();
 }
 
@@ -123,17 +155,22 @@ absl::Status Server::Listen() {
 bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry) {
   registry_.BeginDrain();
   recorders_.BeginDrain();
+  sessions_.BeginDrain();
   if (claim_) claim_->HideSocket();
-  const bool had_streams = registry_.size() + recorders_.size() > 0;
+  if (slot_socket_ != nullptr) slot_socket_->Hide();
+  const bool had_streams = registry_.size() + recorders_.size() + sessions_.size() > 0;
   const Clock::time_point end = Clock::now() + timeout;
-  bool idle = false;
-  while (!idle && Clock::now() < end && !(hurry && hurry())) {
-    idle = registry_.WaitIdle(std::min(end, Clock::now() + kHurryInterval));
+  bool waited_out = false;
+  while (!waited_out && Clock::now() < end && !(hurry && hurry())) {
+    const Clock::time_point until = std::min(end, Clock::now() + kHurryInterval);
+    waited_out = registry_.WaitIdle(until) && sessions_.WaitIdle(until);
   }
-  idle = idle || registry_.WaitIdle(Clock::now());
-  if (!idle) {
-    registry_.AbortAll(ShuttingDownError());
-    if (!registry_.WaitIdle(Clock::now() + kGrace)) registry_.CancelAll();
+  bool idle = true;
+  for (StreamRegistry* const streams : {&registry_, &sessions_}) {
+    if (streams->WaitIdle(Clock::now())) continue;
+    idle = false;
+    streams->AbortAll(ShuttingDownError());
+    if (!streams->WaitIdle(Clock::now() + kGrace)) streams->CancelAll();
   }
   // Those who record see all streams to their ends, and do not keep the daemon.
   recorders_.AbortAll(ShuttingDownError());
@@ -142,6 +179,7 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
   if (had_streams) std::this_thread::sleep_for(kLinger);
   server_->Shutdown(SystemDeadline(kGrace));
   server_.reset();
+  slot_socket_.reset();
   claim_.reset();
   return idle;
 }

@@ -2,6 +2,8 @@
 #ifndef ECF8_RPC_SERVER_H_
 #define ECF8_RPC_SERVER_H_
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -16,7 +18,11 @@
 #include "loader/engine/engine.h"
 #include "loader/engine/heat_keeper.h"
 #include "loader/serve/model_set.h"
+#include "loader/session/session.h"
+#include "loader/session/slot_grants.h"
+#include "loader/session/ticket_table.h"
 #include "rpc/address.h"
+#include "rpc/slot_socket.h"
 #include "rpc/stream_registry.h"
 #include "rpc/unix_socket.h"
 #include "rpc/weight_service.h"
@@ -28,6 +34,10 @@ struct ServerOptions {
   int threads = 0;           // that make messages; 0: one a core
   size_t max_streams = 64;   // Fetch and DescribeModel calls served at once
   size_t max_recorders = 4;  // RecordAccesses calls
+  size_t max_sessions = 64;  // Session calls
+  SessionLimits session{};
+  // Whose clients may map the slots, all others may fetch; unset: this process's user.
+  std::optional<uid_t> session_uid{};
   EngineOptions engine{};
   std::string heat_directory{};  // to keep what the engine learns in; empty: nowhere
 };
@@ -46,7 +56,13 @@ class Server {
 
   // With the port that the system chose.
   const Address& address() const { return address_; }
+  // It serves before, but not yet as fast: see Engine.
+  void WaitUntilTouched() { engine_->WaitUntilTouched(); }
   size_t stream_count() const { return registry_.size(); }
+  size_t session_count() const { return sessions_.size(); }
+  const SlotGrants& slot_grants() const { return grants_; }
+  // Null where there are no sessions: with TCP, or a device whose slots cannot be mapped.
+  const SlotSocket* slot_socket() const { return slot_socket_.get(); }
   const Engine& engine() const { return *engine_; }
 
   // Refuses new streams, removes the socket, and waits until the streams have ended, at most
@@ -60,6 +76,8 @@ class Server {
          const ServerOptions& options, std::optional<SocketClaim> claim);
 
   absl::Status KeepHeat(const std::string& directory);
+  // The slot socket, where sessions can be had.
+  absl::Status ServeSlots();
   absl::Status Listen();
 
   Address address_;
@@ -70,6 +88,12 @@ class Server {
   std::unique_ptr<HeatKeeper> heat_keeper_;  // may be null
   StreamRegistry registry_;
   StreamRegistry recorders_;
+  StreamRegistry sessions_;
+  const SessionLimits session_limits_;
+  const size_t max_sessions_;
+  TicketTable tickets_;
+  SlotGrants grants_;
+  std::unique_ptr<SlotSocket> slot_socket_;
   WorkerPool pool_;  // after what its tasks use
   WeightService service_;
   std::unique_ptr<grpc::Server> server_;

@@ -51,6 +51,10 @@ void StreamRegistry::CancelAll() {
   for (const auto& stream : Alive()) stream->Cancel();
 }
 
+void StreamRegistry::TickAll() {
+  for (const auto& stream : Alive()) stream->Tick();
+}
+
 size_t StreamRegistry::size() const {
   MutexLock lock(mutex_);
   return streams_.size();

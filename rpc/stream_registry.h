@@ -22,6 +22,10 @@ class ServedStream {
 
   // Ends it now, whatever the client does. Thread-safe.
   virtual void Cancel() = 0;
+
+  // Time has passed: called a few times a second, of a registry that somebody ticks. Short.
+  // Thread-safe.
+  virtual void Tick() {}
 };
 
 // Thread-safe.
@@ -41,6 +45,7 @@ class StreamRegistry {
 
   void AbortAll(const absl::Status& status);
   void CancelAll();
+  void TickAll();
 
   size_t size() const;
 

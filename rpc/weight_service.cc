@@ -33,6 +33,13 @@ class FailedStream final : public grpc::ServerWriteReactor<Response> {
   void OnDone() override { delete this; }
 };
 
+class FailedSession final
+    : public grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse> {
+ public:
+  explicit FailedSession(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
+
 template <typename Response>
 grpc::ServerWriteReactor<Response>* Fail(const absl::Status& status, std::string_view request_id) {
   spdlog::debug("refused a request: {}",
@@ -149,6 +156,16 @@ grpc::ServerWriteReactor<v1::RecordAccessesResponse>* WeightService::RecordAcces
       std::make_shared<RecordStream>(context, *std::move(models), accesses_, recorders_);
   if (absl::Status status = recorders_.Add(stream); !status.ok()) {
     return Fail<v1::RecordAccessesResponse>(status, "");
+  }
+  stream->Start();
+  return stream.get();
+}
+
+grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* WeightService::Session(
+    grpc::CallbackServerContext* context) {
+  const auto stream = std::make_shared<SessionStream>(context, sessions_);
+  if (absl::Status status = sessions_.registry.Add(stream); !status.ok()) {
+    return new FailedSession(ToGrpcStatus(status, ""));
   }
   stream->Start();
   return stream.get();

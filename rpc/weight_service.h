@@ -9,6 +9,7 @@
 #include "loader/engine/access_log.h"
 #include "loader/engine/engine.h"
 #include "loader/serve/model_set.h"
+#include "rpc/session_stream.h"
 #include "rpc/stream_registry.h"
 
 namespace ecf8 {
@@ -16,15 +17,17 @@ namespace ecf8 {
 class WeightService final : public v1::WeightService::CallbackService {
  public:
   // All of them must outlive the service and its streams.
-  // `recorders` are the RecordAccesses calls, `registry` all other streams.
+  // `recorders` are the RecordAccesses calls, `sessions.registry` the Session calls, `registry` all
+  // other streams.
   WeightService(const ModelSet& models, Engine& engine, AccessLog& accesses, WorkerPool& pool,
-                StreamRegistry& registry, StreamRegistry& recorders)
+                StreamRegistry& registry, StreamRegistry& recorders, const SessionParts& sessions)
       : models_(models),
         engine_(engine),
         accesses_(accesses),
         pool_(pool),
         registry_(registry),
-        recorders_(recorders) {}
+        recorders_(recorders),
+        sessions_(sessions) {}
 
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
                                        const v1::ListModelsRequest* request,
@@ -43,6 +46,9 @@ class WeightService final : public v1::WeightService::CallbackService {
   grpc::ServerWriteReactor<v1::RecordAccessesResponse>* RecordAccesses(
       grpc::CallbackServerContext* context, const v1::RecordAccessesRequest* request) override;
 
+  grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* Session(
+      grpc::CallbackServerContext* context) override;
+
  private:
   const ModelSet& models_;
   Engine& engine_;
@@ -50,6 +56,7 @@ class WeightService final : public v1::WeightService::CallbackService {
   WorkerPool& pool_;
   StreamRegistry& registry_;
   StreamRegistry& recorders_;
+  const SessionParts sessions_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 

@@ -2,8 +2,8 @@
 // they were published; whatever is in it must still be there, with the same number and type. After
 // an addition, record it:
 //   cd proto && protoc -I. --descriptor_set_out=../tests/proto/v1.golden.binpb
-//     ecf8/v1/weights.proto ecf8/v1/status.proto ecf8/v1/recording.proto
-//     ecf8/v1/error.proto ecf8/manifest/v1/manifest.proto
+//     ecf8/v1/weights.proto ecf8/v1/status.proto ecf8/v1/recording.proto ecf8/v1/session.proto
+//     ecf8/v1/rpc_status.proto ecf8/v1/error.proto ecf8/manifest/v1/manifest.proto
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
@@ -14,6 +14,8 @@
 #include "ecf8/manifest/v1/manifest.pb.h"
 #include "ecf8/v1/error.pb.h"
 #include "ecf8/v1/recording.pb.h"
+#include "ecf8/v1/rpc_status.pb.h"
+#include "ecf8/v1/session.pb.h"
 #include "ecf8/v1/status.pb.h"
 #include "ecf8/v1/weights.pb.h"
 #include "gtest/gtest.h"
@@ -107,7 +109,7 @@ FileDescriptorSet Golden() {
   FileDescriptorSet set;
   std::ifstream file(ECF8_SOURCE_DIR "/tests/proto/v1.golden.binpb", std::ios::binary);
   EXPECT_TRUE(set.ParseFromIstream(&file));
-  EXPECT_EQ(set.file_size(), 5);
+  EXPECT_EQ(set.file_size(), 7);
   return set;
 }
 
@@ -115,7 +117,8 @@ FileDescriptorSet Now() {
   FileDescriptorSet set;
   for (const auto* descriptor :
        {v1::FetchRequest::descriptor(), v1::GetStatusRequest::descriptor(),
-        v1::RecordAccessesRequest::descriptor(), v1::ErrorDetail::descriptor(),
+        v1::RecordAccessesRequest::descriptor(), v1::OpenSession::descriptor(),
+        v1::RpcStatus::descriptor(), v1::ErrorDetail::descriptor(),
         manifest::v1::Manifest::descriptor()}) {
     descriptor->file()->CopyTo(set.add_file());
   }

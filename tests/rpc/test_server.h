@@ -76,7 +76,8 @@ class TestServer {
   explicit TestServer(const SmallModelOptions& model = {}, size_t max_streams = 64)
       : TestServer(model, SmallEngine(), max_streams) {}
 
-  TestServer(const SmallModelOptions& model, const EngineOptions& engine, size_t max_streams = 64) {
+  TestServer(const SmallModelOptions& model, const EngineOptions& engine, size_t max_streams = 64,
+             const SessionLimits& session = {}) {
     tensors_ = MakeCompressedModel(directory_.path(), "small", model);
     model_ = OpenModel(directory_ / "small");
     auto models = ModelSet::FromModels({model_});
@@ -86,6 +87,7 @@ class TestServer {
     options.threads = 2;
     options.max_streams = max_streams;
     options.engine = engine;
+    options.session = session;
     auto server = Server::Start(*std::move(models), options);
     EXPECT_TRUE(server.ok()) << server.status();
     if (server.ok()) server_ = *std::move(server);

@@ -56,6 +56,10 @@ TEST_F(ConfigTest, ReadsEverySetting) {
                    "queue-depth = 7\n"
                    "lock-memory = true\n"
                    "max-streams = 5\n"
+                   "max-sessions = 6\n"
+                   "session-max-units = 7\n"
+                   "session-max-sets = 8\n"
+                   "session-uid = 1000\n"
                    "drain-timeout-ms = 0\n"
                    "heat-dir = '/h'\n"
                    "trace = '/t.json'\n"
@@ -68,11 +72,15 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.log_format, "json");
   EXPECT_EQ(config_.threads, 3);
   EXPECT_EQ(config_.max_streams, 5);
+  EXPECT_EQ(config_.max_sessions, 6);
+  EXPECT_EQ(config_.session_max_units, 7);
+  EXPECT_EQ(config_.session_max_sets, 8);
+  EXPECT_EQ(config_.session_uid, 1000);
   EXPECT_EQ(config_.drain_timeout_ms, 0);
   EXPECT_EQ(config_.heat_dir, "/h");
   EXPECT_EQ(config_.trace, "/t.json");
   EXPECT_EQ(config_.trace_limit, "1MiB");
-  EXPECT_EQ(AllSettings().size(), 20u);  // all of which stand above
+  EXPECT_EQ(AllSettings().size(), 24u);  // all of which stand above
 
   const EngineOptions engine = EngineOptionsFrom(config_);
   EXPECT_EQ(engine.host_budget_bytes, uint64_t{3} << 30);

@@ -31,6 +31,10 @@ struct DaemonConfig {
   int64_t queue_depth = 8;
   bool lock_memory = false;
   int64_t max_streams = 64;
+  int64_t max_sessions = 64;
+  int64_t session_max_units = 1024;
+  int64_t session_max_sets = 16;
+  int64_t session_uid = -1;  // the daemon's own
   int64_t drain_timeout_ms = 30'000;
   std::string heat_dir;  // empty: nothing is kept
   std::string trace;     // empty: none

@@ -63,6 +63,10 @@ absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, 
   }
   options.threads = static_cast<int>(config.threads);
   options.max_streams = static_cast<size_t>(config.max_streams);
+  options.max_sessions = static_cast<size_t>(config.max_sessions);
+  options.session.max_units = static_cast<uint32_t>(config.session_max_units);
+  options.session.max_sets = static_cast<uint32_t>(config.session_max_sets);
+  if (config.session_uid >= 0) options.session_uid = static_cast<uid_t>(config.session_uid);
   options.engine = EngineOptionsFrom(config);
   if (trace != nullptr) options.engine.observers.push_back(trace);
   options.heat_directory = config.heat_dir;

@@ -1,0 +1,103 @@
+#include "loader/session/open_session.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "decoder/status_macros.h"
+#include "loader/base/strings.h"
+#include "loader/memory/slot_space.h"
+#include "loader/model/error_info.h"
+
+namespace ecf8 {
+namespace {
+
+absl::Status Error(absl::StatusCode code, const std::string& message, ErrorReason reason,
+                   const std::string& model) {
+  return WithErrorInfo(absl::Status(code, message), {.reason = reason, .model = model});
+}
+
+absl::Status CheckWalk(const SessionOrder& order, const CompressedModel& model,
+                       const SessionLimits& limits) {
+  const auto bad = [&](const std::string& message) {
+    return Error(absl::StatusCode::kInvalidArgument, message, ErrorReason::kBadRequest,
+                 order.model);
+  };
+  if (order.depth > limits.max_depth) {
+    return bad("a schedule is at most " + std::to_string(limits.max_depth) + " units deep");
+  }
+  std::vector<bool> seen(model.unit_count());
+  for (const uint32_t unit : order.walk) {
+    if (unit >= model.unit_count() || seen[unit]) {
+      return bad("the schedule names unit " + std::to_string(unit) +
+                 ", which is not there or was named before");
+    }
+    seen[unit] = true;
+  }
+  return absl::OkStatus();
+}
+
+// Of the walk's, or the model's where there is none.
+uint64_t LargestSlotBytes(const SessionOrder& order, const CompressedModel& model) {
+  uint64_t largest_bytes = 0;
+  const auto consider = [&](uint32_t unit) {
+    largest_bytes =
+        std::max(largest_bytes, SlotSpace::SlotBytes(model.unit(unit).decoded_size_bytes));
+  };
+  for (const uint32_t unit : order.walk) consider(unit);
+  for (uint32_t unit = 0; order.walk.empty() && unit < model.unit_count(); ++unit) consider(unit);
+  return largest_bytes;
+}
+
+absl::StatusOr<uint64_t> TakeGrant(SlotGrants& grants, const SessionOrder& order,
+                                   const CompressedModel& model) {
+  const uint64_t largest_bytes = LargestSlotBytes(order, model);
+  const uint64_t wanted_bytes = order.slot_bytes / kSlotPageBytes * kSlotPageBytes;
+  const uint64_t least_bytes =
+      std::max(order.slot_bytes > 0 ? wanted_bytes : largest_bytes, kSlotPageBytes);
+  const uint64_t most_bytes =
+      order.slot_bytes > 0 ? least_bytes : (uint64_t{order.depth} + 2) * least_bytes;
+  const uint64_t granted_bytes = grants.Take(least_bytes, most_bytes);
+  if (granted_bytes > 0) return granted_bytes;
+  const uint64_t left_bytes = std::min(grants.free_bytes(), least_bytes);
+  return WithErrorInfo(
+      absl::ResourceExhaustedError("the session needs " + std::to_string(least_bytes) +
+                                   " bytes of slots, and " + std::to_string(left_bytes) +
+                                   " are not granted to others: raise slot-budget, or try later"),
+      {.reason = ErrorReason::kBudgetTooSmall,
+       .model = order.model,
+       .shortfall_bytes = least_bytes - left_bytes});
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Session>> OpenSession(Engine& engine, const ModelSet& models,
+                                                     SlotGrants& grants,
+                                                     const SessionLimits& limits,
+                                                     SessionOrder order,
+                                                     std::function<void()> on_outcome) {
+  const std::optional<uint32_t> number = models.NumberOf(order.model);
+  if (!number) {
+    return Error(absl::StatusCode::kNotFound, "no model " + Quoted(order.model),
+                 ErrorReason::kModelNotFound, order.model);
+  }
+  auto model = models.models()[*number];
+  if (order.digest != model->digest()) {
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 "model " + Quoted(order.model) + " has the digest " + model->digest() + ", not " +
+                     Quoted(order.digest) + ": other weights than were asked for",
+                 ErrorReason::kBadRequest, order.model);
+  }
+  ECF8_RETURN_IF_ERROR(CheckWalk(order, *model, limits));
+  ECF8_ASSIGN_OR_RETURN(const uint64_t granted_bytes, TakeGrant(grants, order, *model));
+  return std::make_shared<Session>(
+      engine, grants, limits,
+      SessionPlan{.model_number = *number,
+                  .model = std::move(model),
+                  .walk = SessionWalk(std::move(order.walk), order.cyclic, order.depth),
+                  .granted_bytes = granted_bytes},
+      std::move(on_outcome));
+}
+
+}  // namespace ecf8

@@ -1,0 +1,276 @@
+#include "loader/session/session.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "decoder/status_macros.h"
+#include "loader/memory/slot_space.h"
+#include "loader/model/error_info.h"
+
+namespace ecf8 {
+namespace {
+
+absl::Status BadRequest(const CompressedModel& model, const std::string& message) {
+  return WithErrorInfo(absl::InvalidArgumentError(message),
+                       {.reason = ErrorReason::kBadRequest, .model = model.name()});
+}
+
+absl::Status SetDoesNotFit(const CompressedModel& model, uint64_t needed_bytes,
+                           uint64_t granted_bytes) {
+  return WithErrorInfo(
+      absl::ResourceExhaustedError("the set takes " + std::to_string(needed_bytes) +
+                                   " bytes of slots, and the session was granted " +
+                                   std::to_string(granted_bytes)),
+      {.reason = ErrorReason::kBudgetTooSmall,
+       .model = model.name(),
+       .shortfall_bytes = needed_bytes - granted_bytes});
+}
+
+absl::Status NoMemoryInTime(const CompressedModel& model, std::chrono::milliseconds patience) {
+  return WithErrorInfo(absl::ResourceExhaustedError(
+                           "the set found no memory within " + std::to_string(patience.count()) +
+                           " ms beside what is leased: release a set, and try again"),
+                       {.reason = ErrorReason::kOverloaded, .model = model.name()});
+}
+
+}  // namespace
+
+Session::Session(Engine& engine, SlotGrants& grants, const SessionLimits& limits, SessionPlan plan,
+                 std::function<void()> on_outcome)
+    : engine_(engine),
+      grants_(grants),
+      limits_(limits),
+      plan_(std::move(plan)),
+      on_outcome_(std::move(on_outcome)),
+      walk_(plan_.walk) {}
+
+Session::~Session() { Close(); }
+
+void Session::Close() {
+  MutexLock lock(mutex_);
+  if (std::exchange(closed_, true)) return;
+  entries_.clear();
+  sets_.clear();
+  queue_.clear();
+  outcomes_.clear();
+  ahead_.clear();
+  hints_.clear();
+  waiting_hints_.clear();
+  held_hints_.clear();
+  grants_.Return(plan_.granted_bytes);  // after the leases, so that the next one finds the memory
+}
+
+uint64_t Session::SlotBytesOf(uint32_t unit) const {
+  return SlotSpace::SlotBytes(model().unit(unit).decoded_size_bytes);
+}
+
+absl::Status Session::CheckSet(uint64_t set_id, const std::vector<uint32_t>& units) const {
+  if (sets_.contains(set_id)) {
+    return BadRequest(model(), "set " + std::to_string(set_id) + " is in use");
+  }
+  if (units.empty() || units.size() > limits_.max_units) {
+    return BadRequest(model(),
+                      "a set has from 1 to " + std::to_string(limits_.max_units) + " units");
+  }
+  std::vector<uint32_t> sorted = units;
+  std::sort(sorted.begin(), sorted.end());
+  if (sorted.back() >= model().unit_count() ||
+      std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    return BadRequest(
+        model(), "a unit of set " + std::to_string(set_id) + " is not there, or is named twice");
+  }
+  if (sets_.size() >= limits_.max_sets) {
+    return WithErrorInfo(absl::ResourceExhaustedError("a session has at most " +
+                                                      std::to_string(limits_.max_sets) + " sets"),
+                         {.reason = ErrorReason::kOverloaded, .model = model().name()});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Session::Acquire(uint64_t set_id, std::vector<uint32_t> units) {
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return absl::OkStatus();
+    ECF8_RETURN_IF_ERROR(CheckSet(set_id, units));
+    uint64_t needed_bytes = 0;
+    for (const uint32_t unit : units) {
+      needed_bytes += SlotBytesOf(unit);
+      walk_.Reached(unit);
+    }
+    Set& set = sets_[set_id];
+    set.units = std::move(units);
+    set.asked_at = Clock::now();
+    ++set_count_;
+    if (needed_bytes > plan_.granted_bytes) {
+      FailSet(set_id, set, SetDoesNotFit(model(), needed_bytes, plan_.granted_bytes));
+    } else {
+      queue_.push_back(set_id);
+    }
+    Pump();
+  }
+  Announce();
+  return absl::OkStatus();
+}
+
+absl::Status Session::Release(uint64_t set_id) {
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return absl::OkStatus();
+    const auto found = sets_.find(set_id);
+    if (found == sets_.end() || found->second.stage != Set::Stage::kTold) {
+      return BadRequest(model(), "set " + std::to_string(set_id) + " is not leased");
+    }
+    Uncount(found->second);
+    sets_.erase(found);
+    Pump();
+  }
+  Announce();
+  return absl::OkStatus();
+}
+
+absl::Status Session::Hint(absl::Span<const uint32_t> units) {
+  for (const uint32_t unit : units) {
+    if (unit >= model().unit_count()) {
+      return BadRequest(model(), "no unit " + std::to_string(unit) + " to hint at");
+    }
+  }
+  MutexLock lock(mutex_);
+  if (closed_) return absl::OkStatus();
+  const uint64_t until_set = set_count_ + limits_.hint_life_sets;
+  for (const uint32_t unit : units) {
+    if (hints_.size() >= limits_.max_hints) break;
+    if (entries_.contains(unit) || !waiting_hints_.insert(unit).second) continue;
+    hints_.push_back({unit, until_set});
+  }
+  Pump();
+  return absl::OkStatus();
+}
+
+void Session::Skip(uint64_t count) {
+  MutexLock lock(mutex_);
+  if (closed_) return;
+  walk_.Skip(count);
+  Pump();
+}
+
+void Session::Continue() {
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return;
+    Pump();
+  }
+  Announce();
+}
+
+std::optional<SetOutcome> Session::TakeOutcome() {
+  MutexLock lock(mutex_);
+  if (outcomes_.empty()) return std::nullopt;
+  SetOutcome outcome = std::move(outcomes_.front());
+  outcomes_.pop_front();
+  const auto found = sets_.find(outcome.set_id);
+  if (outcome.status.ok()) {
+    found->second.stage = Set::Stage::kTold;
+  } else {
+    sets_.erase(found);
+  }
+  return outcome;
+}
+
+void Session::Announce() {
+  {
+    MutexLock lock(mutex_);
+    if (outcomes_.empty()) return;
+  }
+  on_outcome_();
+}
+
+bool Session::WaitsForMemory(const Set& set) const {
+  if (set.stage == Set::Stage::kQueued) return true;
+  if (set.stage != Set::Stage::kWaiting) return false;
+  for (const uint32_t unit : set.units) {
+    const Entry& entry = entries_.at(unit);
+    if (!entry.settled && !entry.lease->begun()) return true;
+  }
+  return false;
+}
+
+void Session::Tick() {
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return;
+    const Clock::time_point latest = Clock::now() - limits_.set_patience;
+    for (auto& [set_id, set] : sets_) {
+      if (set.asked_at > latest || !WaitsForMemory(set)) continue;
+      std::erase(queue_, set_id);
+      FailSet(set_id, set, NoMemoryInTime(model(), limits_.set_patience));
+    }
+    Pump();
+  }
+  Announce();
+}
+
+void Session::OnUnitNews(uint32_t unit) {
+  {
+    MutexLock lock(mutex_);
+    const auto found = entries_.find(unit);
+    if (closed_ || found == entries_.end()) return;
+    Settle(found->second);
+  }
+  Announce();
+}
+
+// Looks at the unit itself: the news may be old, of another hold of it.
+void Session::Settle(Entry& entry) {
+  if (entry.settled) return;
+  const absl::Status status = entry.lease->status();
+  if (status.ok() && !entry.lease->ready()) return;
+  entry.settled = true;
+  if (!status.ok()) {
+    entry.failed = true;
+    charged_bytes_ -= std::exchange(entry.slot_bytes, 0);
+  }
+  for (const uint64_t set_id : std::exchange(entry.waiting_sets, {})) {
+    const auto found = sets_.find(set_id);
+    if (found == sets_.end() || found->second.stage != Set::Stage::kWaiting) continue;
+    Set& set = found->second;
+    if (!status.ok()) {
+      FailSet(set_id, set, status);
+    } else if (--set.missing == 0) {
+      FinishSet(set_id, set);
+    }
+  }
+}
+
+void Session::FinishSet(uint64_t set_id, Set& set) {
+  const uint8_t* const base = engine_.slot_memory_dev().data();
+  const absl::Span<const SlotGeneration> generations = engine_.shared_slots().generations;
+  SetOutcome outcome{.set_id = set_id, .status = absl::OkStatus(), .slots = {}};
+  for (const uint32_t unit : set.units) {
+    const absl::Span<const uint8_t> bytes = entries_.at(unit).lease->decoded_dev();
+    SlotView& slot = outcome.slots.emplace_back();
+    if (bytes.empty()) continue;
+    slot.offset_bytes = static_cast<uint64_t>(bytes.data() - base);
+    slot.size_bytes = bytes.size();
+    slot.generation = generations[slot.offset_bytes / kSlotPageBytes];
+  }
+  set.stage = Set::Stage::kDone;
+  outcomes_.push_back(std::move(outcome));
+}
+
+void Session::FailSet(uint64_t set_id, Set& set, const absl::Status& status) {
+  Uncount(set);
+  set.stage = Set::Stage::kDone;
+  outcomes_.push_back({.set_id = set_id, .status = status, .slots = {}});
+}
+
+// The entries that nobody uses then go at the next Pump.
+void Session::Uncount(Set& set) {
+  if (!std::exchange(set.counted, false)) return;
+  for (const uint32_t unit : set.units) {
+    const auto found = entries_.find(unit);
+    if (found != entries_.end() && found->second.sets > 0) --found->second.sets;
+  }
+}
+
+}  // namespace ecf8

@@ -1,0 +1,246 @@
+#include "rpc/session_stream.h"
+
+#include <utility>
+#include <vector>
+
+#include "decoder/status_macros.h"
+#include "grpcpp/server_context.h"
+#include "loader/base/strings.h"
+#include "loader/model/error_info.h"
+#include "loader/session/open_session.h"
+#include "rpc/error_status.h"
+#include "spdlog/spdlog.h"
+
+namespace ecf8 {
+namespace {
+
+constexpr size_t kMaxRequestIdBytes = 64;
+// For the first message.
+constexpr std::chrono::seconds kPatience(10);
+
+absl::Status BadRequest(const char* message) {
+  return WithErrorInfo(absl::InvalidArgumentError(message), {.reason = ErrorReason::kBadRequest});
+}
+
+absl::Status ConnectionClosed() {
+  return WithErrorInfo(absl::AbortedError("the session's connection to the slot socket is closed"),
+                       {.reason = ErrorReason::kBadRequest});
+}
+
+void FillOutcome(const SetOutcome& outcome, v1::SessionResponse* response) {
+  if (!outcome.status.ok()) {
+    v1::SetFailed* const failed = response->mutable_failed();
+    failed->set_set_id(outcome.set_id);
+    const grpc::Status status = ToGrpcStatus(outcome.status, "");
+    // Our own bytes, so that they parse.
+    failed->mutable_status()->ParseFromString(status.error_details());
+    return;
+  }
+  v1::SetReady* const ready = response->mutable_ready();
+  ready->set_set_id(outcome.set_id);
+  for (const SlotView& slot : outcome.slots) {
+    v1::UnitSlot* const out = ready->add_slots();
+    out->set_offset_bytes(slot.offset_bytes);
+    out->set_size_bytes(slot.size_bytes);
+    out->set_generation(slot.generation);
+  }
+}
+
+}  // namespace
+
+SessionStream::SessionStream(grpc::CallbackServerContext* context, const SessionParts& parts)
+    : context_(context), parts_(parts) {}
+
+void SessionStream::Start() {
+  self_ = shared_from_this();
+  StartRead(&request_);
+}
+
+std::shared_ptr<Session> SessionStream::session() {
+  MutexLock lock(mutex_);
+  return session_;
+}
+
+SessionStream::Actions SessionStream::Decide() {
+  Actions actions;
+  if (finished_) return actions;
+  if (end_) {
+    if (writing_) return actions;
+    finished_ = true;
+    actions.finish = end_;
+    return actions;
+  }
+  if (!writing_) writing_ = actions.write = FillResponse();
+  // With a pong unwritten the client could have us queue more of them.
+  if (!pong_) actions.read = std::exchange(read_wanted_, false);
+  return actions;
+}
+
+bool SessionStream::FillResponse() {
+  response_.Clear();
+  if (session_ == nullptr) return false;
+  if (std::exchange(tell_opened_, false)) {
+    v1::SessionOpened* const opened = response_.mutable_opened();
+    opened->set_slot_bytes(session_->granted_bytes());
+    opened->set_max_sets(session_->limits().max_sets);
+    opened->set_max_units(session_->limits().max_units);
+    return true;
+  }
+  if (std::exchange(pong_, false)) {
+    response_.mutable_pong();
+    return true;
+  }
+  const std::optional<SetOutcome> outcome = session_->TakeOutcome();
+  if (outcome) FillOutcome(*outcome, &response_);
+  return outcome.has_value();
+}
+
+void SessionStream::Act(const Actions& actions) {
+  if (actions.write) StartWrite(&response_);
+  if (actions.read) StartRead(&request_);
+  if (!actions.finish) return;
+  std::string request_id;
+  {
+    MutexLock lock(mutex_);
+    request_id = request_id_;
+  }
+  if (actions.finish->ok() || absl::IsCancelled(*actions.finish)) {
+    spdlog::debug("session {} ended", Quoted(request_id));
+  } else {
+    spdlog::info("session {} ended: {}", Quoted(request_id),
+                 actions.finish->ToString(absl::StatusToStringMode::kWithNoExtraData));
+  }
+  Finish(ToGrpcStatus(*actions.finish, request_id));
+}
+
+void SessionStream::Step() {
+  Actions actions;
+  {
+    MutexLock lock(mutex_);
+    actions = Decide();
+  }
+  Act(actions);
+}
+
+void SessionStream::OnReadDone(bool ok) {
+  if (!ok) return End(absl::OkStatus());  // the client has said all, or is gone
+  const absl::Status status = Handle(request_);
+  if (!status.ok()) return End(status);
+  {
+    MutexLock lock(mutex_);
+    read_wanted_ = true;
+  }
+  Step();
+}
+
+absl::Status SessionStream::Handle(const v1::SessionRequest& request) {
+  const std::shared_ptr<Session> session = this->session();
+  if ((session == nullptr) != request.has_open()) {
+    return BadRequest("a session is opened by its first message, and by no other");
+  }
+  switch (request.request_case()) {
+    case v1::SessionRequest::kOpen:
+      return Open(request.open());
+    case v1::SessionRequest::kAcquire: {
+      const auto& units = request.acquire().units();
+      return session->Acquire(request.acquire().set_id(), {units.begin(), units.end()});
+    }
+    case v1::SessionRequest::kRelease:
+      return session->Release(request.release().set_id());
+    case v1::SessionRequest::kHint: {
+      const auto& units = request.hint().units();
+      return session->Hint({units.data(), static_cast<size_t>(units.size())});
+    }
+    case v1::SessionRequest::kSkip:
+      session->Skip(request.skip().count());
+      return absl::OkStatus();
+    case v1::SessionRequest::kPing: {
+      MutexLock lock(mutex_);
+      pong_ = true;
+      return absl::OkStatus();
+    }
+    case v1::SessionRequest::REQUEST_NOT_SET:
+      break;
+  }
+  return BadRequest("a session's message says nothing that is known here");
+}
+
+absl::Status SessionStream::Open(const v1::OpenSession& request) {
+  if (request.request_id().size() > kMaxRequestIdBytes) {
+    return BadRequest("the request_id is too long");
+  }
+  const std::weak_ptr<SessionStream> weak = weak_from_this();
+  ECF8_ASSIGN_OR_RETURN(const Ticket ticket, parts_.tickets.Redeem(request.ticket(), [weak] {
+    if (const auto self = weak.lock()) self->Abort(ConnectionClosed());
+  }));
+  {
+    MutexLock lock(mutex_);
+    request_id_ = request.request_id();
+    ticket_ = ticket;
+  }
+  const v1::Schedule& schedule = request.schedule();
+  ECF8_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
+                        OpenSession(parts_.engine, parts_.models, parts_.grants, parts_.limits,
+                                    {.model = request.model(),
+                                     .digest = request.digest(),
+                                     .walk = {schedule.units().begin(), schedule.units().end()},
+                                     .cyclic = schedule.cyclic(),
+                                     .depth = schedule.depth(),
+                                     .slot_bytes = request.slot_bytes()},
+                                    [weak] {
+                                      if (const auto self = weak.lock()) self->Step();
+                                    }));
+  {
+    MutexLock lock(mutex_);
+    if (end_) return absl::OkStatus();  // meanwhile; the session goes with this function
+    session_ = session;
+    tell_opened_ = true;
+  }
+  session->Continue();  // with what is to be ready ahead
+  return absl::OkStatus();
+}
+
+// The client is told after the message at hand; its slots are not its own from here on.
+void SessionStream::End(const absl::Status& status) {
+  std::shared_ptr<Session> session;
+  std::optional<Ticket> ticket;
+  {
+    MutexLock lock(mutex_);
+    if (!end_) end_ = status;
+    session = session_;
+    ticket = std::exchange(ticket_, std::nullopt);
+  }
+  if (session != nullptr) session->Close();
+  if (ticket) parts_.tickets.End(*ticket);
+  Step();
+}
+
+void SessionStream::Abort(const absl::Status& status) { End(status); }
+
+void SessionStream::Cancel() { context_->TryCancel(); }
+
+void SessionStream::Tick() {
+  if (const std::shared_ptr<Session> session = this->session()) return session->Tick();
+  if (std::chrono::steady_clock::now() < started_ + kPatience) return;
+  End(WithErrorInfo(absl::DeadlineExceededError("nobody opened the session"),
+                    {.reason = ErrorReason::kBadRequest}));
+}
+
+void SessionStream::OnWriteDone(bool ok) {
+  {
+    MutexLock lock(mutex_);
+    writing_ = false;
+  }
+  if (!ok) return End(absl::CancelledError("the client is gone"));
+  if (const std::shared_ptr<Session> session = this->session()) session->Continue();
+  Step();
+}
+
+void SessionStream::OnCancel() { End(absl::CancelledError("cancelled by the client")); }
+
+void SessionStream::OnDone() {
+  parts_.registry.Remove(this);
+  self_.reset();  // may delete this
+}
+
+}  // namespace ecf8

@@ -1,0 +1,97 @@
+// One Session call: a loader/session Session behind a bidirectional stream.
+//
+// Requests are done as they come, answers are written as they get ready, one at a time; the session
+// bounds how many sets, and so answers, there are. After a ping nothing is read until the pong is
+// being written. The session ends before the stream does: its slots are given back at once, however
+// long the client takes to hear of it.
+#ifndef ECF8_RPC_SESSION_STREAM_H_
+#define ECF8_RPC_SESSION_STREAM_H_
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "ecf8/v1/session.pb.h"
+#include "grpcpp/support/server_callback.h"
+#include "loader/base/mutex.h"
+#include "loader/engine/engine.h"
+#include "loader/serve/model_set.h"
+#include "loader/session/session.h"
+#include "loader/session/slot_grants.h"
+#include "loader/session/ticket_table.h"
+#include "rpc/stream_registry.h"
+
+namespace ecf8 {
+
+// What sessions need; all of it outlives them.
+struct SessionParts {
+  Engine& engine;
+  const ModelSet& models;
+  TicketTable& tickets;
+  SlotGrants& grants;
+  const SessionLimits& limits;
+  StreamRegistry& registry;
+};
+
+class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>,
+                            public ServedStream,
+                            public std::enable_shared_from_this<SessionStream> {
+ public:
+  SessionStream(grpc::CallbackServerContext* context, const SessionParts& parts);
+
+  // To be called once, after the registry has taken the stream. From here on it owns itself, until
+  // gRPC is done with it.
+  void Start();
+
+  void Abort(const absl::Status& status) override;
+  void Cancel() override;
+  void Tick() override;
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  // What Decide found to do; done without the lock.
+  struct Actions {
+    bool write = false;
+    bool read = false;
+    std::optional<absl::Status> finish;
+  };
+
+  Actions Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Fills response_ with what is to be written next; false where there is nothing.
+  bool FillResponse() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Act(const Actions& actions);
+  void Step();  // Decide and Act
+
+  absl::Status Handle(const v1::SessionRequest& request);
+  absl::Status Open(const v1::OpenSession& request);
+  std::shared_ptr<Session> session();
+  void End(const absl::Status& status);
+
+  grpc::CallbackServerContext* const context_;
+  const SessionParts parts_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::shared_ptr<SessionStream> self_;  // from Start to OnDone
+  v1::SessionRequest request_;           // gRPC's while it reads, then OnReadDone's
+  v1::SessionResponse response_;         // gRPC's while it writes
+
+  Mutex mutex_;
+  std::string request_id_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<Session> session_ ABSL_GUARDED_BY(mutex_);  // once it is open
+  std::optional<Ticket> ticket_ ABSL_GUARDED_BY(mutex_);
+  bool tell_opened_ ABSL_GUARDED_BY(mutex_) = false;
+  bool pong_ ABSL_GUARDED_BY(mutex_) = false;
+  bool read_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_RPC_SESSION_STREAM_H_

@@ -1,0 +1,184 @@
+// What our client never says to a session: each is refused, and leaves nothing.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rpc/slot_handshake.h"
+#include "rpc/slot_mapping.h"
+#include "tests/rpc/session_fixture.h"
+
+namespace ecf8 {
+namespace {
+
+using ::ecf8::testing::IsOk;
+using ::ecf8::testing::SessionTest;
+using ::ecf8::testing::StatusIs;
+using ::testing::HasSubstr;
+
+constexpr std::chrono::seconds kTimeout(20);
+constexpr auto kBad = absl::StatusCode::kInvalidArgument;
+
+class RawSessionTest : public SessionTest {
+ protected:
+  void SetUp() override {
+    Start();
+    auto mapping = SlotMapping::Connect(SlotSocketPath(server_->address().socket_path), kTimeout);
+    ASSERT_THAT(mapping, IsOk());
+    mapping_ = *std::move(mapping);
+    stub_ = server_->Stub();
+    stream_ = stub_->Session(&context_);
+  }
+  void TearDown() override {
+    if (stream_ != nullptr) context_.TryCancel();
+    stream_.reset();
+  }
+
+  v1::SessionRequest OpenRequest() const {
+    v1::SessionRequest request;
+    const Ticket& ticket = mapping_->ticket();
+    request.mutable_open()->set_ticket(std::string(ticket.begin(), ticket.end()));
+    request.mutable_open()->set_model("small");
+    request.mutable_open()->set_digest(server_->model().digest());
+    return request;
+  }
+  void OpenSession() {
+    ASSERT_TRUE(stream_->Write(OpenRequest()));
+    ASSERT_TRUE(stream_->Read(&response_));
+    ASSERT_TRUE(response_.has_opened());
+  }
+  v1::SessionRequest AcquireRequest(uint64_t set_id, const std::vector<uint32_t>& units) const {
+    v1::SessionRequest request;
+    request.mutable_acquire()->set_set_id(set_id);
+    request.mutable_acquire()->mutable_units()->Add(units.begin(), units.end());
+    return request;
+  }
+  v1::SessionRequest ReleaseRequest(uint64_t set_id) const {
+    v1::SessionRequest request;
+    request.mutable_release()->set_set_id(set_id);
+    return request;
+  }
+  absl::Status EndOfStream() {
+    while (stream_->Read(&response_)) {
+    }
+    const absl::Status status = FromGrpcStatus(stream_->Finish());
+    stream_.reset();
+    return status;
+  }
+  void ExpectRefused(const v1::SessionRequest& request, absl::StatusCode code,
+                     const std::string& message) {
+    stream_->Write(request);
+    EXPECT_THAT(EndOfStream(), StatusIs(code, HasSubstr(message)));
+    mapping_.reset();
+    EXPECT_TRUE(EverythingIsGivenBack());
+  }
+
+  std::unique_ptr<SlotMapping> mapping_;
+  std::unique_ptr<v1::WeightService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionResponse>> stream_;
+  v1::SessionResponse response_;
+};
+
+TEST_F(RawSessionTest, AForgedTicket) {
+  v1::SessionRequest request = OpenRequest();
+  request.mutable_open()->mutable_ticket()->back() ^= 1;
+  ExpectRefused(request, absl::StatusCode::kPermissionDenied, "no such ticket");
+}
+
+TEST_F(RawSessionTest, ATicketThatIsInUse) {
+  OpenSession();
+  grpc::ClientContext context;
+  const auto other = stub_->Session(&context);
+  other->Write(OpenRequest());
+  EXPECT_FALSE(other->Read(&response_));
+  EXPECT_THAT(FromGrpcStatus(other->Finish()),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("no such ticket")));
+}
+
+TEST_F(RawSessionTest, NotOpened) { ExpectRefused(AcquireRequest(1, {0}), kBad, "opened by its"); }
+
+TEST_F(RawSessionTest, OpenedTwice) {
+  OpenSession();
+  ExpectRefused(OpenRequest(), kBad, "opened by its");
+}
+
+TEST_F(RawSessionTest, NothingSaid) {
+  OpenSession();
+  ExpectRefused({}, kBad, "says nothing");
+}
+
+TEST_F(RawSessionTest, AForgedSetId) {
+  OpenSession();
+  ExpectRefused(ReleaseRequest(7), kBad, "set 7 is not leased");
+}
+
+TEST_F(RawSessionTest, ASetReleasedTwice) {
+  OpenSession();
+  ASSERT_TRUE(stream_->Write(AcquireRequest(7, {0})));
+  ASSERT_TRUE(stream_->Read(&response_));
+  ASSERT_TRUE(response_.has_ready());
+  ASSERT_TRUE(stream_->Write(ReleaseRequest(7)));
+  ExpectRefused(ReleaseRequest(7), kBad, "set 7 is not leased");
+}
+
+TEST_F(RawSessionTest, ASetIdInUse) {
+  OpenSession();
+  ASSERT_TRUE(stream_->Write(AcquireRequest(7, {0})));
+  ExpectRefused(AcquireRequest(7, {1}), kBad, "set 7 is in use");
+}
+
+TEST_F(RawSessionTest, UnitsThatAreNone) {
+  OpenSession();
+  ExpectRefused(AcquireRequest(7, {0, server_->model().unit_count()}), kBad, "not there");
+}
+
+TEST_F(RawSessionTest, AUnitNamedTwice) {
+  OpenSession();
+  ExpectRefused(AcquireRequest(7, {0, 1, 0}), kBad, "named twice");
+}
+
+TEST_F(RawSessionTest, NoUnits) {
+  OpenSession();
+  ExpectRefused(AcquireRequest(7, {}), kBad, "from 1 to");
+}
+
+TEST_F(RawSessionTest, TooManySets) {
+  OpenSession();
+  for (uint64_t id = 0; id < SessionLimits().max_sets; ++id) {
+    ASSERT_TRUE(stream_->Write(AcquireRequest(id, {0})));
+  }
+  ExpectRefused(AcquireRequest(99, {0}), absl::StatusCode::kResourceExhausted, "16 sets");
+}
+
+TEST_F(RawSessionTest, AScheduleOfWhatIsNotThere) {
+  v1::SessionRequest request = OpenRequest();
+  request.mutable_open()->mutable_schedule()->add_units(12345);
+  ExpectRefused(request, kBad, "unit 12345");
+}
+
+// The other way, by the stream, is SessionTest.TheEndOfASessionGivesEverythingBack.
+TEST_F(RawSessionTest, TheSlotSocketsEndIsTheSessions) {
+  OpenSession();
+  ASSERT_TRUE(stream_->Write(AcquireRequest(1, {Layer(0)})));
+  ASSERT_TRUE(stream_->Read(&response_));
+  mapping_.reset();
+  EXPECT_THAT(EndOfStream(), StatusIs(absl::StatusCode::kAborted, HasSubstr("slot socket")));
+  EXPECT_TRUE(EverythingIsGivenBack());
+}
+
+// Answers are not piled up for a client that does not read them.
+TEST_F(RawSessionTest, PingsThatNobodyReadsTheAnswersOf) {
+  OpenSession();
+  v1::SessionRequest ping;
+  ping.mutable_ping();
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(stream_->Write(ping));
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(stream_->Read(&response_));
+  EXPECT_TRUE(response_.has_pong());
+}
+
+}  // namespace
+}  // namespace ecf8
