@@ -11,6 +11,7 @@
 #include "tools/ecf8/bench_codec.h"
 #include "tools/ecf8/bench_experts.h"
 #include "tools/ecf8/bench_moe_model.h"
+#include "tools/ecf8/bench_offload.h"
 #include "tools/ecf8/bench_read.h"
 #include "tools/ecf8/bench_stream.h"
 #include "tools/ecf8/commands.h"
@@ -34,6 +35,7 @@ class BenchCommand : public Command {
     AddStream(arguments);
     AddExperts(arguments);
     AddMoeModel(arguments);
+    AddOffload(arguments);
     AddCache(arguments);
   }
 
@@ -162,6 +164,29 @@ class BenchCommand : public Command {
     moe_model_.job.AddForce(moe_model);
   }
 
+  void AddOffload(Arguments arguments) {
+    Arguments offload = AddBench(
+        arguments, "offload",
+        "walks as an engine would make them, through sessions: stalls, beside what could be had",
+        [this](const CommandContext& context) { return RunBenchOffload(offload_, context); });
+    offload
+        .Add("MODEL", offload_.model,
+             "a compressed model; with --daemon ADDRESS, a name that it serves")
+        .Required();
+    offload.Add("--daemon", offload_.daemon, "use the daemon at unix:PATH, not one of our own");
+    offload.AddSize("--host-budget", offload_.host_budget_bytes, "of our own daemon, as in 1GiB");
+    offload.AddSize("--slots", offload_.slot_bytes, "that the clients share, as in 64MiB");
+    offload.Add("--layers", offload_.layers_only, "walk over units named layers.N alone");
+    offload.Add("--compute-ms", offload_.compute_ms, "that a unit is used for; its client sleeps")
+        .RealRange(0, 60'000);
+    offload.Add("--depth", offload_.depth, "units kept ready beyond the two that a client has")
+        .Range(0, 64);
+    offload.Add("--clients", offload_.clients, "at once").Range(1, 64);
+    offload.Add("--passes", offload_.passes, "of each client").Range(1, 1'000'000);
+    offload.Add("--against", offload_.against,
+                "compare every byte with this plain model: a directory or .safetensors file");
+  }
+
   void AddStream(Arguments arguments) {
     Arguments stream = AddBench(
         arguments, "stream", "a model through the whole pipeline, decoded and cold, beside fio",
@@ -194,6 +219,7 @@ class BenchCommand : public Command {
   BenchExpertsOptions experts_;
   BenchMoeModelOptions moe_model_;
   BenchCacheOptions cache_;
+  BenchOffloadOptions offload_;
 };
 
 }  // namespace

@@ -54,7 +54,7 @@ class Walks {
     engine->WaitUntilTouched();
     for (int walk = 0; walk <= warm_walks; ++walk) {
       ECF8_ASSIGN_OR_RETURN(const double seconds,
-                            WalkDecoded(*engine, *model_, options_.ahead_bytes));
+                            WalkDecoded(*engine, AllUnits(*model_), options_.ahead_bytes));
       (walk == 0 ? gbps_ : warm_gbps_)
           .push_back(static_cast<double>(bytes_.decoded) / seconds / kGiga);
     }

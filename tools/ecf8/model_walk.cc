@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -25,25 +26,31 @@ double SecondsSince(Clock::time_point begin) {
 
 }  // namespace
 
-absl::StatusOr<double> WalkDecoded(Engine& engine, const CompressedModel& model,
+std::vector<uint32_t> AllUnits(const CompressedModel& model) {
+  std::vector<uint32_t> units(model.unit_count());
+  std::iota(units.begin(), units.end(), 0u);
+  return units;
+}
+
+absl::StatusOr<double> WalkDecoded(Engine& engine, const std::vector<uint32_t>& units,
                                    uint64_t ahead_bytes) {
   const auto news = std::make_shared<UnitNews>();
   const Clock::time_point begin = Clock::now();
   std::deque<UnitLease> leases;
-  uint32_t next = 0;
+  size_t next = 0;
   uint64_t asked_bytes = 0;  // beyond the unit at hand
-  while (next < model.unit_count() || !leases.empty()) {
-    while (next < model.unit_count() && (leases.empty() || asked_bytes <= ahead_bytes)) {
+  while (next < units.size() || !leases.empty()) {
+    while (next < units.size() && (leases.empty() || asked_bytes <= ahead_bytes)) {
       ECF8_ASSIGN_OR_RETURN(
           UnitLease lease,
-          engine.Acquire({.unit_index = next, .on_progress = UnitNews::Teller(news)}));
+          engine.Acquire({.unit_index = units[next], .on_progress = UnitNews::Teller(news)}));
       if (!leases.empty()) asked_bytes += lease->unit().decoded_size_bytes;
       leases.push_back(std::move(lease));
       ++next;
     }
     if (!news->WaitUntil(*leases.front(), Clock::now() + kPatience)) {
       // Those ahead that are ready may hold the memory that it waits for.
-      next -= static_cast<uint32_t>(leases.size() - 1);
+      next -= leases.size() - 1;
       leases.resize(1);
       asked_bytes = 0;
     }
