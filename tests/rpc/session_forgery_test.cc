@@ -116,6 +116,18 @@ TEST_F(RawSessionTest, AForgedSetId) {
   ExpectRefused(ReleaseRequest(7), kBad, "set 7 is not leased");
 }
 
+// Whose answer may be on its way: released, its slots would be read when they are another's.
+TEST_F(RawSessionTest, ASetReleasedBeforeItIsReady) {
+  OpenSession();
+  faults_.Hold();
+  ASSERT_TRUE(stream_->Write(AcquireRequest(7, {Layer(0)})));
+  stream_->Write(ReleaseRequest(7));
+  EXPECT_THAT(EndOfStream(), StatusIs(kBad, HasSubstr("set 7 is not leased")));
+  faults_.LetGo();
+  mapping_.reset();
+  EXPECT_TRUE(EverythingIsGivenBack());
+}
+
 TEST_F(RawSessionTest, ASetReleasedTwice) {
   OpenSession();
   ASSERT_TRUE(stream_->Write(AcquireRequest(7, {0})));
