@@ -125,16 +125,19 @@ absl::Status SessionClient::Read(v1::SessionResponse* response) {
   return stream_->Read(response) ? absl::OkStatus() : EndOfStream();
 }
 
-absl::StatusOr<LeasedSet> SessionClient::Acquire(const std::vector<uint32_t>& units) {
-  ECF8_ASSIGN_OR_RETURN(const uint64_t set_id, StartAcquire(units));
+absl::StatusOr<LeasedSet> SessionClient::Acquire(const std::vector<uint32_t>& units,
+                                                 std::chrono::milliseconds timeout) {
+  ECF8_ASSIGN_OR_RETURN(const uint64_t set_id, StartAcquire(units, timeout));
   return Wait(set_id);
 }
 
-absl::StatusOr<uint64_t> SessionClient::StartAcquire(const std::vector<uint32_t>& units) {
+absl::StatusOr<uint64_t> SessionClient::StartAcquire(const std::vector<uint32_t>& units,
+                                                     std::chrono::milliseconds timeout) {
   const uint64_t set_id = ++last_set_id_;
   v1::SessionRequest request;
   request.mutable_acquire()->set_set_id(set_id);
   request.mutable_acquire()->mutable_units()->Add(units.begin(), units.end());
+  request.mutable_acquire()->set_timeout_ms(static_cast<uint32_t>(timeout.count()));
   ECF8_RETURN_IF_ERROR(Write(request));
   started_[set_id] = units;
   return set_id;
@@ -196,6 +199,12 @@ absl::StatusOr<LeasedSet> SessionClient::Lease(uint64_t set_id,
 absl::Status SessionClient::Release(uint64_t set_id) {
   v1::SessionRequest request;
   request.mutable_release()->set_set_id(set_id);
+  return Write(request);
+}
+
+absl::Status SessionClient::CancelAcquire(uint64_t set_id) {
+  v1::SessionRequest request;
+  request.mutable_cancel()->set_set_id(set_id);
   return Write(request);
 }
 

@@ -88,11 +88,16 @@ class SessionClient {
 
   // Waits until all of the units are there. An error of the set (a unit is damaged, it can never
   // fit) leaves the session as it was.
-  absl::StatusOr<LeasedSet> Acquire(const std::vector<uint32_t>& units);
+  // DEADLINE_EXCEEDED after a `timeout` above 0, which the daemon looks at five times a second.
+  absl::StatusOr<LeasedSet> Acquire(const std::vector<uint32_t>& units,
+                                    std::chrono::milliseconds timeout = {});
 
   // The same in two steps, with work in between. Every set that was started must be waited for.
-  absl::StatusOr<uint64_t> StartAcquire(const std::vector<uint32_t>& units);
+  absl::StatusOr<uint64_t> StartAcquire(const std::vector<uint32_t>& units,
+                                        std::chrono::milliseconds timeout = {});
   absl::StatusOr<LeasedSet> Wait(uint64_t set_id);
+  // The set is not wanted any more: Wait says CANCELLED, or gives it all the same.
+  absl::Status CancelAcquire(uint64_t set_id);
 
   absl::Status Hint(const std::vector<uint32_t>& units);
   absl::Status Skip(uint32_t count);

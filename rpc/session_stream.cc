@@ -143,10 +143,14 @@ absl::Status SessionStream::Handle(const v1::SessionRequest& request) {
       return Open(request.open());
     case v1::SessionRequest::kAcquire: {
       const auto& units = request.acquire().units();
-      return session->Acquire(request.acquire().set_id(), {units.begin(), units.end()});
+      return session->Acquire(request.acquire().set_id(), {units.begin(), units.end()},
+                              std::chrono::milliseconds(request.acquire().timeout_ms()));
     }
     case v1::SessionRequest::kRelease:
       return session->Release(request.release().set_id());
+    case v1::SessionRequest::kCancel:
+      session->Cancel(request.cancel().set_id());
+      return absl::OkStatus();
     case v1::SessionRequest::kHint: {
       const auto& units = request.hint().units();
       return session->Hint({units.data(), static_cast<size_t>(units.size())});

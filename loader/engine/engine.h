@@ -10,6 +10,7 @@
 #ifndef ECF8_LOADER_ENGINE_ENGINE_H_
 #define ECF8_LOADER_ENGINE_ENGINE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -97,6 +98,9 @@ class Engine final : private BlockReadSink, private DeviceSink {
       const std::vector<std::shared_ptr<const CompressedModel>>& models);
   ~Engine() override;
 
+  // For UnitRequest::flow: none had it before.
+  uint64_t NewFlow() { return ++last_flow_; }
+
   // Never blocks. RESOURCE_EXHAUSTED where the unit can never fit (with the shortfall), or where
   // max_requests are held or waiting.
   absl::StatusOr<UnitLease> Acquire(UnitRequest request);
@@ -167,6 +171,7 @@ class Engine final : private BlockReadSink, private DeviceSink {
 
   size_t max_requests_ = 0;
   FormCosts costs_;
+  std::atomic<uint64_t> last_flow_ = 0;
 
   mutable Mutex mutex_;
   CondVar news_;

@@ -85,10 +85,9 @@ void EngineCore::Acquire(const std::shared_ptr<HeldUnit>& held) {
     if (state.waiters.size() > 1) return SetPriority(unit, form, priority);
     state.priority = priority;
     state.sequence = next_sequence_++;
+    state.flow = held->request().flow;
     size_t queue = 0;
-    for (size_t i = 0; i < kPriorityCount; ++i) {
-      queue += waiting_.WaitingOf(static_cast<Priority>(i)).size();
-    }
+    for (size_t i = 0; i < kPriorityCount; ++i) queue += waiting_.size_of(static_cast<Priority>(i));
     Observe(EngineEvent::Kind::kWaiting, unit, form, {.queue = queue});
     waiting_.Insert(TurnOf(unit, form));
     retry_ = true;
@@ -187,7 +186,7 @@ EngineStats EngineCore::stats() const {
   EngineStats stats = stats_;
   stats.requests = request_count_;
   for (size_t i = 0; i < kPriorityCount; ++i) {
-    stats.waiting[i] = waiting_.WaitingOf(static_cast<Priority>(i)).size();
+    stats.waiting[i] = waiting_.size_of(static_cast<Priority>(i));
   }
   stats.active_units = active_.size();
   stats.reads_in_flight = reads_.in_use();

@@ -21,22 +21,17 @@ void EngineCore::StartWaiting() {
 // Starts the first of its kind that can be; false where none can. Those behind one that finds no
 // memory are not tried, or it might wait for ever.
 bool EngineCore::StartOneOf(Priority priority) {
-  for (const Turn& turn : waiting_.WaitingOf(priority)) {
-    switch (Start(turn)) {
-      case StartResult::kStarted:
-        waiting_.CountStart(priority);
-        return true;
-      case StartResult::kBusy:
-        blocked_ = true;
-        continue;
-      case StartResult::kNoMemory:
-        blocked_ = true;
-        hungry_ = hungry_ || priority != Priority::kHinted;
-        waiting_.CountRefusal(priority);
-        return false;
-    }
+  StartResult result = StartResult::kBusy;
+  waiting_.ForEachOf(priority, [&](const Turn& turn) {
+    result = Start(turn);
+    blocked_ = blocked_ || result != StartResult::kStarted;
+    return result == StartResult::kBusy;
+  });
+  if (result == StartResult::kNoMemory) {
+    hungry_ = hungry_ || priority != Priority::kHinted;
+    waiting_.CountRefusal(priority);
   }
-  return false;
+  return result == StartResult::kStarted;
 }
 
 // All the memory that the form needs, or none. `turn` is gone afterwards, unless kBusy or
@@ -55,13 +50,14 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
     if (decode) tiers_.Free(unit, Tier::kSlots);
     return StartResult::kNoMemory;
   }
-  waiting_.Erase(turn);
+  waiting_.Start(turn);
+  turn.state().sequence = next_sequence_++;  // from here on in the order of the starts
   if (decode && needs_host && tiers_.Take(unit, Tier::kDevice)) unit.device = Stage::kFilling;
   if (decode && reads) {
     // Who waits for the stored bytes gets them, too.
     if (!unit.stored.waiters.empty()) waiting_.Erase(TurnOf(unit, UnitForm::kStored));
     unit.stored.priority = turn.priority;
-    unit.stored.sequence = turn.sequence;
+    unit.stored.sequence = unit.decoded.sequence;
   }
   if (decode && needs_host && unit.stored.stage == Stage::kFilling) {
     SetPriority(unit, UnitForm::kStored, turn.priority);

@@ -41,6 +41,9 @@ struct UnitRequest {
   uint32_t unit_index = 0;
   UnitForm form = UnitForm::kDecoded;
   Priority priority = Priority::kDemand;
+  // Of Engine::NewFlow: all that one client asks for has one, and clients of equal priority get
+  // memory in turn (turn_queue.h). 0: of nobody.
+  uint64_t flow = 0;
   // Whether the engine may take the memory back where others wait for it and nobody has used it
   // for a while (see CopyPart). A hold that clients map must not.
   bool revocable = false;

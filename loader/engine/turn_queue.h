@@ -1,14 +1,21 @@
-// Units that wait for memory, and whose turn it is: by priority, then by age, and so that nobody
-// waits for ever.
+// Units that wait for memory, and whose turn it is: by priority, in turn between those who ask, and
+// so that nobody waits for ever.
+//
+// Between the flows of a class (a session, a fetch, a preload) goes deficit round robin (Shreedhar
+// and Varghese, SIGCOMM 1995), in the form that lets a flow overdraw and pays it off in the rounds
+// after (surplus round robin): a flow that asks for ten thousand units delays another by its own
+// share only. Within a flow, the oldest first.
 #ifndef ECF8_LOADER_ENGINE_TURN_QUEUE_H_
 #define ECF8_LOADER_ENGINE_TURN_QUEUE_H_
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <set>
 #include <tuple>
+#include <unordered_map>
 
 #include "loader/engine/held_unit.h"
 #include "loader/engine/unit_state.h"
@@ -27,16 +34,37 @@ struct Turn {
            std::tie(other.priority, other.sequence, other.form);
   }
   FormState& state() const { return unit->form(form); }
+  // What its flow is charged.
+  uint64_t size_bytes() const {
+    return form == UnitForm::kStored ? unit->unit->stored_size_bytes
+                                     : unit->unit->decoded_size_bytes;
+  }
 };
 
-// Thread-compatible.
+// What a flow may take before the next has its turn, give or take a unit: some milliseconds of a
+// CPU's time.
+inline constexpr int64_t kFlowQuantumBytes = int64_t{8} << 20;
+
+// Thread-compatible. What waits keeps its priority, its flow and its sequence.
 class TurnQueue {
  public:
-  void Insert(const Turn& turn) { Of(turn.priority).insert(turn); }
-  void Erase(const Turn& turn) { Of(turn.priority).erase(turn); }
+  void Insert(const Turn& turn);
+  void Erase(const Turn& turn);
 
-  const std::set<Turn>& WaitingOf(Priority priority) const {
-    return waiting_[static_cast<size_t>(priority)];
+  // It is served, and gone from the queue: its flow is charged.
+  void Start(const Turn& turn);
+
+  size_t size_of(Priority priority) const { return Of(priority).size; }
+
+  // Calls `visit` for those of the class that wait, in the order in which they are to be tried,
+  // until it returns false; it may change the queue when it does.
+  template <typename Visit>
+  void ForEachOf(Priority priority, Visit visit) const {
+    for (const uint64_t flow : Of(priority).round) {
+      for (const Turn& turn : Of(priority).flows.at(flow).turns) {
+        if (!visit(turn)) return;
+      }
+    }
   }
 
   // The most urgent class in which somebody waits.
@@ -46,16 +74,26 @@ class TurnQueue {
   // class that waits. Somebody does.
   Priority Next() const;
 
-  // One of the class was started.
-  void CountStart(Priority priority);
-
   // The class had its turn and found no memory: it waits for the next one.
   void CountRefusal(Priority priority) { burst_[static_cast<size_t>(priority)] = 0; }
 
  private:
-  std::set<Turn>& Of(Priority priority) { return waiting_[static_cast<size_t>(priority)]; }
+  struct Flow {
+    std::set<Turn> turns;
+    int64_t balance_bytes = kFlowQuantumBytes;
+  };
+  struct Class {
+    std::unordered_map<uint64_t, Flow> flows;
+    std::deque<uint64_t> round;  // the flows; the first has the turn, and a balance above 0
+    size_t size = 0;             // turns
 
-  std::array<std::set<Turn>, kPriorityCount> waiting_;
+    void PassOn();
+  };
+
+  Class& Of(Priority priority) { return classes_[static_cast<size_t>(priority)]; }
+  const Class& Of(Priority priority) const { return classes_[static_cast<size_t>(priority)]; }
+
+  std::array<Class, kPriorityCount> classes_;
   std::array<uint32_t, kPriorityCount> burst_{};  // starts since the next class last had one
 };
 

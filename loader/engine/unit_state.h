@@ -67,7 +67,8 @@ struct FormState {
   Holds waiters;  // for memory; none while kFilling or kReady
   Priority priority =
       Priority::kPreload;  // of the most urgent; while there are waiters or kFilling
-  uint64_t sequence = 0;   // of the first request
+  uint64_t sequence = 0;   // while there are waiters, of the first request; then, of the start
+  uint64_t flow = 0;       // of the first request
   PartProgress progress;
   uint32_t jobs_in_flight = 0;
 

@@ -21,7 +21,7 @@ absl::Span<const uint8_t> AsBytes(const std::string& text) {
 }  // namespace
 
 UnitReader::UnitReader(Engine& engine, ReadOrder order, std::function<void()> wake)
-    : engine_(&engine), order_(std::move(order)), wake_(std::move(wake)) {}
+    : engine_(&engine), order_(std::move(order)), wake_(std::move(wake)), flow_(engine.NewFlow()) {}
 
 void UnitReader::Stop() {
   stage_ = Stage::kDone;
@@ -44,6 +44,7 @@ absl::StatusOr<UnitLease> UnitReader::Acquire(uint32_t unit_index, Priority prio
                            .unit_index = unit_index,
                            .form = order_.form,
                            .priority = priority,
+                           .flow = flow_,
                            .revocable = true,
                            .on_progress = wake_});
 }

@@ -76,6 +76,7 @@ class UnitReader {
   Engine* engine_;
   ReadOrder order_;
   std::function<void()> wake_;
+  uint64_t flow_;  // the engine's
 
   Stage stage_ = Stage::kBegin;
   size_t next_unit_ = 0;  // of the selection: those before it have begun

@@ -50,14 +50,25 @@ uint64_t LargestSlotBytes(const SessionOrder& order, const CompressedModel& mode
   return largest_bytes;
 }
 
-absl::StatusOr<uint64_t> TakeGrant(SlotGrants& grants, const SessionOrder& order,
-                                   const CompressedModel& model) {
+absl::StatusOr<uint64_t> TakeGrant(SlotGrants& grants, const SessionLimits& limits,
+                                   const SessionOrder& order, const CompressedModel& model) {
   const uint64_t largest_bytes = LargestSlotBytes(order, model);
   const uint64_t wanted_bytes = order.slot_bytes / kSlotPageBytes * kSlotPageBytes;
   const uint64_t least_bytes =
       std::max(order.slot_bytes > 0 ? wanted_bytes : largest_bytes, kSlotPageBytes);
+  const uint64_t quota_bytes = limits.max_slot_bytes > 0 ? limits.max_slot_bytes : UINT64_MAX;
+  if (least_bytes > quota_bytes) {
+    return WithErrorInfo(
+        absl::ResourceExhaustedError("the session needs " + std::to_string(least_bytes) +
+                                     " bytes of slots, and one may have at most " +
+                                     std::to_string(quota_bytes) + ": raise session-slot-quota"),
+        {.reason = ErrorReason::kBudgetTooSmall,
+         .model = order.model,
+         .shortfall_bytes = least_bytes - quota_bytes});
+  }
   const uint64_t most_bytes =
-      order.slot_bytes > 0 ? least_bytes : (uint64_t{order.depth} + 2) * least_bytes;
+      order.slot_bytes > 0 ? least_bytes
+                           : std::min((uint64_t{order.depth} + 2) * least_bytes, quota_bytes);
   const uint64_t granted_bytes = grants.Take(least_bytes, most_bytes);
   if (granted_bytes > 0) return granted_bytes;
   const uint64_t left_bytes = std::min(grants.free_bytes(), least_bytes);
@@ -90,7 +101,7 @@ absl::StatusOr<std::shared_ptr<Session>> OpenSession(Engine& engine, const Model
                  ErrorReason::kBadRequest, order.model);
   }
   ECF8_RETURN_IF_ERROR(CheckWalk(order, *model, limits));
-  ECF8_ASSIGN_OR_RETURN(const uint64_t granted_bytes, TakeGrant(grants, order, *model));
+  ECF8_ASSIGN_OR_RETURN(const uint64_t granted_bytes, TakeGrant(grants, limits, order, *model));
   return std::make_shared<Session>(
       engine, grants, limits,
       SessionPlan{.model_number = *number,

@@ -34,6 +34,11 @@ absl::Status NoMemoryInTime(const CompressedModel& model, std::chrono::milliseco
                        {.reason = ErrorReason::kOverloaded, .model = model.name()});
 }
 
+absl::Status NotReadyInTime(const CompressedModel& model) {
+  return WithErrorInfo(absl::DeadlineExceededError("the set was not ready in the time it had"),
+                       {.reason = ErrorReason::kOverloaded, .model = model.name()});
+}
+
 }  // namespace
 
 Session::Session(Engine& engine, SlotGrants& grants, const SessionLimits& limits, SessionPlan plan,
@@ -43,6 +48,7 @@ Session::Session(Engine& engine, SlotGrants& grants, const SessionLimits& limits
       limits_(limits),
       plan_(std::move(plan)),
       on_outcome_(std::move(on_outcome)),
+      flow_(engine.NewFlow()),
       walk_(plan_.walk) {}
 
 Session::~Session() { Close(); }
@@ -88,7 +94,8 @@ absl::Status Session::CheckSet(uint64_t set_id, const std::vector<uint32_t>& uni
   return absl::OkStatus();
 }
 
-absl::Status Session::Acquire(uint64_t set_id, std::vector<uint32_t> units) {
+absl::Status Session::Acquire(uint64_t set_id, std::vector<uint32_t> units,
+                              std::chrono::milliseconds timeout) {
   {
     MutexLock lock(mutex_);
     if (closed_) return absl::OkStatus();
@@ -101,6 +108,7 @@ absl::Status Session::Acquire(uint64_t set_id, std::vector<uint32_t> units) {
     Set& set = sets_[set_id];
     set.units = std::move(units);
     set.asked_at = Clock::now();
+    if (timeout.count() > 0) set.until = set.asked_at + timeout;
     ++set_count_;
     if (needed_bytes > plan_.granted_bytes) {
       FailSet(set_id, set, SetDoesNotFit(model(), needed_bytes, plan_.granted_bytes));
@@ -127,6 +135,19 @@ absl::Status Session::Release(uint64_t set_id) {
   }
   Announce();
   return absl::OkStatus();
+}
+
+void Session::Cancel(uint64_t set_id) {
+  {
+    MutexLock lock(mutex_);
+    const auto found = sets_.find(set_id);
+    if (closed_ || found == sets_.end() || !found->second.waits()) return;
+    GiveUp(set_id, found->second,
+           WithErrorInfo(absl::CancelledError("cancelled by the client"),
+                         {.reason = ErrorReason::kBadRequest, .model = model().name()}));
+    Pump();
+  }
+  Announce();
 }
 
 absl::Status Session::Hint(absl::Span<const uint32_t> units) {
@@ -187,7 +208,6 @@ void Session::Announce() {
 
 bool Session::WaitsForMemory(const Set& set) const {
   if (set.stage == Set::Stage::kQueued) return true;
-  if (set.stage != Set::Stage::kWaiting) return false;
   for (const uint32_t unit : set.units) {
     const Entry& entry = entries_.at(unit);
     if (!entry.settled && !entry.lease->begun()) return true;
@@ -199,11 +219,14 @@ void Session::Tick() {
   {
     MutexLock lock(mutex_);
     if (closed_) return;
-    const Clock::time_point latest = Clock::now() - limits_.set_patience;
+    const Clock::time_point now = Clock::now();
     for (auto& [set_id, set] : sets_) {
-      if (set.asked_at > latest || !WaitsForMemory(set)) continue;
-      std::erase(queue_, set_id);
-      FailSet(set_id, set, NoMemoryInTime(model(), limits_.set_patience));
+      if (!set.waits()) continue;
+      if (set.until <= now) {
+        GiveUp(set_id, set, NotReadyInTime(model()));
+      } else if (set.asked_at + limits_.set_patience <= now && WaitsForMemory(set)) {
+        GiveUp(set_id, set, NoMemoryInTime(model(), limits_.set_patience));
+      }
     }
     Pump();
   }
@@ -256,6 +279,11 @@ void Session::FinishSet(uint64_t set_id, Set& set) {
   }
   set.stage = Set::Stage::kDone;
   outcomes_.push_back(std::move(outcome));
+}
+
+void Session::GiveUp(uint64_t set_id, Set& set, const absl::Status& status) {
+  std::erase(queue_, set_id);
+  FailSet(set_id, set, status);
 }
 
 void Session::FailSet(uint64_t set_id, Set& set, const absl::Status& status) {

@@ -42,6 +42,8 @@ struct SessionLimits {
   uint32_t max_sets = 16;     // asked for and not released
   uint32_t max_hints = 1024;  // that wait for room
   uint32_t max_depth = 256;   // of a schedule
+  // Of slots that one session can be granted; 0: all that there are.
+  uint64_t max_slot_bytes = 0;
   // Hints that have not been used after so many sets are forgotten.
   uint32_t hint_life_sets = 16;
   // For memory: after it a set fails.
@@ -84,7 +86,12 @@ class Session : public std::enable_shared_from_this<Session> {
   // Asks for a set, which has just one outcome. INVALID_ARGUMENT for an id that is in use, or units
   // that are none, too many, or named twice; RESOURCE_EXHAUSTED for more than max_sets: what a
   // client that is right never does, so that its session had better end.
-  absl::Status Acquire(uint64_t set_id, std::vector<uint32_t> units);
+  // With a `timeout` above 0 it fails, DEADLINE_EXCEEDED, where it is not ready by then.
+  absl::Status Acquire(uint64_t set_id, std::vector<uint32_t> units,
+                       std::chrono::milliseconds timeout);
+
+  // Fails a set that is not ready yet with CANCELLED. Any other is left as it is.
+  void Cancel(uint64_t set_id);
 
   // Of a set whose outcome was taken and OK: INVALID_ARGUMENT else.
   absl::Status Release(uint64_t set_id);
@@ -97,7 +104,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // In the order in which the sets got ready.
   std::optional<SetOutcome> TakeOutcome();
 
-  // Fails sets that have waited too long for memory. To be called a few times a second.
+  // Fails sets that have waited too long, for memory or for their time. To be called a few times a
+  // second.
   void Tick();
 
   // Goes on where units have failed, and begins what is ahead. To be called once at the start, and
@@ -136,6 +144,9 @@ class Session : public std::enable_shared_from_this<Session> {
     bool counted = false;  // in its entries' `sets`
     size_t missing = 0;    // units that are not settled
     Clock::time_point asked_at;
+    Clock::time_point until = Clock::time_point::max();
+
+    bool waits() const { return stage == Stage::kQueued || stage == Stage::kWaiting; }
   };
 
   struct HintedUnit {
@@ -162,6 +173,9 @@ class Session : public std::enable_shared_from_this<Session> {
     return charged_bytes_ + bytes <= plan_.granted_bytes;
   }
   void FinishSet(uint64_t set_id, Set& set) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of one that waits, and may be queued.
+  void GiveUp(uint64_t set_id, Set& set, const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FailSet(uint64_t set_id, Set& set, const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Uncount(Set& set) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -177,6 +191,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const SessionLimits limits_;
   const SessionPlan plan_;
   const std::function<void()> on_outcome_;
+  const uint64_t flow_;
 
   Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

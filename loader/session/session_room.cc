@@ -81,6 +81,7 @@ absl::Status Session::AcquireUnit(uint32_t unit, Priority priority) {
                                 .unit_index = unit,
                                 .form = UnitForm::kDecoded,
                                 .priority = priority,
+                                .flow = flow_,
                                 .on_progress = [weak = weak_from_this(), unit] {
                                   if (const auto self = weak.lock()) self->OnUnitNews(unit);
                                 }});

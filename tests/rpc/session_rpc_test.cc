@@ -72,6 +72,30 @@ TEST_F(SessionTest, TwoWalkAtOnceInFourLayersOfSlots) {
   EXPECT_TRUE(EverythingIsGivenBack());
 }
 
+// As many as there may be, each with memory for one layer, all of which want others than the rest.
+TEST_F(SessionTest, SixtyFourAtOnce) {
+  constexpr uint32_t kSessions = 64;
+  Start(kSessions * kLayerSlot);
+  const auto run = [&](uint32_t number) {
+    const auto client = server_->Connect();
+    auto session = SessionClient::Open(*client, server_->address(),
+                                       {.model = "small", .slot_bytes = kLayerSlot});
+    ASSERT_THAT(session, IsOk());
+    for (uint32_t step = 0; step < 8; ++step) {
+      const uint32_t unit = Layer(static_cast<int>((number + step) % 8));
+      auto set = (*session)->Acquire({unit});
+      ASSERT_THAT(set, IsOk());
+      ExpectRight(**session, *set, {unit});
+      ASSERT_THAT(set->Release(), IsOk());
+    }
+  };
+  std::vector<std::thread> clients;
+  for (uint32_t i = 0; i < kSessions; ++i) clients.emplace_back(run, i);
+  for (std::thread& client : clients) client.join();
+  EXPECT_TRUE(EverythingIsGivenBack());
+  EXPECT_EQ(server_->engine().stats().slots.units, 8u) << "nothing is there twice";
+}
+
 // While everybody else fights for the rest.
 TEST_F(SessionTest, NobodyOverwritesWhatIsLeased) {
   Start(3 * kLayerSlot);
@@ -166,6 +190,56 @@ TEST_F(SessionTest, ASetThatWaitsTooLongFails) {
   EXPECT_GE(std::chrono::steady_clock::now() - asked, std::chrono::milliseconds(300));
   EXPECT_THAT(first->Release(), IsOk());
   EXPECT_THAT(session->Acquire({Layer(2)}), IsOk());
+}
+
+TEST_F(SessionTest, ASetThatIsNotReadyInItsTimeFails) {
+  Start();
+  const auto session = Open({.model = {}, .slot_bytes = 2 * kLayerSlot});
+  faults_.Hold();
+  const auto asked = std::chrono::steady_clock::now();
+  EXPECT_THAT(session->Acquire({Layer(0)}, std::chrono::milliseconds(300)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("in the time it had")));
+  EXPECT_GE(std::chrono::steady_clock::now() - asked, std::chrono::milliseconds(300));
+  faults_.LetGo();
+  auto again = session->Acquire({Layer(0)}, std::chrono::seconds(60));
+  ASSERT_THAT(again, IsOk());
+  ExpectRight(*session, *again, {Layer(0)});
+}
+
+// In every state: queued behind the grant, waiting for the disk, ready, and gone.
+TEST_F(SessionTest, ACancelledSetGivesItsMemoryBack) {
+  Start();
+  const auto session = Open({.model = {}, .slot_bytes = 2 * kLayerSlot});
+  auto leased = session->Acquire({Layer(0)});
+  ASSERT_THAT(leased, IsOk());
+  faults_.Hold();
+  const auto waiting = session->StartAcquire({Layer(1)});
+  const auto queued = session->StartAcquire({Layer(0), Layer(2)});
+  ASSERT_THAT(waiting, IsOk());
+  ASSERT_THAT(queued, IsOk());
+  for (const uint64_t set_id : {*queued, *waiting}) {
+    EXPECT_THAT(session->CancelAcquire(set_id), IsOk());
+    EXPECT_THAT(session->Wait(set_id), StatusIs(absl::StatusCode::kCancelled, HasSubstr("client")));
+  }
+  EXPECT_TRUE(Within20s([&] { return server_->engine().stats().requests == 1; }));
+  faults_.LetGo();
+  const auto ready = session->StartAcquire({Layer(0)});
+  ASSERT_THAT(ready, IsOk());
+  EXPECT_THAT(session->Ping(), IsOk());
+  EXPECT_THAT(session->CancelAcquire(*ready), IsOk());
+  EXPECT_THAT(session->CancelAcquire(4711), IsOk());
+  auto set = session->Wait(*ready);
+  ASSERT_THAT(set, IsOk());
+  ExpectRight(*session, *set, {Layer(0)});
+}
+
+TEST_F(SessionTest, OneSessionHasAtMostItsQuota) {
+  Start(8 * kLayerSlot, {.max_slot_bytes = 3 * kLayerSlot});
+  const auto refused = TryOpen({.model = {}, .slot_bytes = 4 * kLayerSlot});
+  ASSERT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("quota")));
+  EXPECT_EQ(GetErrorInfo(refused.status())->shortfall_bytes, kLayerSlot);
+  const auto session = Open({.model = {}, .walk = Layers(8), .depth = 5});
+  EXPECT_EQ(session->slot_bytes(), 3 * kLayerSlot);
 }
 
 TEST_F(SessionTest, ASetThatCanNeverFitSaysWhatIsMissing) {

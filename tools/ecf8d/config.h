@@ -34,6 +34,7 @@ struct DaemonConfig {
   int64_t max_sessions = 64;
   int64_t session_max_units = 1024;
   int64_t session_max_sets = 16;
+  std::string session_slot_quota = "0";
   int64_t session_uid = -1;  // the daemon's own
   int64_t drain_timeout_ms = 30'000;
   std::string heat_dir;  // empty: nothing is kept

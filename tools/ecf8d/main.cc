@@ -66,6 +66,7 @@ absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, 
   options.max_sessions = static_cast<size_t>(config.max_sessions);
   options.session.max_units = static_cast<uint32_t>(config.session_max_units);
   options.session.max_sets = static_cast<uint32_t>(config.session_max_sets);
+  options.session.max_slot_bytes = *ParseByteSize(config.session_slot_quota);
   if (config.session_uid >= 0) options.session_uid = static_cast<uid_t>(config.session_uid);
   options.engine = EngineOptionsFrom(config);
   if (trace != nullptr) options.engine.observers.push_back(trace);

@@ -166,6 +166,38 @@ TEST_F(EngineCoreTest, DemandGoesBeforeHintsAndHintsBeforePreloads) {
   EXPECT_TRUE(engine_->RunUntilIdle());
 }
 
+// Memory for one layer at a time: who asks for one does not wait for all that another has asked
+// for.
+TEST_F(EngineCoreTest, TwoFlowsTakeTurns) {
+  SimulationOptions options;
+  options.slot_bytes = 4 << 20;
+  StartEngine(options);
+  std::vector<uint32_t> order;
+  std::vector<std::shared_ptr<HeldUnit>> holds;
+  const auto ask = [&](uint32_t layer, uint64_t flow) {
+    const size_t i = holds.size();
+    holds.push_back(nullptr);
+    holds[i] = engine_->Acquire(
+        {.unit_index = Layer(static_cast<int>(layer)), .flow = flow, .on_progress = [&, i, layer] {
+           if (holds[i] == nullptr || !holds[i]->ready()) return;
+           order.push_back(layer);
+           engine_->time.At(1, [&, i] {
+             if (holds[i] != nullptr) engine_->Release(holds[i]);
+             holds[i] = nullptr;
+           });
+         }});
+  };
+  for (uint32_t layer = 0; layer < 7; ++layer) ask(layer, 1);
+  ask(7, 2);
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  ASSERT_EQ(order.size(), 8u);
+  // A quantum of the first flow's, then the second's.
+  const uint64_t layer_bytes = expected_->model->unit(Layer(0)).decoded_size_bytes;
+  const auto turn = static_cast<size_t>(kFlowQuantumBytes / layer_bytes) + 1;
+  ASSERT_LT(turn, 7u);
+  EXPECT_EQ(order[turn], 7u);
+}
+
 TEST_F(EngineCoreTest, ARaisedHintGoesBeforeAnotherHint) {
   SimulationOptions options;
   options.slot_bytes = 4 << 20;

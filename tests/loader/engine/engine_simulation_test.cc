@@ -96,6 +96,7 @@ class Scenario {
         static_cast<uint32_t>(std::min(Draw(0, 9), Draw(0, expected_.model->unit_count() - 1)));
     request.form = Draw(0, 2) == 0 ? UnitForm::kStored : UnitForm::kDecoded;
     request.priority = static_cast<Priority>(Draw(0, 2));
+    request.flow = Draw(0, 3);
     request.revocable = Draw(0, 1) == 0;
     request.on_progress = [this, &client] { At(0, [this, &client] { Look(client); }); };
     client.held = engine_->Acquire(std::move(request));
