@@ -17,6 +17,8 @@ find_package(Protobuf REQUIRED)                              # libprotobuf-dev, 
 find_package(ZLIB REQUIRED)                                  # zlib1g-dev
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)     # libzstd-dev
 pkg_check_modules(GRPCXX REQUIRED IMPORTED_TARGET grpc++)    # libgrpc++-dev
+find_library(GRPCXX_REFLECTION grpc++_reflection REQUIRED)      # libgrpc++-dev, which has no .pc for it
+find_package(prometheus-cpp REQUIRED)                          # prometheus-cpp-dev
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)  # libtomlplusplus-dev
 pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)     # liburing-dev
 pkg_check_modules(NUMA REQUIRED IMPORTED_TARGET numa)          # libnuma-dev

@@ -13,6 +13,7 @@
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "rpc/grpc_lifetime.h"
+#include "rpc/health.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -87,6 +88,7 @@ Server::Server(ModelSet models, std::unique_ptr<AccessLog> accesses, std::unique
       sessions_(options.max_sessions),
       session_limits_(options.session),
       max_sessions_(options.max_sessions),
+      call_observer_(options.call_observer),
       tickets_(options.session_uid.value_or(geteuid())),
       grants_(engine_->shared_slots().slot_bytes),
       pool_(options.threads, options.max_streams),
@@ -132,12 +134,16 @@ absl::Status Server::ServeSlots() {
 }
 
 absl::Status Server::Listen() {
+  EnableHealthAndReflection();
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // or two daemons could share a port
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.RegisterService(&service_);
+  if (call_observer_ != nullptr) {
+    builder.experimental().SetInterceptorCreators(CallInterceptors(*call_observer_));
+  }
   int port = 0;
   builder.AddListeningPort(address_.ToGrpcTarget(), grpc::InsecureServerCredentials(), &port);
   {
@@ -149,13 +155,21 @@ absl::Status Server::Listen() {
                                          ": it is in use, or not to be had");
   }
   if (!address_.is_unix()) address_.port = static_cast<uint16_t>(port);
+  SetHealth(true);
   return absl::OkStatus();
+}
+
+void Server::SetHealth(bool is_serving) {
+  const Health health(server_.get());
+  for (const auto& model : models_.models()) health.SetModel(model->name(), is_serving);
+  health.SetReady(is_serving);
 }
 
 bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry) {
   registry_.BeginDrain();
   recorders_.BeginDrain();
   sessions_.BeginDrain();
+  SetHealth(false);
   if (claim_) claim_->HideSocket();
   if (slot_socket_ != nullptr) slot_socket_->Hide();
   const bool had_streams = registry_.size() + recorders_.size() + sessions_.size() > 0;

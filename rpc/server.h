@@ -22,6 +22,7 @@
 #include "loader/session/slot_grants.h"
 #include "loader/session/ticket_table.h"
 #include "rpc/address.h"
+#include "rpc/call_observer.h"
 #include "rpc/slot_socket.h"
 #include "rpc/stream_registry.h"
 #include "rpc/unix_socket.h"
@@ -38,6 +39,7 @@ struct ServerOptions {
   SessionLimits session{};
   // Whose clients may map the slots, all others may fetch; unset: this process's user.
   std::optional<uid_t> session_uid{};
+  CallObserver* call_observer = nullptr;  // outlives the server
   EngineOptions engine{};
   std::string heat_directory{};  // to keep what the engine learns in; empty: nowhere
 };
@@ -64,6 +66,7 @@ class Server {
   // Null where there are no sessions: with TCP, or a device whose slots cannot be mapped.
   const SlotSocket* slot_socket() const { return slot_socket_.get(); }
   const Engine& engine() const { return *engine_; }
+  const ModelSet& models() const { return models_; }
 
   // Refuses new streams, removes the socket, and waits until the streams have ended, at most
   // `timeout`, or until `hurry` (asked several times a second; may be empty) returns true. What is
@@ -79,6 +82,7 @@ class Server {
   // The slot socket, where sessions can be had.
   absl::Status ServeSlots();
   absl::Status Listen();
+  void SetHealth(bool is_serving);
 
   Address address_;
   std::optional<SocketClaim> claim_;
@@ -91,6 +95,7 @@ class Server {
   StreamRegistry sessions_;
   const SessionLimits session_limits_;
   const size_t max_sessions_;
+  CallObserver* const call_observer_;  // may be null
   TicketTable tickets_;
   SlotGrants grants_;
   std::unique_ptr<SlotSocket> slot_socket_;

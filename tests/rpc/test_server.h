@@ -106,13 +106,17 @@ class TestServer {
     return client.ok() ? *std::move(client) : nullptr;
   }
 
-  // Without our client's checks, and with a connection of its own.
-  std::unique_ptr<v1::WeightService::Stub> Stub() const {
+  // With a connection of its own.
+  std::shared_ptr<grpc::Channel> Channel() const {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // a window of 64 KiB that does not grow
-    return v1::WeightService::NewStub(grpc::CreateCustomChannel(
-        address().ToGrpcTarget(), grpc::InsecureChannelCredentials(), arguments));
+    return grpc::CreateCustomChannel(address().ToGrpcTarget(), grpc::InsecureChannelCredentials(),
+                                     arguments);
+  }
+  // Without our client's checks.
+  std::unique_ptr<v1::WeightService::Stub> Stub() const {
+    return v1::WeightService::NewStub(Channel());
   }
 
   // A fetch of the whole model, decoded, that is not read.

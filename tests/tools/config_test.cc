@@ -62,6 +62,7 @@ TEST_F(ConfigTest, ReadsEverySetting) {
                    "session-slot-quota = '3GiB'\n"
                    "session-uid = 1000\n"
                    "drain-timeout-ms = 0\n"
+                   "metrics-listen = '127.0.0.1:9464'\n"
                    "heat-dir = '/h'\n"
                    "trace = '/t.json'\n"
                    "trace-limit = '1MiB'\n"),
@@ -79,10 +80,11 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.session_slot_quota, "3GiB");
   EXPECT_EQ(config_.session_uid, 1000);
   EXPECT_EQ(config_.drain_timeout_ms, 0);
+  EXPECT_EQ(config_.metrics_listen, "127.0.0.1:9464");
   EXPECT_EQ(config_.heat_dir, "/h");
   EXPECT_EQ(config_.trace, "/t.json");
   EXPECT_EQ(config_.trace_limit, "1MiB");
-  EXPECT_EQ(AllSettings().size(), 25u);  // all of which stand above
+  EXPECT_EQ(AllSettings().size(), 26u);  // all of which stand above
 
   const EngineOptions engine = EngineOptionsFrom(config_);
   EXPECT_EQ(engine.host_budget_bytes, uint64_t{3} << 30);
@@ -148,6 +150,17 @@ TEST_F(ConfigTest, TcpNeedsInsecure) {
   EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "127.0.0.1:50051"}), 2);
   EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "127.0.0.1:50051", "--insecure"}), std::nullopt);
   EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "unix:/x"}), std::nullopt);
+}
+
+TEST_F(ConfigTest, MetricsStayOnThisMachine) {
+  for (const std::string address : {"127.0.0.1:9464", "[::1]:9464", "localhost:9464"}) {
+    EXPECT_EQ(Parse({"--model-dir", "m", "--metrics-listen", address}), std::nullopt) << address;
+  }
+  for (const std::string address : {"0.0.0.0:9464", "[::]:9464", "unix:/x", "9464"}) {
+    EXPECT_EQ(Parse({"--model-dir", "m", "--metrics-listen", address}), 2) << address;
+  }
+  EXPECT_EQ(Parse({"--model-dir", "m", "--metrics-listen", "0.0.0.0:9464", "--insecure"}),
+            std::nullopt);
 }
 
 }  // namespace

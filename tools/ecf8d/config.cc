@@ -122,6 +122,9 @@ absl::Span<const Setting> AllSettings() {
        &DaemonConfig::session_uid, -1, 4'294'967'294},
       {"drain-timeout-ms", "how long fetches may go on after SIGTERM",
        &DaemonConfig::drain_timeout_ms, 0, 86'400'000},
+      {"metrics-listen",
+       "HOST:PORT, where a Prometheus finds /metrics over plain HTTP; empty: nowhere",
+       &DaemonConfig::metrics_listen},
       {"heat-dir", "keep what is learned of experts over restarts in this directory",
        &DaemonConfig::heat_dir},
       {"trace", "draw what happens to units into this new file, for ui.perfetto.dev",
@@ -180,6 +183,24 @@ EngineOptions EngineOptionsFrom(const DaemonConfig& config) {
   return options;
 }
 
+namespace {
+
+absl::Status CheckMetricsAddress(const DaemonConfig& config) {
+  if (config.metrics_listen.empty()) return absl::OkStatus();
+  ECF8_ASSIGN_OR_RETURN(const Address address, ParseAddress(config.metrics_listen));
+  if (address.is_unix()) {
+    return absl::InvalidArgumentError("metrics-listen: want HOST:PORT, not a Unix socket");
+  }
+  const bool is_loopback =
+      address.host == "localhost" || address.host == "::1" || address.host.starts_with("127.");
+  if (is_loopback || config.insecure) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "metrics-listen " + address.ToString() +
+      ": anybody could read the metrics there, so it needs --insecure too, or a loopback address");
+}
+
+}  // namespace
+
 absl::Status CheckConfig(const DaemonConfig& config) {
   if (config.model_dirs.empty()) {
     return absl::InvalidArgumentError("no model: give at least one --model-dir DIR");
@@ -189,6 +210,7 @@ absl::Status CheckConfig(const DaemonConfig& config) {
     return absl::InvalidArgumentError("decode-cores: " + Quoted(config.decode_cores) +
                                       " is no list such as 2,3,6-9");
   }
+  ECF8_RETURN_IF_ERROR(CheckMetricsAddress(config));
   if (config.listen.empty()) return absl::OkStatus();
   ECF8_ASSIGN_OR_RETURN(const Address address, ParseAddress(config.listen));
   if (!address.is_unix() && !config.insecure) {

@@ -37,8 +37,9 @@ struct DaemonConfig {
   std::string session_slot_quota = "0";
   int64_t session_uid = -1;  // the daemon's own
   int64_t drain_timeout_ms = 30'000;
-  std::string heat_dir;  // empty: nothing is kept
-  std::string trace;     // empty: none
+  std::string metrics_listen;  // empty: nowhere
+  std::string heat_dir;        // empty: nothing is kept
+  std::string trace;           // empty: none
   std::string trace_limit = "256MiB";
 };
 

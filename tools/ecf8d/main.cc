@@ -21,6 +21,7 @@
 #include "tools/ecf8d/config.h"
 #include "tools/ecf8d/flags.h"
 #include "tools/ecf8d/logging.h"
+#include "tools/ecf8d/metrics/metrics.h"
 #include "tools/ecf8d/signals.h"
 #include "tools/version.h"
 
@@ -54,8 +55,9 @@ void EndTrace(EngineTimeline& trace) {
   spdlog::info("traced {} events, {} left out", trace.info().events, trace.info().left_out);
 }
 
+// `trace` and `metrics` may be null.
 absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, ModelSet models,
-                                                    EngineTimeline* trace) {
+                                                    EngineTimeline* trace, Metrics* metrics) {
   ServerOptions options;
   options.address = DefaultAddress();
   if (!config.listen.empty()) {
@@ -70,6 +72,10 @@ absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, 
   if (config.session_uid >= 0) options.session_uid = static_cast<uid_t>(config.session_uid);
   options.engine = EngineOptionsFrom(config);
   if (trace != nullptr) options.engine.observers.push_back(trace);
+  if (metrics != nullptr) {
+    options.engine.observers.push_back(&metrics->engine_observer());
+    options.call_observer = &metrics->call_observer();
+  }
   options.heat_directory = config.heat_dir;
   return Server::Start(std::move(models), options);
 }
@@ -88,8 +94,14 @@ absl::Status Serve(const ParsedFlags& flags) {
     return absl::OkStatus();
   }
   ECF8_ASSIGN_OR_RETURN(const std::unique_ptr<EngineTimeline> trace, StartTrace(flags.config));
+  std::unique_ptr<Metrics> metrics;
+  if (!flags.config.metrics_listen.empty()) metrics = std::make_unique<Metrics>();
   ECF8_ASSIGN_OR_RETURN(std::unique_ptr<Server> server,
-                        StartServer(flags.config, std::move(models), trace.get()));
+                        StartServer(flags.config, std::move(models), trace.get(), metrics.get()));
+  if (metrics != nullptr) {
+    ECF8_RETURN_IF_ERROR(metrics->Serve(flags.config.metrics_listen, *server));
+    spdlog::info("metrics at http://{}/metrics", flags.config.metrics_listen);
+  }
   LogDevice(server->engine());
   spdlog::info("listening on {}", server->address().ToString());
 
@@ -99,6 +111,7 @@ absl::Status Serve(const ParsedFlags& flags) {
   const bool all_ended =
       server->Drain(std::chrono::milliseconds(flags.config.drain_timeout_ms), TakeStopSignal);
   spdlog::info(all_ended ? "stopped" : "stopped, with streams cut short");
+  if (metrics != nullptr) metrics->Stop();
   server.reset();
   if (trace != nullptr) EndTrace(*trace);
   return absl::OkStatus();
