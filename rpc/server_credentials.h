@@ -1,0 +1,31 @@
+// How the daemon shows who it is over TCP, and whom it believes.
+#ifndef ECF8_RPC_SERVER_CREDENTIALS_H_
+#define ECF8_RPC_SERVER_CREDENTIALS_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "grpcpp/security/server_credentials.h"
+
+namespace ecf8 {
+
+// PEM files; the chain begins with the server's own certificate.
+struct ServerTls {
+  std::string certificate_path{};  // empty: no TLS
+  std::string key_path{};
+  std::string client_ca_path{};  // empty: clients need no certificate
+
+  bool enabled() const { return !certificate_path.empty(); }
+};
+
+// TLS 1.2 or later. Where `client_ca_path` is set, a client without a certificate that it has
+// signed is refused in the handshake. Files that change are read again within ten seconds, without
+// a connection being closed. INVALID_ARGUMENT where they are not what they should be, or the key is
+// not the certificate's; errors name the file.
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
+    const ServerTls& tls);
+
+}  // namespace ecf8
+
+#endif  // ECF8_RPC_SERVER_CREDENTIALS_H_
