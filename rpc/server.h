@@ -17,11 +17,15 @@
 #include "loader/engine/access_log.h"
 #include "loader/engine/engine.h"
 #include "loader/engine/heat_keeper.h"
+#include "loader/serve/model_roots.h"
 #include "loader/serve/model_set.h"
+#include "loader/serve/model_watcher.h"
+#include "loader/serve/open_models.h"
 #include "loader/session/session.h"
 #include "loader/session/slot_grants.h"
 #include "loader/session/ticket_table.h"
 #include "rpc/address.h"
+#include "rpc/model_service.h"
 #include "rpc/slot_socket.h"
 #include "rpc/stream_registry.h"
 #include "rpc/unix_socket.h"
@@ -40,14 +44,18 @@ struct ServerOptions {
   std::optional<uid_t> session_uid{};
   EngineOptions engine{};
   std::string heat_directory{};  // to keep what the engine learns in; empty: nowhere
+  size_t max_models = 256;       // served at once
+  ModelRoots model_roots{};      // that clients may add models from
+  bool watch_models = false;     // serve what there is in the roots, as it comes and goes
 };
 
 // Thread-compatible. Without a Drain the destructor ends every stream at once.
 class Server {
  public:
   // Listens when it returns. A Unix socket has mode 0600 from the start; the directory of the
-  // default one is made, and must be this user's own. ALREADY_EXISTS where the address is in use.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(ModelSet models,
+  // default one is made, and must be this user's own. ALREADY_EXISTS where the address is in use;
+  // the errors of ModelSet::Add for `models`, and of ModelWatcher::Start.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const OpenedModels& models,
                                                        const ServerOptions& options);
 
   Server(const Server&) = delete;
@@ -64,6 +72,7 @@ class Server {
   // Null where there are no sessions: with TCP, or a device whose slots cannot be mapped.
   const SlotSocket* slot_socket() const { return slot_socket_.get(); }
   const Engine& engine() const { return *engine_; }
+  ModelSet& models() { return models_; }
 
   // Refuses new streams, removes the socket, and waits until the streams have ended, at most
   // `timeout`, or until `hurry` (asked several times a second; may be empty) returns true. What is
@@ -72,20 +81,30 @@ class Server {
   bool Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry);
 
  private:
-  Server(ModelSet models, std::unique_ptr<AccessLog> accesses, std::unique_ptr<Engine> engine,
-         const ServerOptions& options, std::optional<SocketClaim> claim);
+  // What a server is made of, and may be refused.
+  struct Parts {
+    std::optional<SocketClaim> claim{};
+    std::unique_ptr<AccessLog> accesses{};
+    std::unique_ptr<Engine> engine{};
+    std::unique_ptr<HeatKeeper> heat_keeper{};
+  };
 
-  absl::Status KeepHeat(const std::string& directory);
+  Server(Parts parts, const ServerOptions& options);
+
+  absl::Status AddModels(const OpenedModels& models);
+  absl::Status WatchModels();
   // The slot socket, where sessions can be had.
   absl::Status ServeSlots();
   absl::Status Listen();
 
   Address address_;
   std::optional<SocketClaim> claim_;
-  const ModelSet models_;
   const std::unique_ptr<AccessLog> accesses_;  // the engine's observer
   const std::unique_ptr<Engine> engine_;
   std::unique_ptr<HeatKeeper> heat_keeper_;  // may be null
+  ModelSet models_;
+  const ModelRoots model_roots_;
+  std::unique_ptr<ModelWatcher> watcher_;  // may be null
   StreamRegistry registry_;
   StreamRegistry recorders_;
   StreamRegistry sessions_;
@@ -96,6 +115,7 @@ class Server {
   std::unique_ptr<SlotSocket> slot_socket_;
   WorkerPool pool_;  // after what its tasks use
   WeightService service_;
+  ModelService model_service_;
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -51,13 +51,6 @@ absl::Status BadRequest(const std::string& message) {
   return WithErrorInfo(absl::InvalidArgumentError(message), {.reason = ErrorReason::kBadRequest});
 }
 
-absl::StatusOr<std::shared_ptr<const CompressedModel>> FindModel(const ModelSet& models,
-                                                                 const std::string& name) {
-  if (auto model = models.Find(name)) return model;
-  return WithErrorInfo(absl::NotFoundError("no model " + Quoted(name)),
-                       {.reason = ErrorReason::kModelNotFound, .model = name});
-}
-
 absl::StatusOr<ReadOrder> MakeOrder(const ModelSet& models, const v1::FetchRequest& request) {
   if (request.request_id().size() > kMaxRequestIdBytes) {
     return BadRequest("a request_id has at most " + std::to_string(kMaxRequestIdBytes) + " bytes");
@@ -65,13 +58,11 @@ absl::StatusOr<ReadOrder> MakeOrder(const ModelSet& models, const v1::FetchReque
   if (request.form() != v1::FORM_STORED && request.form() != v1::FORM_DECODED) {
     return BadRequest("unknown form " + std::to_string(request.form()));
   }
-  ECF8_ASSIGN_OR_RETURN(auto model, FindModel(models, request.model()));
+  ECF8_ASSIGN_OR_RETURN(ServedModel model, models.Get(request.model()));
   const std::vector<std::string_view> units(request.units().begin(), request.units().end());
   const std::vector<std::string_view> tensors(request.tensors().begin(), request.tensors().end());
-  ECF8_ASSIGN_OR_RETURN(Selection selection, Selection::Make(*model, units, tensors));
-  const uint32_t number = *models.NumberOf(model->name());
+  ECF8_ASSIGN_OR_RETURN(Selection selection, Selection::Make(*model->model(), units, tensors));
   return ReadOrder{
-      .model_number = number,
       .model = std::move(model),
       .selection = std::move(selection),
       .form = request.form() == v1::FORM_STORED ? UnitForm::kStored : UnitForm::kDecoded};
@@ -80,22 +71,25 @@ absl::StatusOr<ReadOrder> MakeOrder(const ModelSet& models, const v1::FetchReque
 // Those named, or all.
 absl::StatusOr<std::vector<RecordedModelRef>> ModelsToRecord(
     const ModelSet& models, const v1::RecordAccessesRequest& request) {
-  if (static_cast<size_t>(request.models_size()) > models.models().size()) {
+  const std::vector<ServedModel> served = models.models();
+  if (static_cast<size_t>(request.models_size()) > served.size()) {
     return BadRequest("more models than there are");
   }
   std::vector<RecordedModelRef> recorded;
   for (const std::string& name : request.models()) {
-    ECF8_ASSIGN_OR_RETURN(auto model, FindModel(models, name));
+    ECF8_ASSIGN_OR_RETURN(const ServedModel model, models.Get(name));
     for (const RecordedModelRef& other : recorded) {
-      if (other.model == model) return BadRequest("model " + Quoted(name) + " is named twice");
+      if (other.number == model->number()) {
+        return BadRequest("model " + Quoted(name) + " is named twice");
+      }
     }
-    recorded.push_back({*models.NumberOf(name), std::move(model)});
+    recorded.push_back({model->number(), model->model()});
   }
   if (!recorded.empty()) return recorded;
-  for (const auto& model : models.models()) {
-    recorded.push_back({static_cast<uint32_t>(recorded.size()), model});
-  }
-  return recorded;
+  for (const ServedModel& model : served) recorded.push_back({model->number(), model->model()});
+  if (!recorded.empty()) return recorded;
+  return WithErrorInfo(absl::NotFoundError("no model is served"),
+                       {.reason = ErrorReason::kModelNotFound});
 }
 
 }  // namespace
@@ -103,7 +97,9 @@ absl::StatusOr<std::vector<RecordedModelRef>> ModelsToRecord(
 grpc::ServerUnaryReactor* WeightService::ListModels(grpc::CallbackServerContext* context,
                                                     const v1::ListModelsRequest* /*request*/,
                                                     v1::ListModelsResponse* response) {
-  for (const auto& model : models_.models()) FillModel(*model, response->add_models());
+  for (const ServedModel& model : models_.models()) {
+    FillModel(*model->model(), response->add_models());
+  }
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;
@@ -124,9 +120,9 @@ grpc::ServerUnaryReactor* WeightService::GetStatus(grpc::CallbackServerContext* 
 
 grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeModel(
     grpc::CallbackServerContext* context, const v1::DescribeModelRequest* request) {
-  auto model = FindModel(models_, request->model());
+  const auto model = models_.Get(request->model());
   if (!model.ok()) return Fail<v1::DescribeModelResponse>(model.status(), "");
-  const auto stream = std::make_shared<DescribeStream>(context, *std::move(model),
+  const auto stream = std::make_shared<DescribeStream>(context, (*model)->model(),
                                                        request->with_chunks(), registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
     return Fail<v1::DescribeModelResponse>(status, "");

@@ -41,6 +41,9 @@ class ConfigTest : public ::testing::Test {
 
 TEST_F(ConfigTest, ReadsEverySetting) {
   ASSERT_THAT(Read("model-dir = ['/a', '/b']\n"
+                   "model-root = ['/r', '/q']\n"
+                   "watch-models = true\n"
+                   "max-models = 9\n"
                    "listen = 'unix:/s'\n"
                    "insecure = true\n"
                    "log-level = 'debug'\n"
@@ -67,6 +70,9 @@ TEST_F(ConfigTest, ReadsEverySetting) {
                    "trace-limit = '1MiB'\n"),
               IsOk());
   EXPECT_THAT(config_.model_dirs, ElementsAre("/a", "/b"));
+  EXPECT_THAT(config_.model_roots, ElementsAre("/r", "/q"));
+  EXPECT_TRUE(config_.watch_models);
+  EXPECT_EQ(config_.max_models, 9);
   EXPECT_EQ(config_.listen, "unix:/s");
   EXPECT_TRUE(config_.insecure);
   EXPECT_EQ(config_.log_level, "debug");
@@ -82,7 +88,7 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.heat_dir, "/h");
   EXPECT_EQ(config_.trace, "/t.json");
   EXPECT_EQ(config_.trace_limit, "1MiB");
-  EXPECT_EQ(AllSettings().size(), 25u);  // all of which stand above
+  EXPECT_EQ(AllSettings().size(), 28u);  // all of which stand above
 
   const EngineOptions engine = EngineOptionsFrom(config_);
   EXPECT_EQ(engine.host_budget_bytes, uint64_t{3} << 30);
@@ -132,6 +138,8 @@ TEST_F(ConfigTest, FlagsWinOverTheFile) {
 
 TEST_F(ConfigTest, WrongUsageIsTwoAndABadFileIsOne) {
   EXPECT_EQ(Parse({}), 2);  // no model
+  EXPECT_EQ(Parse({"--model-root", "r"}), std::nullopt);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--watch-models"}), 2);  // and nothing to watch
   EXPECT_EQ(Parse({"--model-dir", "m", "--what"}), 2);
   EXPECT_EQ(Parse({"--model-dir", "m", "extra"}), 2);
   EXPECT_EQ(Parse({"--model-dir", "m", "--threads", "x"}), 2);

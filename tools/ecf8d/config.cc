@@ -46,6 +46,12 @@ absl::Span<const Setting> AllSettings() {
       {"model-dir",
        "a compressed model, or a directory whose children are such; may be given again",
        &DaemonConfig::model_dirs},
+      {"model-root",
+       "a directory below which models can be added while the daemon serves; may be given again",
+       &DaemonConfig::model_roots},
+      {"watch-models", "serve the models below the model roots, as they come and go",
+       &DaemonConfig::watch_models},
+      {"max-models", "served at once", &DaemonConfig::max_models, 1, 4096},
       {"listen",
        "unix:PATH or HOST:PORT; default unix:$XDG_RUNTIME_DIR/ecf8/ecf8d.sock, or else "
        "unix:/tmp/ecf8-$UID/ecf8d.sock",
@@ -181,8 +187,12 @@ EngineOptions EngineOptionsFrom(const DaemonConfig& config) {
 }
 
 absl::Status CheckConfig(const DaemonConfig& config) {
-  if (config.model_dirs.empty()) {
-    return absl::InvalidArgumentError("no model: give at least one --model-dir DIR");
+  if (config.model_dirs.empty() && config.model_roots.empty()) {
+    return absl::InvalidArgumentError(
+        "no model: give at least one --model-dir DIR, or a --model-root DIR to add some from");
+  }
+  if (config.watch_models && config.model_roots.empty()) {
+    return absl::InvalidArgumentError("watch-models: there is no model-root to watch");
   }
   ECF8_RETURN_IF_ERROR(AddContext(CheckDeviceName(config.device), "device"));
   if (!ParseCores(config.decode_cores)) {

@@ -16,6 +16,9 @@ namespace ecf8 {
 
 struct DaemonConfig {
   std::vector<std::string> model_dirs;
+  std::vector<std::string> model_roots;
+  bool watch_models = false;
+  int64_t max_models = 256;
   std::string listen;  // empty: DefaultAddress
   bool insecure = false;
   std::string log_level = "info";
@@ -71,7 +74,8 @@ absl::Status ReadConfigFile(const std::string& path, DaemonConfig* config);
 // The engine's part of `config`, which has passed CheckConfig.
 EngineOptions EngineOptionsFrom(const DaemonConfig& config);
 
-// What no single setting shows: TCP without --insecure, an address that is none, no models.
+// What no single setting shows: TCP without --insecure, an address that is none, no models and no
+// root to add any from, nothing to watch.
 // INVALID_ARGUMENT.
 absl::Status CheckConfig(const DaemonConfig& config);
 

@@ -12,7 +12,8 @@
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
 #include "loader/engine/engine_timeline.h"
-#include "loader/serve/model_set.h"
+#include "loader/serve/model_roots.h"
+#include "loader/serve/open_models.h"
 #include "rpc/address.h"
 #include "rpc/grpc_log.h"
 #include "rpc/server.h"
@@ -27,13 +28,13 @@
 namespace ecf8 {
 namespace {
 
-absl::StatusOr<ModelSet> OpenModels(const DaemonConfig& config) {
-  std::vector<ModelSet::Skipped> skipped;
-  ECF8_ASSIGN_OR_RETURN(ModelSet models, ModelSet::Open(config.model_dirs, &skipped));
-  for (const ModelSet::Skipped& skip : skipped) {
+absl::StatusOr<OpenedModels> OpenModelDirs(const DaemonConfig& config) {
+  std::vector<SkippedDirectory> skipped;
+  ECF8_ASSIGN_OR_RETURN(OpenedModels models, OpenModels(config.model_dirs, &skipped));
+  for (const SkippedDirectory& skip : skipped) {
     spdlog::warn("{} is not served: {}", skip.directory, std::string(skip.why.message()));
   }
-  for (const auto& model : models.models()) {
+  for (const auto& model : models) {
     spdlog::info("model {}: {} units, digest {}, from {}", Quoted(model->name()),
                  model->unit_count(), model->digest(), model->directory());
   }
@@ -54,7 +55,8 @@ void EndTrace(EngineTimeline& trace) {
   spdlog::info("traced {} events, {} left out", trace.info().events, trace.info().left_out);
 }
 
-absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, ModelSet models,
+absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config,
+                                                    const OpenedModels& models, ModelRoots roots,
                                                     EngineTimeline* trace) {
   ServerOptions options;
   options.address = DefaultAddress();
@@ -71,7 +73,10 @@ absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, 
   options.engine = EngineOptionsFrom(config);
   if (trace != nullptr) options.engine.observers.push_back(trace);
   options.heat_directory = config.heat_dir;
-  return Server::Start(std::move(models), options);
+  options.max_models = static_cast<size_t>(config.max_models);
+  options.model_roots = std::move(roots);
+  options.watch_models = config.watch_models;
+  return Server::Start(models, options);
 }
 
 void LogDevice(const Engine& engine) {
@@ -82,14 +87,16 @@ void LogDevice(const Engine& engine) {
 }
 
 absl::Status Serve(const ParsedFlags& flags) {
-  ECF8_ASSIGN_OR_RETURN(ModelSet models, OpenModels(flags.config));
+  ECF8_ASSIGN_OR_RETURN(ModelRoots roots, ModelRoots::Open(flags.config.model_roots));
+  ECF8_ASSIGN_OR_RETURN(OpenedModels models, OpenModelDirs(flags.config));
   if (flags.check_config) {
     spdlog::info("the configuration is good");
     return absl::OkStatus();
   }
   ECF8_ASSIGN_OR_RETURN(const std::unique_ptr<EngineTimeline> trace, StartTrace(flags.config));
   ECF8_ASSIGN_OR_RETURN(std::unique_ptr<Server> server,
-                        StartServer(flags.config, std::move(models), trace.get()));
+                        StartServer(flags.config, models, std::move(roots), trace.get()));
+  models.clear();  // the server has them, until they are removed
   LogDevice(server->engine());
   spdlog::info("listening on {}", server->address().ToString());
 
