@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
 #include "loader/model/error_info.h"
@@ -18,8 +19,8 @@ constexpr size_t kMaxRequestIdBytes = 64;
 
 absl::Status CheckRequestId(const std::string& request_id) {
   if (request_id.size() <= kMaxRequestIdBytes) return absl::OkStatus();
-  return WithErrorInfo(absl::InvalidArgumentError("a request_id has at most " +
-                                                  std::to_string(kMaxRequestIdBytes) + " bytes"),
+  return WithErrorInfo(absl::InvalidArgumentError(absl::StrCat(
+                           "a request_id has at most ", kMaxRequestIdBytes, " bytes")),
                        {.reason = ErrorReason::kBadRequest});
 }
 

@@ -72,9 +72,8 @@ absl::StatusOr<std::unique_ptr<HeatKeeper>> KeepHeat(Engine& engine, const std::
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const OpenedModels& models,
                                                       const ServerOptions& options) {
   KeepGrpc();
-  Parts parts;
-  ECF8_ASSIGN_OR_RETURN(parts.claim, ClaimSocket(options.address));
-  parts.accesses = std::make_unique<AccessLog>();
+  ECF8_ASSIGN_OR_RETURN(std::optional<SocketClaim> claim, ClaimSocket(options.address));
+  Parts parts{.claim = std::move(claim), .accesses = std::make_unique<AccessLog>()};
   EngineOptions engine_options = options.engine;
   engine_options.observers.push_back(parts.accesses.get());
   ECF8_ASSIGN_OR_RETURN(parts.engine, Engine::Start(engine_options, {}));

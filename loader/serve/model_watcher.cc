@@ -156,14 +156,15 @@ void ModelWatcher::Look(const Place& place) {
   if (!directory.ok() && absl::IsNotFound(directory.status())) return Drop(place);
   Child& child = children_[place];
   if (replaced) child.told = false;
-  absl::StatusOr<std::shared_ptr<const CompressedModel>> model = directory.status();
+  absl::Status problem = directory.status();
   if (directory.ok()) {
     WatchChild(child, place, *directory);
-    model = OpenModelOfRoot(*directory);
+    auto model = OpenModelOfRoot(*directory);
+    if (model.ok()) return Offer(child, place, replaced, *std::move(model));
+    problem = model.status();
   }
-  if (model.ok()) return Offer(child, place, replaced, *std::move(model));
-  if (!absl::IsNotFound(model.status())) TellOnce(child, place, model.status());
-  if (!IsNoModel(model.status())) return;
+  if (!absl::IsNotFound(problem)) TellOnce(child, place, problem);
+  if (!IsNoModel(problem)) return;
   child.digest.clear();
   StopServing(place);
 }

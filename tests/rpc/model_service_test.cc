@@ -114,7 +114,8 @@ TEST_F(ModelServiceTest, ErrorsSayWhyAndNameNoPath) {
          ErrorReason::kBadRequest);
   expect(client_->AddModel("other", "0123456789abcdef"), absl::StatusCode::kFailedPrecondition,
          ErrorReason::kBadRequest);
-  for (const std::string name : {"../x", "/etc", server_.directory() / "other", "", "."}) {
+  for (const std::string& name :
+       {std::string("../x"), std::string("/etc/x"), std::string(), std::string(".")}) {
     expect(client_->AddModel(name, ""), absl::StatusCode::kInvalidArgument,
            ErrorReason::kBadRequest);
   }

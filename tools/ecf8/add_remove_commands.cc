@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "decoder/status_macros.h"
+#include "loader/base/strings.h"
 #include "tools/ecf8/commands.h"
 #include "tools/ecf8/daemon_option.h"
 #include "tools/ecf8/text.h"
