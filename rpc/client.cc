@@ -128,8 +128,11 @@ absl::StatusOr<std::unique_ptr<WeightClient>> WeightClient::Connect(
   return std::unique_ptr<WeightClient>(new WeightClient(channel, cancel));
 }
 
-WeightClient::WeightClient(std::shared_ptr<grpc::Channel> channel, const std::atomic<bool>* cancel)
-    : stub_(v1::WeightService::NewStub(std::move(channel))), cancel_(cancel) {}
+WeightClient::WeightClient(const std::shared_ptr<grpc::Channel>& channel,
+                           const std::atomic<bool>* cancel)
+    : stub_(v1::WeightService::NewStub(channel)),
+      model_stub_(v1::ModelService::NewStub(channel)),
+      cancel_(cancel) {}
 
 bool WeightClient::cancelled() const { return cancel_ != nullptr && cancel_->load(); }
 
@@ -149,6 +152,30 @@ absl::StatusOr<v1::GetStatusResponse> WeightClient::GetStatus() {
   ECF8_RETURN_IF_ERROR(
       FromGrpcStatus(stub_->GetStatus(&context, v1::GetStatusRequest(), &response)));
   return response;
+}
+
+absl::StatusOr<v1::Model> WeightClient::AddModel(const std::string& name,
+                                                 const std::string& digest) {
+  grpc::ClientContext context;
+  const CancelWatcher watcher(cancel_, &context);
+  v1::AddModelRequest request;
+  request.set_name(name);
+  request.set_digest(digest);
+  v1::AddModelResponse response;
+  ECF8_RETURN_IF_ERROR(FromGrpcStatus(model_stub_->AddModel(&context, request, &response)));
+  return response.model();
+}
+
+absl::StatusOr<v1::Model> WeightClient::RemoveModel(const std::string& name,
+                                                    const std::string& digest) {
+  grpc::ClientContext context;
+  const CancelWatcher watcher(cancel_, &context);
+  v1::RemoveModelRequest request;
+  request.set_name(name);
+  request.set_digest(digest);
+  v1::RemoveModelResponse response;
+  ECF8_RETURN_IF_ERROR(FromGrpcStatus(model_stub_->RemoveModel(&context, request, &response)));
+  return response.model();
 }
 
 absl::StatusOr<v1::Model> WeightClient::DescribeModel(

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "ecf8/v1/models.grpc.pb.h"
 #include "ecf8/v1/weights.grpc.pb.h"
 #include "ecf8/v1/weights.pb.h"
 #include "rpc/address.h"
@@ -39,6 +40,10 @@ class WeightClient {
 
   absl::StatusOr<v1::GetStatusResponse> GetStatus();
 
+  // The model that was added or removed. `digest`: that it must have; empty: any.
+  absl::StatusOr<v1::Model> AddModel(const std::string& name, const std::string& digest);
+  absl::StatusOr<v1::Model> RemoveModel(const std::string& name, const std::string& digest);
+
   // Records until `duration` is over (0: without end) or the client is cancelled, which both end it
   // in order: OK, and what was asked for until then is in. UNAVAILABLE with kShuttingDown where the
   // daemon has stopped before, and all was in, too.
@@ -55,11 +60,12 @@ class WeightClient {
   absl::Status Fetch(const v1::FetchRequest& request, bool verify, FetchSink& sink);
 
  private:
-  WeightClient(std::shared_ptr<grpc::Channel> channel, const std::atomic<bool>* cancel);
+  WeightClient(const std::shared_ptr<grpc::Channel>& channel, const std::atomic<bool>* cancel);
 
   bool cancelled() const;
 
   std::unique_ptr<v1::WeightService::Stub> stub_;
+  std::unique_ptr<v1::ModelService::Stub> model_stub_;
   const std::atomic<bool>* cancel_;
 };
 

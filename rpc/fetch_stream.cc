@@ -16,7 +16,7 @@ FetchStream::FetchStream(grpc::CallbackServerContext* context, Engine& engine, R
     : context_(context),
       engine_(engine),
       order_(std::move(order)),
-      model_name_(order_.model->name()),
+      model_name_(order_.model->model()->name()),
       request_id_(std::move(request_id)),
       pool_(pool),
       registry_(registry) {}

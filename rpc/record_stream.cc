@@ -29,9 +29,7 @@ RecordStream::RecordStream(grpc::CallbackServerContext* context,
                            StreamRegistry& registry)
     : context_(context), models_(std::move(models)), registry_(registry), reader_(log) {
   for (uint32_t place = 0; place < models_.size(); ++place) {
-    const uint32_t number = models_[place].number;
-    if (number >= place_of_.size()) place_of_.resize(number + 1, kNotRecorded);
-    place_of_[number] = place;
+    place_of_.emplace(models_[place].number, place);
   }
 }
 
@@ -85,17 +83,21 @@ bool RecordStream::FillUnits() {
     }
     if (next_unit_ < model.unit_count()) break;
   }
+  if (next_model_ == models_.size()) {
+    models_.clear();  // so that one that is removed can go
+    next_model_ = 0;
+  }
   return !message_.models().empty() || count > 0;
 }
 
 void RecordStream::FillAccesses() {
   const AccessLog::Batch batch = reader_.Read(kMaxAccessesAMessage);
   for (const LoggedAccess& access : batch.accesses) {
-    const uint32_t number = CacheKeyModel(access.key);
-    if (number >= place_of_.size() || place_of_[number] == kNotRecorded) continue;
+    const auto place = place_of_.find(CacheKeyModel(access.key));
+    if (place == place_of_.end()) continue;
     v1::RecordedAccess* const out = message_.add_accesses();
     out->set_time_us(MicrosecondsSince(begin_, access.time_ns));
-    out->set_model(place_of_[number]);
+    out->set_model(place->second);
     out->set_unit(CacheKeyUnit(access.key));
     out->set_kind(static_cast<v1::RecordedAccess::Kind>(access.access));
   }

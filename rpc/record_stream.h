@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -33,7 +34,8 @@ class RecordStream final : public grpc::ServerWriteReactor<v1::RecordAccessesRes
                            public ServedStream,
                            public std::enable_shared_from_this<RecordStream> {
  public:
-  // `log` and `registry` must outlive the stream. Records from here on.
+  // `log` and `registry` must outlive the stream. Records from here on; what becomes of the models
+  // meanwhile is no matter, as an engine's numbers are never another model's.
   RecordStream(grpc::CallbackServerContext* context, std::vector<RecordedModelRef> models,
                AccessLog& log, StreamRegistry& registry);
 
@@ -49,8 +51,6 @@ class RecordStream final : public grpc::ServerWriteReactor<v1::RecordAccessesRes
   void OnDone() override;
 
  private:
-  static constexpr uint32_t kNotRecorded = UINT32_MAX;
-
   void Continue();
   bool FillUnits();
   void FillAccesses();
@@ -58,9 +58,9 @@ class RecordStream final : public grpc::ServerWriteReactor<v1::RecordAccessesRes
   void End(const absl::Status& status);
 
   grpc::CallbackServerContext* const context_;
-  const std::vector<RecordedModelRef> models_;
+  std::vector<RecordedModelRef> models_;  // until their units are sent
   StreamRegistry& registry_;
-  std::vector<uint32_t> place_of_;  // in models_, by the engine's number
+  std::unordered_map<uint32_t, uint32_t> place_of_;  // among them, by the engine's number
   AccessLog::Reader reader_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   std::shared_ptr<RecordStream> self_;  // from Start to OnDone

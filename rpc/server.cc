@@ -12,6 +12,8 @@
 #include "decoder/status_macros.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "loader/base/directory_events.h"
+#include "loader/base/strings.h"
 #include "rpc/grpc_lifetime.h"
 #include "rpc/health.h"
 #include "spdlog/spdlog.h"
@@ -54,65 +56,95 @@ absl::StatusOr<std::optional<SocketClaim>> ClaimSocket(const Address& address) {
   return claim;
 }
 
+// Null where nothing is kept.
+absl::StatusOr<std::unique_ptr<HeatKeeper>> KeepHeat(Engine& engine, const std::string& directory) {
+  if (directory.empty()) return nullptr;
+  HeatKeeperOptions options{.directory = directory};
+  options.on_problem = [](const absl::Status& problem) {
+    spdlog::warn("what is learned of experts: {}", std::string(problem.message()));
+  };
+  ECF8_ASSIGN_OR_RETURN(auto keeper, HeatKeeper::Start(engine, std::move(options)));
+  spdlog::info("what is learned of experts is kept in {}", directory);
+  return keeper;
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Server>> Server::Start(ModelSet models,
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const OpenedModels& models,
                                                       const ServerOptions& options) {
   KeepGrpc();
   ECF8_ASSIGN_OR_RETURN(std::optional<SocketClaim> claim, ClaimSocket(options.address));
-  auto accesses = std::make_unique<AccessLog>();
+  Parts parts{.claim = std::move(claim), .accesses = std::make_unique<AccessLog>()};
   EngineOptions engine_options = options.engine;
-  engine_options.observers.push_back(accesses.get());
-  ECF8_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine,
-                        Engine::Start(engine_options, models.models()));
-  std::unique_ptr<Server> server(new Server(std::move(models), std::move(accesses),
-                                            std::move(engine), options, std::move(claim)));
-  if (!options.heat_directory.empty()) {
-    ECF8_RETURN_IF_ERROR(server->KeepHeat(options.heat_directory));
+  engine_options.observers.push_back(parts.accesses.get());
+  ECF8_ASSIGN_OR_RETURN(parts.engine, Engine::Start(engine_options, {}));
+  ECF8_ASSIGN_OR_RETURN(parts.heat_keeper, KeepHeat(*parts.engine, options.heat_directory));
+  std::unique_ptr<Server> server(new Server(std::move(parts), options));
+  if (!options.token_path.empty()) {
+    ECF8_RETURN_IF_ERROR(server->access_.RequireTokens(options.token_path));
   }
+  ECF8_RETURN_IF_ERROR(server->AddModels(models));
+  if (options.watch_models) ECF8_RETURN_IF_ERROR(server->WatchModels());
   ECF8_RETURN_IF_ERROR(server->ServeSlots());
   ECF8_RETURN_IF_ERROR(server->Listen());
   return server;
 }
 
 // A stream has at most one task in the pool, so the queue never fills up.
-Server::Server(ModelSet models, std::unique_ptr<AccessLog> accesses, std::unique_ptr<Engine> engine,
-               const ServerOptions& options, std::optional<SocketClaim> claim)
+Server::Server(Parts parts, const ServerOptions& options)
     : address_(options.address),
-      claim_(std::move(claim)),
-      models_(std::move(models)),
-      accesses_(std::move(accesses)),
-      engine_(std::move(engine)),
+      claim_(std::move(parts.claim)),
+      accesses_(std::move(parts.accesses)),
+      engine_(std::move(parts.engine)),
+      heat_keeper_(std::move(parts.heat_keeper)),
+      models_(*engine_, heat_keeper_.get(), options.max_models),
+      model_roots_(options.model_roots),
       registry_(options.max_streams),
       recorders_(options.max_recorders),
       sessions_(options.max_sessions),
       session_limits_(options.session),
       max_sessions_(options.max_sessions),
       call_observer_(options.call_observer),
+      tls_(options.tls),
       tickets_(options.session_uid.value_or(geteuid())),
       grants_(engine_->shared_slots().slot_bytes),
       pool_(options.threads, options.max_streams),
-      service_(models_, *engine_, *accesses_, pool_, registry_, recorders_,
+      service_(access_, models_, *engine_, *accesses_, pool_, registry_, recorders_,
                {.engine = *engine_,
                 .models = models_,
                 .tickets = tickets_,
                 .grants = grants_,
                 .limits = session_limits_,
-                .registry = sessions_}) {}
+                .registry = sessions_}),
+      model_service_(access_, models_, model_roots_) {}
 
 Server::~Server() {
   if (server_ != nullptr) Drain(std::chrono::milliseconds(0), nullptr);
 }
 
-absl::Status Server::KeepHeat(const std::string& directory) {
-  HeatKeeperOptions options{.directory = directory};
-  options.on_problem = [](const absl::Status& problem) {
-    spdlog::warn("what is learned of experts: {}", std::string(problem.message()));
+absl::Status Server::AddModels(const OpenedModels& models) {
+  for (const auto& model : models) ECF8_RETURN_IF_ERROR(models_.Add(model));
+  if (heat_keeper_ != nullptr) {
+    spdlog::info("of what was learned of experts, {} files were read", heat_keeper_->files_read());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::WatchModels() {
+  WatchNews news;
+  news.on_added = [](const CompressedModel& model) {
+    spdlog::info("model {}: {} units, digest {}, found in {}", Quoted(model.name()),
+                 model.unit_count(), model.digest(), model.directory());
   };
-  ECF8_ASSIGN_OR_RETURN(heat_keeper_,
-                        HeatKeeper::Start(*engine_, models_.models(), std::move(options)));
-  spdlog::info("what is learned of experts is kept in {}: {} files read", directory,
-               heat_keeper_->files_read());
+  news.on_removed = [](std::string_view name) {
+    spdlog::info("model {} is gone, or damaged, and served no more", Quoted(name));
+  };
+  news.on_problem = [](const absl::Status& problem) {
+    spdlog::warn("{}", std::string(problem.message()));
+  };
+  ECF8_ASSIGN_OR_RETURN(auto events, OpenDirectoryEvents());
+  ECF8_ASSIGN_OR_RETURN(
+      watcher_, ModelWatcher::Start(model_roots_, models_, std::move(events), std::move(news)));
   return absl::OkStatus();
 }
 
@@ -144,8 +176,13 @@ absl::Status Server::Listen() {
   if (call_observer_ != nullptr) {
     builder.experimental().SetInterceptorCreators(CallInterceptors(*call_observer_));
   }
+  builder.RegisterService(&model_service_);
   int port = 0;
-  builder.AddListeningPort(address_.ToGrpcTarget(), grpc::InsecureServerCredentials(), &port);
+  std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
+  if (tls_.enabled()) {
+    ECF8_ASSIGN_OR_RETURN(credentials, MakeServerCredentials(tls_));
+  }
+  builder.AddListeningPort(address_.ToGrpcTarget(), credentials, &port);
   {
     const ScopedUmask owner_only(S_IXUSR | S_IRWXG | S_IRWXO);
     server_ = builder.BuildAndStart();
@@ -155,21 +192,23 @@ absl::Status Server::Listen() {
                                          ": it is in use, or not to be had");
   }
   if (!address_.is_unix()) address_.port = static_cast<uint16_t>(port);
-  SetHealth(true);
+  models_.SetListener([health = Health(server_.get())](std::string_view name, bool is_served) {
+    health.SetModel(name, is_served);
+  });
+  Health(server_.get()).SetReady(true);
   return absl::OkStatus();
 }
 
-void Server::SetHealth(bool is_serving) {
-  const Health health(server_.get());
-  for (const auto& model : models_.models()) health.SetModel(model->name(), is_serving);
-  health.SetReady(is_serving);
-}
-
 bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry) {
+  watcher_.reset();
+  models_.Close();
   registry_.BeginDrain();
   recorders_.BeginDrain();
   sessions_.BeginDrain();
-  SetHealth(false);
+  models_.SetListener(nullptr);
+  const Health health(server_.get());
+  for (const ServedModel& model : models_.models()) health.SetModel(model->model()->name(), false);
+  health.SetReady(false);
   if (claim_) claim_->HideSocket();
   if (slot_socket_ != nullptr) slot_socket_->Hide();
   const bool had_streams = registry_.size() + recorders_.size() + sessions_.size() > 0;
@@ -189,11 +228,11 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
   // Those who record see all streams to their ends, and do not keep the daemon.
   recorders_.AbortAll(ShuttingDownError());
   if (!recorders_.WaitIdle(Clock::now() + kGrace)) recorders_.CancelAll();
-  heat_keeper_.reset();  // writes
   if (had_streams) std::this_thread::sleep_for(kLinger);
   server_->Shutdown(SystemDeadline(kGrace));
   server_.reset();
   slot_socket_.reset();
+  heat_keeper_.reset();  // writes
   claim_.reset();
   return idle;
 }

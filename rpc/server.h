@@ -17,12 +17,18 @@
 #include "loader/engine/access_log.h"
 #include "loader/engine/engine.h"
 #include "loader/engine/heat_keeper.h"
+#include "loader/serve/model_roots.h"
 #include "loader/serve/model_set.h"
+#include "loader/serve/model_watcher.h"
+#include "loader/serve/open_models.h"
 #include "loader/session/session.h"
 #include "loader/session/slot_grants.h"
 #include "loader/session/ticket_table.h"
+#include "rpc/access_control.h"
 #include "rpc/address.h"
 #include "rpc/call_observer.h"
+#include "rpc/model_service.h"
+#include "rpc/server_credentials.h"
 #include "rpc/slot_socket.h"
 #include "rpc/stream_registry.h"
 #include "rpc/unix_socket.h"
@@ -40,16 +46,22 @@ struct ServerOptions {
   // Whose clients may map the slots, all others may fetch; unset: this process's user.
   std::optional<uid_t> session_uid{};
   CallObserver* call_observer = nullptr;  // outlives the server
+  ServerTls tls{};                        // of a TCP address
+  std::string token_path{};               // empty: whoever the transport lets in may do everything
   EngineOptions engine{};
   std::string heat_directory{};  // to keep what the engine learns in; empty: nowhere
+  size_t max_models = 256;       // served at once
+  ModelRoots model_roots{};      // that clients may add models from
+  bool watch_models = false;     // serve what there is in the roots, as it comes and goes
 };
 
 // Thread-compatible. Without a Drain the destructor ends every stream at once.
 class Server {
  public:
   // Listens when it returns. A Unix socket has mode 0600 from the start; the directory of the
-  // default one is made, and must be this user's own. ALREADY_EXISTS where the address is in use.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(ModelSet models,
+  // default one is made, and must be this user's own. ALREADY_EXISTS where the address is in use;
+  // the errors of ModelSet::Add for `models`, and of ModelWatcher::Start.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const OpenedModels& models,
                                                        const ServerOptions& options);
 
   Server(const Server&) = delete;
@@ -67,6 +79,10 @@ class Server {
   const SlotSocket* slot_socket() const { return slot_socket_.get(); }
   const Engine& engine() const { return *engine_; }
   const ModelSet& models() const { return models_; }
+  ModelSet& models() { return models_; }
+
+  // Reads the tokens' file again. Where it is not good, the old ones stay. Thread-safe.
+  absl::Status ReloadTokens() { return access_.Reload(); }
 
   // Refuses new streams, removes the socket, and waits until the streams have ended, at most
   // `timeout`, or until `hurry` (asked several times a second; may be empty) returns true. What is
@@ -75,32 +91,44 @@ class Server {
   bool Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry);
 
  private:
-  Server(ModelSet models, std::unique_ptr<AccessLog> accesses, std::unique_ptr<Engine> engine,
-         const ServerOptions& options, std::optional<SocketClaim> claim);
+  // What a server is made of, and may be refused.
+  struct Parts {
+    std::optional<SocketClaim> claim{};
+    std::unique_ptr<AccessLog> accesses{};
+    std::unique_ptr<Engine> engine{};
+    std::unique_ptr<HeatKeeper> heat_keeper{};
+  };
 
-  absl::Status KeepHeat(const std::string& directory);
+  Server(Parts parts, const ServerOptions& options);
+
+  absl::Status AddModels(const OpenedModels& models);
+  absl::Status WatchModels();
   // The slot socket, where sessions can be had.
   absl::Status ServeSlots();
   absl::Status Listen();
-  void SetHealth(bool is_serving);
 
   Address address_;
   std::optional<SocketClaim> claim_;
-  const ModelSet models_;
   const std::unique_ptr<AccessLog> accesses_;  // the engine's observer
   const std::unique_ptr<Engine> engine_;
   std::unique_ptr<HeatKeeper> heat_keeper_;  // may be null
+  ModelSet models_;
+  const ModelRoots model_roots_;
+  std::unique_ptr<ModelWatcher> watcher_;  // may be null
   StreamRegistry registry_;
   StreamRegistry recorders_;
   StreamRegistry sessions_;
   const SessionLimits session_limits_;
   const size_t max_sessions_;
   CallObserver* const call_observer_;  // may be null
+  const ServerTls tls_;
+  AccessControl access_;
   TicketTable tickets_;
   SlotGrants grants_;
   std::unique_ptr<SlotSocket> slot_socket_;
   WorkerPool pool_;  // after what its tasks use
   WeightService service_;
+  ModelService model_service_;
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -51,13 +51,6 @@ absl::Status BadRequest(const std::string& message) {
   return WithErrorInfo(absl::InvalidArgumentError(message), {.reason = ErrorReason::kBadRequest});
 }
 
-absl::StatusOr<std::shared_ptr<const CompressedModel>> FindModel(const ModelSet& models,
-                                                                 const std::string& name) {
-  if (auto model = models.Find(name)) return model;
-  return WithErrorInfo(absl::NotFoundError("no model " + Quoted(name)),
-                       {.reason = ErrorReason::kModelNotFound, .model = name});
-}
-
 absl::StatusOr<ReadOrder> MakeOrder(const ModelSet& models, const v1::FetchRequest& request) {
   if (request.request_id().size() > kMaxRequestIdBytes) {
     return BadRequest("a request_id has at most " + std::to_string(kMaxRequestIdBytes) + " bytes");
@@ -65,37 +58,42 @@ absl::StatusOr<ReadOrder> MakeOrder(const ModelSet& models, const v1::FetchReque
   if (request.form() != v1::FORM_STORED && request.form() != v1::FORM_DECODED) {
     return BadRequest("unknown form " + std::to_string(request.form()));
   }
-  ECF8_ASSIGN_OR_RETURN(auto model, FindModel(models, request.model()));
+  ECF8_ASSIGN_OR_RETURN(ServedModel model, models.Get(request.model()));
   const std::vector<std::string_view> units(request.units().begin(), request.units().end());
   const std::vector<std::string_view> tensors(request.tensors().begin(), request.tensors().end());
-  ECF8_ASSIGN_OR_RETURN(Selection selection, Selection::Make(*model, units, tensors));
-  const uint32_t number = *models.NumberOf(model->name());
+  ECF8_ASSIGN_OR_RETURN(Selection selection, Selection::Make(*model->model(), units, tensors));
   return ReadOrder{
-      .model_number = number,
       .model = std::move(model),
       .selection = std::move(selection),
       .form = request.form() == v1::FORM_STORED ? UnitForm::kStored : UnitForm::kDecoded};
 }
 
-// Those named, or all.
+// Those named, or all, that the caller may see.
 absl::StatusOr<std::vector<RecordedModelRef>> ModelsToRecord(
-    const ModelSet& models, const v1::RecordAccessesRequest& request) {
-  if (static_cast<size_t>(request.models_size()) > models.models().size()) {
+    const ModelSet& models, const Principal& caller, const v1::RecordAccessesRequest& request) {
+  const std::vector<ServedModel> served = models.models();
+  if (static_cast<size_t>(request.models_size()) > served.size()) {
     return BadRequest("more models than there are");
   }
   std::vector<RecordedModelRef> recorded;
   for (const std::string& name : request.models()) {
-    ECF8_ASSIGN_OR_RETURN(auto model, FindModel(models, name));
+    if (!caller.MaySee(name)) return NotServed(name);
+    ECF8_ASSIGN_OR_RETURN(const ServedModel model, models.Get(name));
     for (const RecordedModelRef& other : recorded) {
-      if (other.model == model) return BadRequest("model " + Quoted(name) + " is named twice");
+      if (other.number == model->number()) {
+        return BadRequest("model " + Quoted(name) + " is named twice");
+      }
     }
-    recorded.push_back({*models.NumberOf(name), std::move(model)});
+    recorded.push_back({model->number(), model->model()});
   }
   if (!recorded.empty()) return recorded;
-  for (const auto& model : models.models()) {
-    recorded.push_back({static_cast<uint32_t>(recorded.size()), model});
+  for (const ServedModel& model : served) {
+    if (!caller.MaySee(model->model()->name())) continue;
+    recorded.push_back({model->number(), model->model()});
   }
-  return recorded;
+  if (!recorded.empty()) return recorded;
+  return WithErrorInfo(absl::NotFoundError("no model is served"),
+                       {.reason = ErrorReason::kModelNotFound});
 }
 
 }  // namespace
@@ -103,30 +101,41 @@ absl::StatusOr<std::vector<RecordedModelRef>> ModelsToRecord(
 grpc::ServerUnaryReactor* WeightService::ListModels(grpc::CallbackServerContext* context,
                                                     const v1::ListModelsRequest* /*request*/,
                                                     v1::ListModelsResponse* response) {
-  for (const auto& model : models_.models()) FillModel(*model, response->add_models());
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  reactor->Finish(grpc::Status::OK);
+  const absl::StatusOr<Principal> caller = access_.Check(*context, Scope::kRead);
+  for (const ServedModel& model : models_.models()) {
+    if (!caller.ok() || !caller->MaySee(model->model()->name())) continue;
+    FillModel(*model->model(), response->add_models());
+  }
+  reactor->Finish(ToGrpcStatus(caller.status(), ""));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* WeightService::GetStatus(grpc::CallbackServerContext* context,
                                                    const v1::GetStatusRequest* /*request*/,
                                                    v1::GetStatusResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  if (const absl::Status may = access_.Check(*context, Scope::kRead).status(); !may.ok()) {
+    reactor->Finish(ToGrpcStatus(may, ""));
+    return reactor;
+  }
   const auto uptime = std::chrono::steady_clock::now() - started_;
   response->set_uptime_ms(
       static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count()));
   response->set_streams(static_cast<uint32_t>(registry_.size()));
   FillStatus(engine_, response);
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;
 }
 
 grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeModel(
     grpc::CallbackServerContext* context, const v1::DescribeModelRequest* request) {
-  auto model = FindModel(models_, request->model());
+  if (absl::Status may = access_.CheckModel(*context, Scope::kRead, request->model()); !may.ok()) {
+    return Fail<v1::DescribeModelResponse>(may, "");
+  }
+  const auto model = models_.Get(request->model());
   if (!model.ok()) return Fail<v1::DescribeModelResponse>(model.status(), "");
-  const auto stream = std::make_shared<DescribeStream>(context, *std::move(model),
+  const auto stream = std::make_shared<DescribeStream>(context, (*model)->model(),
                                                        request->with_chunks(), registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
     return Fail<v1::DescribeModelResponse>(status, "");
@@ -137,6 +146,9 @@ grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeMode
 
 grpc::ServerWriteReactor<v1::FetchResponse>* WeightService::Fetch(
     grpc::CallbackServerContext* context, const v1::FetchRequest* request) {
+  if (absl::Status may = access_.CheckModel(*context, Scope::kRead, request->model()); !may.ok()) {
+    return Fail<v1::FetchResponse>(may, request->request_id());
+  }
   auto order = MakeOrder(models_, *request);
   if (!order.ok()) return Fail<v1::FetchResponse>(order.status(), request->request_id());
   const auto stream = std::make_shared<FetchStream>(context, engine_, *std::move(order),
@@ -150,7 +162,9 @@ grpc::ServerWriteReactor<v1::FetchResponse>* WeightService::Fetch(
 
 grpc::ServerWriteReactor<v1::RecordAccessesResponse>* WeightService::RecordAccesses(
     grpc::CallbackServerContext* context, const v1::RecordAccessesRequest* request) {
-  auto models = ModelsToRecord(models_, *request);
+  const absl::StatusOr<Principal> caller = access_.Check(*context, Scope::kAdmin);
+  if (!caller.ok()) return Fail<v1::RecordAccessesResponse>(caller.status(), "");
+  auto models = ModelsToRecord(models_, *caller, *request);
   if (!models.ok()) return Fail<v1::RecordAccessesResponse>(models.status(), "");
   const auto stream =
       std::make_shared<RecordStream>(context, *std::move(models), accesses_, recorders_);

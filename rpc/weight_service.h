@@ -9,6 +9,7 @@
 #include "loader/engine/access_log.h"
 #include "loader/engine/engine.h"
 #include "loader/serve/model_set.h"
+#include "rpc/access_control.h"
 #include "rpc/session_stream.h"
 #include "rpc/stream_registry.h"
 
@@ -19,9 +20,11 @@ class WeightService final : public v1::WeightService::CallbackService {
   // All of them must outlive the service and its streams.
   // `recorders` are the RecordAccesses calls, `sessions.registry` the Session calls, `registry` all
   // other streams.
-  WeightService(const ModelSet& models, Engine& engine, AccessLog& accesses, WorkerPool& pool,
-                StreamRegistry& registry, StreamRegistry& recorders, const SessionParts& sessions)
-      : models_(models),
+  WeightService(const AccessControl& access, const ModelSet& models, Engine& engine,
+                AccessLog& accesses, WorkerPool& pool, StreamRegistry& registry,
+                StreamRegistry& recorders, const SessionParts& sessions)
+      : access_(access),
+        models_(models),
         engine_(engine),
         accesses_(accesses),
         pool_(pool),
@@ -50,6 +53,7 @@ class WeightService final : public v1::WeightService::CallbackService {
       grpc::CallbackServerContext* context) override;
 
  private:
+  const AccessControl& access_;
   const ModelSet& models_;
   Engine& engine_;
   AccessLog& accesses_;

@@ -71,17 +71,23 @@ absl::Status ErrnoStatus(int error, const std::string& what) {
   return absl::Status(CodeOf(error), absl::StrCat(what, ": ", text));
 }
 
+// O_NONBLOCK: opening a FIFO that nobody writes must not wait. It means nothing to regular files.
+const int File::kReadFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+
 absl::StatusOr<File> File::OpenForRead(const std::string& path) {
   // A path cannot hold a NUL: the system would open what stands before it.
   if (path.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError(absl::StrCat("cannot open ", QuotedPath(path), ": a NUL"));
   }
-  // O_NONBLOCK: opening a FIFO that nobody writes must not wait. It means nothing to regular files.
-  const int fd = OpenRetrying(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+  const int fd = OpenRetrying(path, kReadFlags, 0);
   if (fd < 0) return ErrnoStatus(errno, absl::StrCat("cannot open ", QuotedPath(path)));
-  File file(fd, path);
+  return FromDescriptor(Descriptor(fd), path);
+}
+
+absl::StatusOr<File> File::FromDescriptor(Descriptor descriptor, const std::string& path) {
+  File file(descriptor.Release(), path);
   struct stat stat {};
-  if (::fstat(fd, &stat) != 0) {
+  if (::fstat(file.fd_, &stat) != 0) {
     return ErrnoStatus(errno, absl::StrCat("cannot look at ", QuotedPath(path)));
   }
   if (!S_ISREG(stat.st_mode)) {

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "loader/base/descriptor.h"
 
 namespace ecf8 {
 
@@ -36,6 +37,11 @@ class File {
   // else.
   static absl::StatusOr<File> OpenForRead(const std::string& path);
 
+  // The same of a descriptor that was opened with kReadFlags, which is the file's from here on.
+  // `path` stands for it in messages.
+  static absl::StatusOr<File> FromDescriptor(Descriptor descriptor, const std::string& path);
+  static const int kReadFlags;
+
   // ALREADY_EXISTS where `path` exists. Mode 0644 less the umask.
   static absl::StatusOr<File> CreateForWrite(const std::string& path);
 
@@ -46,6 +52,7 @@ class File {
   ~File();
 
   const std::string& path() const { return path_; }
+  int fd() const { return fd_; }
 
   absl::StatusOr<FileIdentity> Identity() const;
   absl::StatusOr<uint64_t> SizeBytes() const;

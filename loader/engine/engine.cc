@@ -16,6 +16,9 @@ using Clock = std::chrono::steady_clock;
 // About what one NVMe disk reads: what the policies weigh against copying and decoding.
 constexpr double kReadBytesPerSecond = 5e9;
 
+// That wait for being closed; more are closed by the loop itself.
+constexpr size_t kMaxModelsToClose = 256;
+
 // A copy that shares no memory with `status`; see HeldUnit::Failure.
 absl::Status Detached(const absl::Status& status) {
   return absl::Status(status.code(), std::string(status.message()));
@@ -60,6 +63,7 @@ absl::Status Engine::Open(const EngineOptions& options,
                      scratch_bytes + kHugePageBytes, " that decoding takes"));
   }
   ECF8_ASSIGN_OR_RETURN(reader_, OpenBlockReader(options.reader, *this));
+  closer_.emplace(/*threads=*/1, kMaxModelsToClose);
   ArenaOptions arena;
   arena.budget_bytes = options.host_budget_bytes - scratch_bytes;
   arena.lock = options.lock_memory;
@@ -69,18 +73,23 @@ absl::Status Engine::Open(const EngineOptions& options,
   slot_policy_ = MakeSchedulePolicy(slots_->capacity_bytes());
   costs_ = device_->info().costs;
   costs_.read_seconds_per_stored_byte = 1 / kReadBytesPerSecond;
-  core_.emplace(EngineParts{.reader = reader_.get(),
-                            .device = device_.get(),
-                            .tiers = {.arena = arena_.get(),
-                                      .frames = &*frames_,
-                                      .slots = &*slots_,
-                                      .host_policy = host_policy_.get(),
-                                      .device_policy = device_policy_.get(),
-                                      .slot_policy = slot_policy_.get(),
-                                      .costs = costs_},
-                            .observers = options.observers});
-  for (const auto& model : models) ECF8_RETURN_IF_ERROR(core_->AddModel(model).status());
+  core_.emplace(
+      EngineParts{.reader = reader_.get(),
+                  .device = device_.get(),
+                  .tiers = {.arena = arena_.get(),
+                            .frames = &*frames_,
+                            .slots = &*slots_,
+                            .host_policy = host_policy_.get(),
+                            .device_policy = device_policy_.get(),
+                            .slot_policy = slot_policy_.get(),
+                            .costs = costs_},
+                  .observers = options.observers,
+                  .on_forgotten = [this](EngineModelFiles model) { CloseSoon(std::move(model)); }});
   ECF8_ASSIGN_OR_RETURN(loop_, StartThread("no thread for the engine", [this] { Run(); }));
+  for (const auto& model : models) {
+    ECF8_ASSIGN_OR_RETURN(std::shared_ptr<EngineModel> added, AddModel(model));
+    models_.push_back(std::move(added));
+  }
   return arena_->StartTouching(options.touch_threads, [this](absl::Span<uint8_t> memory) {
     reader_->RegisterMemory(memory);
     device_->RegisterHostMemory(memory);
@@ -88,6 +97,7 @@ absl::Status Engine::Open(const EngineOptions& options,
 }
 
 Engine::~Engine() {
+  models_.clear();
   if (loop_.joinable()) {
     {
       MutexLock lock(mutex_);
@@ -98,6 +108,32 @@ Engine::~Engine() {
   }
   if (arena_ != nullptr) arena_->StopTouching();
   core_.reset();
+}
+
+absl::StatusOr<std::shared_ptr<EngineModel>> Engine::AddModel(
+    std::shared_ptr<const CompressedModel> model) {
+  ECF8_ASSIGN_OR_RETURN(EngineModelFiles opened, OpenModelFiles(*reader_, model));
+  uint32_t number = 0;
+  RunInLoop([&] { number = core_->AddModel(std::move(opened)); });
+  return std::make_shared<EngineModel>(*this, number, std::move(model));
+}
+
+void Engine::RetireModel(uint32_t number) {
+  Post([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    mail_.calls.push_back({.kind = Call::Kind::kRetireModel, .model = number});
+  });
+}
+
+void Engine::ForgetModel(uint32_t number) {
+  Post([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    mail_.calls.push_back({.kind = Call::Kind::kForgetModel, .model = number});
+  });
+}
+
+void Engine::CloseSoon(EngineModelFiles model) {
+  const auto closing = std::make_shared<EngineModelFiles>(std::move(model));
+  const bool taken = closer_->TrySubmit([this, closing] { CloseModelFiles(*reader_, *closing); });
+  if (!taken) CloseModelFiles(*reader_, *closing);
 }
 
 absl::StatusOr<UnitLease> Engine::Acquire(UnitRequest request) {
@@ -235,6 +271,12 @@ void Engine::Deliver(Mail mail) {
         break;
       case Call::Kind::kRelease:
         core_->Release(call.held);
+        break;
+      case Call::Kind::kRetireModel:
+        core_->RetireModel(call.model);
+        break;
+      case Call::Kind::kForgetModel:
+        core_->ForgetModel(call.model);
         break;
     }
   }

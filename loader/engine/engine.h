@@ -22,10 +22,12 @@
 
 #include "absl/status/statusor.h"
 #include "loader/base/mutex.h"
+#include "loader/base/worker_pool.h"
 #include "loader/cache/form_costs.h"
 #include "loader/cache/schedule_policy.h"
 #include "loader/engine/device.h"
 #include "loader/engine/engine_core.h"
+#include "loader/engine/engine_model.h"
 #include "loader/engine/engine_observer.h"
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/held_unit.h"
@@ -89,20 +91,27 @@ class UnitLease {
   std::shared_ptr<HeldUnit> held_;
 };
 
-// Thread-safe. Every lease is given back before it is destroyed.
+// Thread-safe. Every lease and every model is given back before it is destroyed.
 class Engine final : private BlockReadSink, private DeviceSink {
  public:
-  // The models get the numbers 0, 1, ... in order.
+  // The models get the numbers 0, 1, ... in order, and stay.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(
       const EngineOptions& options,
       const std::vector<std::shared_ptr<const CompressedModel>>& models);
   ~Engine() override;
 
+  // Opens the model's files once more, of what it has open, and gives it a number. Blocks for that.
+  // RESOURCE_EXHAUSTED where there are no more files to open.
+  absl::StatusOr<std::shared_ptr<EngineModel>> AddModel(
+      std::shared_ptr<const CompressedModel> model);
+  // Those that it was started with.
+  const std::vector<std::shared_ptr<EngineModel>>& models() const { return models_; }
+
   // For UnitRequest::flow: none had it before.
   uint64_t NewFlow() { return ++last_flow_; }
 
   // Never blocks. RESOURCE_EXHAUSTED where the unit can never fit (with the shortfall), or where
-  // max_requests are held or waiting.
+  // max_requests are held or waiting; NOT_FOUND where the engine knows no model of that number.
   absl::StatusOr<UnitLease> Acquire(UnitRequest request);
 
   // Waits until the tiers' memory has been touched, or that has failed. The engine serves before.
@@ -126,16 +135,18 @@ class Engine final : private BlockReadSink, private DeviceSink {
   const std::string& device_fallback_reason() const { return device_fallback_reason_; }
 
  private:
+  friend class EngineModel;
   friend class UnitLease;
 
-  // What the other threads have left for the loop. Bounded: by max_requests and the depths of the
-  // reader's and the device's queues.
+  // What the other threads have left for the loop. Bounded: by max_requests, two a model, and the
+  // depths of the reader's and the device's queues.
   struct Call {
-    enum class Kind : uint8_t { kAcquire, kRaise, kRelease };
+    enum class Kind : uint8_t { kAcquire, kRaise, kRelease, kRetireModel, kForgetModel };
 
     Kind kind = Kind::kAcquire;
-    std::shared_ptr<HeldUnit> held;
+    std::shared_ptr<HeldUnit> held{};       // of the first three
     Priority priority = Priority::kDemand;  // kRaise
+    uint32_t model = 0;                     // of the last two
   };
   struct Mail {
     std::vector<Call> calls;  // in the order in which they were made
@@ -156,6 +167,11 @@ class Engine final : private BlockReadSink, private DeviceSink {
   void Post(Put put);
   void Raise(std::shared_ptr<HeldUnit> held, Priority priority);
   void Release(std::shared_ptr<HeldUnit> held);
+  void RetireModel(uint32_t number);
+  void ForgetModel(uint32_t number);
+  // Where it does not hold up the loop: the last to close a deleted file waits for its blocks to be
+  // freed.
+  void CloseSoon(EngineModelFiles model);
   void OnReadsDone(absl::Span<const BlockReadDone> done) override;
   void OnJobDone(DeviceJobDone done) override;
   // The tiers' policies by name.
@@ -193,8 +209,10 @@ class Engine final : private BlockReadSink, private DeviceSink {
   std::optional<FrameSpace> frames_;
   std::optional<SlotSpace> slots_;
   std::unique_ptr<BlockReader> reader_;
+  std::optional<WorkerPool> closer_;
   std::optional<EngineCore> core_;  // the loop's, once it runs; MakeHold anybody's
   std::thread loop_;
+  std::vector<std::shared_ptr<EngineModel>> models_;
 };
 
 }  // namespace ecf8

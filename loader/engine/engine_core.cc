@@ -4,9 +4,7 @@
 #include <cassert>
 #include <string>
 
-#include "absl/strings/str_cat.h"
-#include "decoder/status_macros.h"
-#include "loader/base/strings.h"
+#include "loader/engine/unit_errors.h"
 
 namespace ecf8 {
 
@@ -18,48 +16,26 @@ EngineCore::EngineCore(const EngineParts& parts)
 
 EngineCore::~EngineCore() {
   assert(idle());
-  for (const Model& model : models_) {
-    for (const uint32_t file : model.files) parts_.reader->RemoveFile(file);
-  }
+  MutexLock lock(models_mutex_);
+  for (const auto& [number, model] : models_) CloseModelFiles(*parts_.reader, model.opened);
 }
 
-absl::StatusOr<uint32_t> EngineCore::AddModel(std::shared_ptr<const CompressedModel> model) {
-  Model added{.model = std::move(model), .files = {}};
-  for (const Shard& shard : added.model->shards()) {
-    absl::StatusOr<uint32_t> file = parts_.reader->AddFile(
-        absl::StrCat(added.model->directory(), "/", shard.file_name), shard.file_name);
-    if (!file.ok()) {
-      for (const uint32_t opened : added.files) parts_.reader->RemoveFile(opened);
-      return AddContext(file.status(), "model " + Quoted(added.model->name()));
-    }
-    added.files.push_back(*file);
-  }
-  const auto number = static_cast<uint32_t>(models_.size());
-  tiers_.AddModel(number, *added.model);
-  models_.push_back(std::move(added));
-  return number;
-}
-
-absl::StatusOr<std::shared_ptr<HeldUnit>> EngineCore::MakeHold(UnitRequest request) const {
-  const std::shared_ptr<const CompressedModel>& model = models_[request.model].model;
-  const Unit& unit = model->unit(request.unit_index);
-  ECF8_RETURN_IF_ERROR(tiers_.CheckFits(*model, unit, request.form));
-  auto parts = std::make_shared<const std::vector<UnitPart>>(ListUnitParts(unit));
-  return std::make_shared<HeldUnit>(std::move(request), model, std::move(parts));
-}
-
-UnitState& EngineCore::FindOrMake(const HeldUnit& held) {
-  if (UnitState* const known = Find(held)) return *known;
+UnitState* EngineCore::FindOrMake(const HeldUnit& held) {
+  if (UnitState* const known = Find(held)) return known;
   const UnitRequest& request = held.request();
-  const Model& model = models_[request.model];
+  MutexLock lock(models_mutex_);
+  const auto found = models_.find(request.model);
+  if (found == models_.end()) return nullptr;
+  const EngineModelFiles& opened = found->second.opened;
   auto unit = std::make_unique<UnitState>();
   unit->key = CacheKey(request.model, request.unit_index);
-  unit->model = model.model;
+  unit->model = opened.model;
   unit->unit_index = request.unit_index;
-  unit->unit = &model.model->unit(request.unit_index);
-  unit->file = model.files[model.model->shard_number_of(request.unit_index)];
+  unit->unit = &opened.model->unit(request.unit_index);
+  unit->file = opened.files[opened.model->shard_number_of(request.unit_index)];
+  unit->retired = found->second.retired;
   unit->parts = held.parts_;
-  return tiers_.Add(std::move(unit));
+  return &tiers_.Add(std::move(unit));
 }
 
 UnitState* EngineCore::Find(const HeldUnit& held) {
@@ -67,7 +43,13 @@ UnitState* EngineCore::Find(const HeldUnit& held) {
 }
 
 void EngineCore::Acquire(const std::shared_ptr<HeldUnit>& held) {
-  UnitState& unit = FindOrMake(*held);
+  UnitState* const found = FindOrMake(*held);
+  if (found == nullptr) {
+    ++request_count_;
+    held->Fail(ModelIsGone(held->model().name()));
+    return Tell(held);
+  }
+  UnitState& unit = *found;
   const UnitForm form = held->request().form;
   const Priority priority = held->request().priority;
   Observe(EngineEvent::Kind::kAccess, unit, form, {.priority = priority});
@@ -122,7 +104,7 @@ void EngineCore::Release(const std::shared_ptr<HeldUnit>& held) {
     FinishDraining(unit);
     retry_ = true;
   }
-  tiers_.ForgetIfAbsent(unit);
+  Settle(unit);
 }
 
 Turn EngineCore::TurnOf(UnitState& unit, UnitForm form) {

@@ -16,12 +16,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "loader/base/mutex.h"
 #include "loader/engine/device.h"
 #include "loader/engine/engine_observer.h"
 #include "loader/engine/engine_stats.h"
@@ -34,12 +36,25 @@
 
 namespace ecf8 {
 
+// A model whose shards are open with the reader.
+struct EngineModelFiles {
+  std::shared_ptr<const CompressedModel> model;
+  std::vector<uint32_t> files;  // by shard
+};
+
+// Of what the model has open: whatever became of its directory since. May block for a moment.
+absl::StatusOr<EngineModelFiles> OpenModelFiles(BlockReader& reader,
+                                                std::shared_ptr<const CompressedModel> model);
+void CloseModelFiles(BlockReader& reader, const EngineModelFiles& files);
+
 // All of them outlive the core.
 struct EngineParts {
   BlockReader* reader = nullptr;
   Device* device = nullptr;
   TierParts tiers{};
   std::vector<EngineObserver*> observers{};
+  // Gets what the core had of a model that it knows no more: the files are to be closed.
+  std::function<void(EngineModelFiles)> on_forgotten{};
 };
 
 // Units that are read or decoded at once, at most.
@@ -54,11 +69,18 @@ class EngineCore {
   // Nothing is in flight and nothing is held.
   ~EngineCore();
 
-  // Opens the model's shards with the reader and gives the model a number.
-  absl::StatusOr<uint32_t> AddModel(std::shared_ptr<const CompressedModel> model);
+  // Gives the model a number: 0, 1, ..., that no other model has had.
+  uint32_t AddModel(EngineModelFiles model);
 
-  // A hold to give to Acquire. RESOURCE_EXHAUSTED, with the shortfall, where the unit can never
-  // fit. Thread-safe once the models are added.
+  // From here on the model's units stay in memory only while somebody holds them. They can still be
+  // asked for.
+  void RetireModel(uint32_t number);
+
+  // As RetireModel, and nobody asks for them any more: when the last is gone, so is the model.
+  void ForgetModel(uint32_t number);
+
+  // A hold to give to Acquire. NOT_FOUND where the model was forgotten; RESOURCE_EXHAUSTED, with
+  // the shortfall, where the unit can never fit. Thread-safe.
   absl::StatusOr<std::shared_ptr<HeldUnit>> MakeHold(UnitRequest request) const;
 
   // Asks for the hold's unit: what becomes of it, the hold tells.
@@ -89,12 +111,17 @@ class EngineCore {
 
  private:
   struct Model {
-    std::shared_ptr<const CompressedModel> model;
-    std::vector<uint32_t> files;
+    EngineModelFiles opened;
+    bool retired = false;
+    bool forgotten = false;  // when its units are gone
   };
 
+  // engine_models.cc: models that come and go.
+  void Settle(UnitState& unit);
+  void FinishForgetting(uint32_t number);
+
   // engine_core.cc: requests.
-  UnitState& FindOrMake(const HeldUnit& held);
+  UnitState* FindOrMake(const HeldUnit& held);  // null where the model is gone
   UnitState* Find(const HeldUnit& held);
   void SetPriority(UnitState& unit, UnitForm form, Priority priority);
   void Abandon(UnitState& unit, UnitForm form);
@@ -125,7 +152,10 @@ class EngineCore {
   void FinishDraining(UnitState& unit);
 
   const EngineParts parts_;
-  std::vector<Model> models_;
+  mutable Mutex models_mutex_;  // the loop's thread alone changes them
+  std::unordered_map<uint32_t, Model> models_ ABSL_GUARDED_BY(models_mutex_);
+  uint32_t next_model_ = 0;
+  std::set<uint32_t> leaving_;  // of the models, those that are forgotten
   UnitTiers tiers_;
   TurnQueue waiting_;      // for memory
   std::set<Turn> active_;  // kFilling

@@ -73,7 +73,9 @@ void EngineCore::Tick() {
     RevokeIdle(unit.stored);
     RevokeIdle(unit.decoded);
     FinishDraining(unit);
+    if (unit.retired) tiers_.DropIdle(unit);
   });
+  for (const uint32_t number : std::set<uint32_t>(leaving_)) FinishForgetting(number);
 }
 
 void EngineCore::RevokeIdle(FormState& form) {

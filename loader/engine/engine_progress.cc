@@ -86,7 +86,7 @@ void EngineCore::OnReadDone(const BlockReadDone& done) {
     }
   }
   FinishDraining(unit);
-  tiers_.ForgetIfAbsent(unit);
+  Settle(unit);
 }
 
 void EngineCore::SubmitJobs() {
@@ -166,7 +166,7 @@ void EngineCore::OnJobDone(DeviceJobDone done) {
     FinishIfReady(unit, UnitForm::kDecoded);
   }
   FinishDraining(unit);
-  tiers_.ForgetIfAbsent(unit);
+  Settle(unit);
 }
 
 void EngineCore::MarkDone(UnitState& unit, const Operation& job) {

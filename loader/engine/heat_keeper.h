@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "loader/base/mutex.h"
 #include "loader/engine/engine.h"
+#include "loader/engine/engine_model.h"
 #include "loader/model/compressed_model.h"
 
 namespace ecf8 {
@@ -33,42 +34,54 @@ struct HeatKeeperOptions {
 // Thread-safe.
 class HeatKeeper {
  public:
-  // Gives the engine what the directory holds for its models, which are numbered in order. Files
-  // that are damaged, or of another version or model, are a problem to tell, and stay until they
-  // are replaced. RESOURCE_EXHAUSTED where there is no thread. The engine outlives the keeper.
-  static absl::StatusOr<std::unique_ptr<HeatKeeper>> Start(
-      Engine& engine, std::vector<std::shared_ptr<const CompressedModel>> models,
-      HeatKeeperOptions options);
+  // RESOURCE_EXHAUSTED where there is no thread. The engine outlives the keeper.
+  static absl::StatusOr<std::unique_ptr<HeatKeeper>> Start(Engine& engine,
+                                                           HeatKeeperOptions options);
   HeatKeeper(const HeatKeeper&) = delete;
   HeatKeeper& operator=(const HeatKeeper&) = delete;
   // Writes a last time.
   ~HeatKeeper();
 
-  // Files read at the start, and written since.
-  size_t files_read() const { return files_read_; }
+  // Gives the engine what the directory holds for the model, and keeps what it learns from here on.
+  // Files that are damaged, or of another version or model, are a problem to tell, and stay until
+  // they are replaced. Blocks for the files.
+  void Add(std::shared_ptr<const EngineModel> model);
+
+  // Writes soon what was learned of a model that was added, and lets go of it. Never blocks.
+  void Remove(const std::shared_ptr<const EngineModel>& model);
+
+  // Files read and written since the start.
+  size_t files_read() const;
   size_t files_written() const;
 
  private:
-  HeatKeeper(Engine& engine, std::vector<std::shared_ptr<const CompressedModel>> models,
-             HeatKeeperOptions options)
-      : engine_(engine), models_(std::move(models)), options_(std::move(options)) {}
+  using Models = std::vector<std::shared_ptr<const EngineModel>>;
+
+  HeatKeeper(Engine& engine, HeatKeeperOptions options)
+      : engine_(engine), options_(std::move(options)) {}
 
   std::string PathOf(const CompressedModel& model, const std::string& tier) const;
-  void Read();
-  void Write();
+  void MakeDirectory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mutex_);
+  void Read(const EngineModel& model) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mutex_);
+  void Write(const EngineModel& model) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mutex_);
+  void WriteLeaving() ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mutex_);
   void Run();
   void Tell(const absl::Status& status) const;
 
   Engine& engine_;
-  const std::vector<std::shared_ptr<const CompressedModel>> models_;
   const HeatKeeperOptions options_;
-  size_t files_read_ = 0;
-  // The thread's: demands of the tiers when they were written, by path.
-  std::map<std::string, uint64_t> written_demands_;
+
+  Mutex files_mutex_;  // before mutex_
+  // Demands of the tiers when they were written, by model and tier.
+  std::map<uint32_t, std::map<std::string, uint64_t>> written_demands_
+      ABSL_GUARDED_BY(files_mutex_);
 
   mutable Mutex mutex_;
-  CondVar ending_news_;
+  CondVar news_;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  Models models_ ABSL_GUARDED_BY(mutex_);
+  Models leaving_ ABSL_GUARDED_BY(mutex_);  // to be written and let go: before the next is added
+  size_t files_read_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t files_written_ ABSL_GUARDED_BY(mutex_) = 0;
   std::thread thread_;
 };

@@ -37,7 +37,7 @@ enum class Priority : uint8_t { kDemand = 0, kHinted = 1, kPreload = 2 };
 inline constexpr size_t kPriorityCount = 3;
 
 struct UnitRequest {
-  uint32_t model = 0;  // from AddModel
+  uint32_t model = 0;  // its number
   uint32_t unit_index = 0;
   UnitForm form = UnitForm::kDecoded;
   Priority priority = Priority::kDemand;

@@ -30,6 +30,11 @@ std::string NameOf(const ErrorInfo& info) {
 
 }  // namespace
 
+absl::Status ModelIsGone(const std::string& model) {
+  return WithErrorInfo(absl::NotFoundError(absl::StrCat("no model ", Quoted(model), " any more")),
+                       {.reason = ErrorReason::kModelNotFound, .model = model});
+}
+
 absl::Status DoesNotFit(const CompressedModel& model, const Unit& unit, const char* tier,
                         uint64_t shortfall_bytes) {
   return WithErrorInfo(absl::ResourceExhaustedError(

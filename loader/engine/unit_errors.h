@@ -4,11 +4,15 @@
 #define ECF8_LOADER_ENGINE_UNIT_ERRORS_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "loader/engine/unit_state.h"
 
 namespace ecf8 {
+
+// The model is not served any more.
+absl::Status ModelIsGone(const std::string& model);
 
 // The unit can never have the memory of a tier: `shortfall_bytes` more would be needed.
 absl::Status DoesNotFit(const CompressedModel& model, const Unit& unit, const char* tier,

@@ -78,7 +78,8 @@ struct FormState {
 
 struct UnitState {
   uint64_t key = 0;
-  uint32_t file = 0;  // of the reader
+  uint32_t file = 0;     // of the reader
+  bool retired = false;  // its model is: it stays no longer than it is used
   std::shared_ptr<const CompressedModel> model;
   uint32_t unit_index = 0;
   const Unit* unit = nullptr;

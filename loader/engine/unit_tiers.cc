@@ -75,7 +75,16 @@ void UnitTiers::AddModel(uint32_t number, const CompressedModel& model) {
     }
     PolicyOf(tier).AddModel(walk);
   }
+  unit_counts_.emplace(number, 0);
 }
+
+void UnitTiers::RemoveModel(uint32_t number) {
+  assert(CountUnitsOf(number) == 0);
+  for (const Tier tier : kTiers) PolicyOf(tier).RemoveModel(number);
+  unit_counts_.erase(number);
+}
+
+size_t UnitTiers::CountUnitsOf(uint32_t model) const { return unit_counts_.at(model); }
 
 absl::Status UnitTiers::CheckFits(const CompressedModel& model, const Unit& unit,
                                   UnitForm form) const {
@@ -103,11 +112,14 @@ UnitState& UnitTiers::Add(std::unique_ptr<UnitState> unit) {
   std::unique_ptr<UnitState>& place_of_unit = units_[unit->key];
   assert(place_of_unit == nullptr);
   place_of_unit = std::move(unit);
+  ++unit_counts_.at(CacheKeyModel(place_of_unit->key));
   return *place_of_unit;
 }
 
 void UnitTiers::ForgetIfAbsent(UnitState& unit) {
-  if (unit.forgotten()) units_.erase(unit.key);
+  if (!unit.forgotten()) return;
+  --unit_counts_.at(CacheKeyModel(unit.key));
+  units_.erase(unit.key);
 }
 
 void UnitTiers::CountRequest(UnitState& unit, HeldUnit& held) {
@@ -193,12 +205,27 @@ bool UnitTiers::MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes) 
   for (const uint64_t key : victims) {
     UnitState& victim = *units_.at(key);
     ++stats_[static_cast<size_t>(tier)].evictions;
-    on_evicted_(victim, tier);
-    victim.stage(tier) = Stage::kAbsent;
-    Free(victim, tier);
+    Evict(victim, tier);
     ForgetIfAbsent(victim);
   }
   return true;
+}
+
+bool UnitTiers::DropIdle(UnitState& unit) {
+  if (!unit.decoded.waiters.empty()) return false;  // they are about to use what there is
+  bool dropped = false;
+  for (const Tier tier : kTiers) {
+    if (!unit.is_idle(tier)) continue;
+    Evict(unit, tier);
+    dropped = true;
+  }
+  return dropped;
+}
+
+void UnitTiers::Evict(UnitState& unit, Tier tier) {
+  on_evicted_(unit, tier);
+  unit.stage(tier) = Stage::kAbsent;
+  Free(unit, tier);
 }
 
 void UnitTiers::Free(UnitState& unit, Tier tier) {

@@ -38,7 +38,8 @@ struct TierParts {
 // Thread-compatible.
 class UnitTiers {
  public:
-  // `on_evicted` is told of each unit that gives memory up for another, before it does.
+  // `on_evicted` is told of each unit that gives memory up though all is well with it, before it
+  // does.
   UnitTiers(const TierParts& parts, std::function<void(UnitState&, Tier)> on_evicted);
   UnitTiers(const UnitTiers&) = delete;
   UnitTiers& operator=(const UnitTiers&) = delete;
@@ -46,6 +47,10 @@ class UnitTiers {
   ~UnitTiers();
 
   void AddModel(uint32_t number, const CompressedModel& model);
+  // None of its units is known any more.
+  void RemoveModel(uint32_t number);
+  // Units of the model that are known.
+  size_t CountUnitsOf(uint32_t model) const;
 
   // RESOURCE_EXHAUSTED, with the shortfall, where the unit can never have the memory that the form
   // needs. Thread-safe.
@@ -61,7 +66,11 @@ class UnitTiers {
   template <typename Visit>
   void ForEach(const Visit& visit) {
     for (const auto& [key, unit] : units_) visit(*unit);
-    std::erase_if(units_, [](const auto& entry) { return entry.second->forgotten(); });
+    std::erase_if(units_, [this](const auto& entry) {
+      if (!entry.second->forgotten()) return false;
+      --unit_counts_.at(CacheKeyModel(entry.first));
+      return true;
+    });
   }
 
   // Counts a request for the unit. What is on its way, or waited for, costs nothing more: a hit.
@@ -78,6 +87,9 @@ class UnitTiers {
   // What the unit has there, in any state.
   void Free(UnitState& unit, Tier tier);
 
+  // Frees what nobody uses of a unit that is not to be kept; whether there was something.
+  bool DropIdle(UnitState& unit);
+
   // To be called where a form of the unit has become ready.
   void Reweigh(const UnitState& unit);
 
@@ -90,13 +102,15 @@ class UnitTiers {
   uint64_t SizeIn(Tier tier, const Unit& unit) const;
   bool CountIn(Tier tier, UnitState& unit, HeldUnit& held);  // whether it was a hit
   bool TakeSlot(UnitState& unit);
+  void Evict(UnitState& unit, Tier tier);
   bool MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes);
 
   const TierParts parts_;
   TierWeights weights_;
   const std::function<void(UnitState&, Tier)> on_evicted_;
   std::unordered_map<uint64_t, std::unique_ptr<UnitState>> units_;
-  std::array<TierStats, kTierCount> stats_{};  // capacity and free are asked for
+  std::unordered_map<uint32_t, size_t> unit_counts_;  // of units_, by model
+  std::array<TierStats, kTierCount> stats_{};         // capacity and free are asked for
 };
 
 }  // namespace ecf8

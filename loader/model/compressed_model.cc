@@ -3,12 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -46,22 +44,22 @@ ErrorReason ReasonFor(const absl::Status& status) {
 
 absl::StatusOr<std::shared_ptr<const CompressedModel>> CompressedModel::Open(
     const std::string& directory) {
-  std::error_code error;
-  const std::filesystem::path path = std::filesystem::canonical(directory, error);
-  if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot open ", Quoted(directory)));
-  if (!std::filesystem::is_directory(path, error)) {
-    return absl::InvalidArgumentError(absl::StrCat(Quoted(directory), " is no directory"));
-  }
+  ECF8_ASSIGN_OR_RETURN(const ModelDirectory opened, ModelDirectory::Open(directory));
+  return Open(opened);
+}
+
+absl::StatusOr<std::shared_ptr<const CompressedModel>> CompressedModel::Open(
+    const ModelDirectory& directory) {
   std::shared_ptr<CompressedModel> model(new CompressedModel());
-  model->directory_ = path.string();
-  model->name_ = path.filename().string();
-  ECF8_RETURN_IF_ERROR(model->OpenShards());
+  model->directory_ = directory.path();
+  model->name_ = directory.name();
+  ECF8_RETURN_IF_ERROR(model->OpenShards(directory));
   ECF8_RETURN_IF_ERROR(model->IndexUnits());
   model->digest_ = Digest(model->shards_);
   return model;
 }
 
-absl::Status CompressedModel::OpenShards() {
+absl::Status CompressedModel::OpenShards(const ModelDirectory& directory) {
   const auto with_info = [this](const absl::Status& status, const std::string& shard) {
     ErrorInfo info;
     info.reason = ReasonFor(status);
@@ -69,14 +67,14 @@ absl::Status CompressedModel::OpenShards() {
     info.shard = shard;
     return WithErrorInfo(AddContext(status, absl::StrCat("model ", Quoted(name_))), info);
   };
-  absl::StatusOr<Shard> first = OpenFirstShard(directory_);
+  absl::StatusOr<Shard> first = OpenFirstShard(directory);
   if (!first.ok()) return with_info(first.status(), "");
   shards_.push_back(*std::move(first));
   const size_t count = directory_record().shards.size();
   for (uint32_t i = 0; i < count; ++i) {
     const std::string file_name = directory_record().shards[i].file_name;
     if (i > 0) {
-      absl::StatusOr<Shard> shard = OpenShard(directory_, file_name);
+      absl::StatusOr<Shard> shard = OpenShard(directory, file_name);
       if (!shard.ok()) return with_info(shard.status(), file_name);
       shards_.push_back(*std::move(shard));
     }

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "loader/model/manifest.h"
+#include "loader/model/model_directory.h"
 #include "loader/model/shard.h"
 #include "loader/model/unit_tables.h"
 
@@ -41,6 +42,8 @@ class CompressedModel {
   // codec), DATA_LOSS (damaged); every error names the file, and the unit and tensor where there
   // are any. Errors of damage, here and below, carry an ErrorInfo.
   static absl::StatusOr<std::shared_ptr<const CompressedModel>> Open(const std::string& directory);
+  static absl::StatusOr<std::shared_ptr<const CompressedModel>> Open(
+      const ModelDirectory& directory);
 
   const std::string& directory() const {
     return directory_;
@@ -77,7 +80,7 @@ class CompressedModel {
  private:
   CompressedModel() = default;
 
-  absl::Status OpenShards();
+  absl::Status OpenShards(const ModelDirectory& directory);
   absl::Status IndexUnits();
   absl::Status WithInfo(absl::Status status, uint32_t unit_index) const;
   absl::Status WithInfo(absl::Status status, PieceRef ref, uint32_t chunk) const;

@@ -1,13 +1,10 @@
 #include "loader/model/shard.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -18,7 +15,6 @@
 #include "decoder/endian.h"
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
-#include "loader/checkpoint/weight_index.h"
 
 namespace ecf8 {
 namespace {
@@ -95,8 +91,8 @@ const SafetensorsTensor* FindManifest(const SafetensorsHeader& header) {
   return nullptr;
 }
 
-absl::StatusOr<Shard> OpenShard(const std::string& directory, const std::string& file_name) {
-  ECF8_ASSIGN_OR_RETURN(File file, File::OpenForRead(absl::StrCat(directory, "/", file_name)));
+absl::StatusOr<Shard> OpenShard(const ModelDirectory& directory, const std::string& file_name) {
+  ECF8_ASSIGN_OR_RETURN(File file, directory.OpenFile(file_name));
   absl::StatusOr<SafetensorsHeader> header = ReadSafetensorsHeader(file);
   if (!header.ok()) return AsDamage(header.status());
   Shard shard = {file_name, std::move(file), *std::move(header), {}};
@@ -104,21 +100,8 @@ absl::StatusOr<Shard> OpenShard(const std::string& directory, const std::string&
   return shard;
 }
 
-absl::StatusOr<std::vector<std::string>> ListShardFiles(const std::string& directory) {
-  std::vector<std::string> files;
-  std::error_code error;
-  std::filesystem::directory_iterator entry(directory, error);
-  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-    std::string name = entry->path().filename().string();
-    if (IsShardName(name)) files.push_back(std::move(name));
-  }
-  if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot list ", Quoted(directory)));
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-absl::StatusOr<Shard> OpenFirstShard(const std::string& directory) {
-  ECF8_ASSIGN_OR_RETURN(const std::vector<std::string> files, ListShardFiles(directory));
+absl::StatusOr<Shard> OpenFirstShard(const ModelDirectory& directory) {
+  ECF8_ASSIGN_OR_RETURN(const std::vector<std::string> files, directory.ListShardFiles());
   std::optional<absl::Status> damage;
   for (const std::string& file_name : files) {
     absl::StatusOr<Shard> shard = OpenShard(directory, file_name);
@@ -129,8 +112,8 @@ absl::StatusOr<Shard> OpenFirstShard(const std::string& directory) {
     }
   }
   if (damage) return *damage;
-  return absl::NotFoundError(
-      absl::StrCat(Quoted(directory), " is no ecf8 model: no shard in it has a directory record"));
+  return absl::NotFoundError(absl::StrCat(
+      Quoted(directory.shown()), " is no ecf8 model: no shard in it has a directory record"));
 }
 
 absl::Status CheckBelongs(const Shard& shard, uint32_t index, const Directory& record) {

@@ -13,6 +13,7 @@
 #include "loader/base/file.h"
 #include "loader/checkpoint/safetensors.h"
 #include "loader/model/manifest.h"
+#include "loader/model/model_directory.h"
 #include "loader/model/unit_tables.h"
 
 namespace ecf8 {
@@ -33,14 +34,11 @@ const SafetensorsTensor* FindManifest(const SafetensorsHeader& header);
 
 // NOT_FOUND (no such file, or a safetensors file without a manifest), UNIMPLEMENTED (another
 // version), DATA_LOSS (damaged).
-absl::StatusOr<Shard> OpenShard(const std::string& directory, const std::string& file_name);
+absl::StatusOr<Shard> OpenShard(const ModelDirectory& directory, const std::string& file_name);
 
 // The shard with the directory record. NOT_FOUND where no .safetensors file of `directory` is one
 // of ours; the first error met where one is damaged and none has the record.
-absl::StatusOr<Shard> OpenFirstShard(const std::string& directory);
-
-// The .safetensors files of `directory` itself, sorted.
-absl::StatusOr<std::vector<std::string>> ListShardFiles(const std::string& directory);
+absl::StatusOr<Shard> OpenFirstShard(const ModelDirectory& directory);
 
 // Whether `shard` is number `index` of the model that `record` describes. DATA_LOSS.
 absl::Status CheckBelongs(const Shard& shard, uint32_t index, const Directory& record);

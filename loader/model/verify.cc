@@ -58,9 +58,10 @@ absl::StatusOr<std::unique_ptr<Found>> FindShards(const std::string& directory,
     problems->AddStatus(ReadOriginalLayout(*found->model).status());
     return found;
   }
-  ECF8_ASSIGN_OR_RETURN(const std::vector<std::string> files, ListShardFiles(directory));
+  ECF8_ASSIGN_OR_RETURN(const ModelDirectory opened, ModelDirectory::Open(directory));
+  ECF8_ASSIGN_OR_RETURN(const std::vector<std::string> files, opened.ListShardFiles());
   for (const std::string& file_name : files) {
-    absl::StatusOr<Shard> shard = OpenShard(directory, file_name);
+    absl::StatusOr<Shard> shard = OpenShard(opened, file_name);
     if (shard.ok()) {
       found->loose.push_back(*std::move(shard));
     } else if (shard.status().code() != absl::StatusCode::kNotFound) {

@@ -1,113 +1,127 @@
 #include "loader/serve/model_set.h"
 
-#include <algorithm>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "decoder/status_macros.h"
-#include "loader/base/file.h"
 #include "loader/base/strings.h"
+#include "loader/model/error_info.h"
+#include "loader/serve/open_models.h"
 
 namespace ecf8 {
 namespace {
 
-namespace fs = std::filesystem;
-
-using ModelVector = std::vector<std::shared_ptr<const CompressedModel>>;
-
-// Entries of one parent directory that are looked at.
-constexpr size_t kMaxChildren = 10000;
-
-// The paths of the visible entries of `directory`, in order of name.
-absl::StatusOr<std::vector<fs::path>> ListDirectory(const std::string& directory) {
-  std::error_code error;
-  std::vector<fs::path> paths;
-  fs::directory_iterator entries(directory, error);
-  while (!error && entries != fs::directory_iterator()) {
-    if (paths.size() == kMaxChildren) {
-      return absl::ResourceExhaustedError(directory + ": more than " +
-                                          std::to_string(kMaxChildren) + " entries");
-    }
-    if (entries->path().filename().string().front() != '.') paths.push_back(entries->path());
-    entries.increment(error);
-  }
-  if (error) return ErrnoStatus(error.value(), directory);
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
-bool LooksLikeModel(const std::vector<fs::path>& entries) {
-  return std::any_of(entries.begin(), entries.end(), [](const fs::path& path) {
-    return path.extension() == ".safetensors" || path.filename() == "config.json";
-  });
-}
-
-absl::Status OpenChildren(const std::string& parent, const std::vector<fs::path>& entries,
-                          ModelVector* models, std::vector<ModelSet::Skipped>* skipped) {
-  const size_t before = models->size();
-  for (const fs::path& path : entries) {
-    std::error_code error;
-    if (!fs::is_directory(path, error)) continue;
-    auto model = CompressedModel::Open(path.string());
-    if (model.ok()) {
-      models->push_back(*std::move(model));
-    } else if (absl::IsInvalidArgument(model.status()) || absl::IsNotFound(model.status())) {
-      skipped->push_back({path.string(), model.status()});
-    } else {
-      return model.status();
-    }
-  }
-  if (models->size() > before) return absl::OkStatus();
-  return absl::NotFoundError(parent + ": holds no ecf8 model, and is none");
+absl::Status Error(absl::StatusCode code, const std::string& message, ErrorReason reason,
+                   std::string_view model) {
+  return WithErrorInfo(absl::Status(code, message),
+                       {.reason = reason, .model = std::string(model)});
 }
 
 }  // namespace
 
-absl::StatusOr<ModelSet> ModelSet::Open(const std::vector<std::string>& directories,
-                                        std::vector<Skipped>* skipped) {
-  ModelVector models;
-  for (const std::string& directory : directories) {
-    ECF8_ASSIGN_OR_RETURN(const std::vector<fs::path> entries, ListDirectory(directory));
-    if (LooksLikeModel(entries)) {
-      ECF8_ASSIGN_OR_RETURN(auto model, CompressedModel::Open(directory));
-      models.push_back(std::move(model));
-    } else {
-      ECF8_RETURN_IF_ERROR(OpenChildren(directory, entries, &models, skipped));
-    }
-  }
-  return FromModels(std::move(models));
+absl::Status NotServed(std::string_view name) {
+  return Error(absl::StatusCode::kNotFound, "no model " + Quoted(name), ErrorReason::kModelNotFound,
+               name);
 }
 
-absl::StatusOr<ModelSet> ModelSet::FromModels(ModelVector models) {
-  std::sort(models.begin(), models.end(),
-            [](const auto& a, const auto& b) { return a->name() < b->name(); });
-  for (const auto& model : models) {
-    if (Quoted(model->name()) == "\"" + model->name() + "\"") continue;
-    return absl::InvalidArgumentError(model->directory() +
-                                      ": clients could not name a model so: rename the directory");
-  }
-  for (size_t i = 1; i < models.size(); ++i) {
-    if (models[i]->name() != models[i - 1]->name()) continue;
-    return absl::AlreadyExistsError("two models are named " + Quoted(models[i]->name()) + ": " +
-                                    models[i - 1]->directory() + " and " + models[i]->directory());
-  }
-  ModelSet set;
-  set.models_ = std::move(models);
-  return set;
+absl::Status CheckDigest(const CompressedModel& model, std::string_view digest) {
+  if (digest == model.digest()) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition,
+               "model " + Quoted(model.name()) + " has the digest " + model.digest() + ", not " +
+                   Quoted(digest) + ": other weights than were asked for",
+               ErrorReason::kBadRequest, model.name());
 }
 
-std::optional<uint32_t> ModelSet::NumberOf(std::string_view name) const {
-  const auto found =
-      std::lower_bound(models_.begin(), models_.end(), name,
-                       [](const auto& model, std::string_view n) { return model->name() < n; });
-  if (found == models_.end() || (*found)->name() != name) return std::nullopt;
-  return static_cast<uint32_t>(found - models_.begin());
+// Of the name, and of a place among max_models.
+absl::Status ModelSet::Reserve(const std::string& name, IfThere if_there) {
+  if (!IsModelName(name)) {
+    return Error(absl::StatusCode::kInvalidArgument, "a model cannot be named " + Quoted(name),
+                 ErrorReason::kBadRequest, name);
+  }
+  MutexLock lock(mutex_);
+  if (closed_) {
+    return Error(absl::StatusCode::kUnavailable, "the daemon is being stopped",
+                 ErrorReason::kShuttingDown, name);
+  }
+  const bool is_there = served_.contains(name);
+  if (coming_.contains(name) || (is_there && if_there == IfThere::kRefuse)) {
+    return Error(absl::StatusCode::kAlreadyExists, "model " + Quoted(name) + " is served already",
+                 ErrorReason::kBadRequest, name);
+  }
+  if (served_.size() + coming_.size() >= max_models_ + (is_there ? 1 : 0)) {
+    return Error(absl::StatusCode::kResourceExhausted,
+                 "at most " + std::to_string(max_models_) + " models are served at once",
+                 ErrorReason::kOverloaded, name);
+  }
+  coming_.insert(name);
+  return absl::OkStatus();
 }
 
-std::shared_ptr<const CompressedModel> ModelSet::Find(std::string_view name) const {
-  const std::optional<uint32_t> number = NumberOf(name);
-  return number ? models_[*number] : nullptr;
+absl::Status ModelSet::Add(std::shared_ptr<const CompressedModel> model, IfThere if_there) {
+  const std::string name = model->name();
+  ECF8_RETURN_IF_ERROR(Reserve(name, if_there));
+  absl::StatusOr<std::shared_ptr<EngineModel>> added = engine_.AddModel(std::move(model));
+  if (added.ok() && heat_ != nullptr) heat_->Add(*added);
+  std::shared_ptr<EngineModel> replaced;
+  {
+    MutexLock lock(mutex_);
+    coming_.erase(name);
+    if (!added.ok()) return added.status();
+    replaced = std::exchange(served_[name], *added);
+    if (listener_) listener_(name, /*is_served=*/true);
+  }
+  if (replaced != nullptr) GiveUp(replaced);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ServedModel> ModelSet::Remove(std::string_view name, std::string_view digest) {
+  std::shared_ptr<EngineModel> removed;
+  {
+    MutexLock lock(mutex_);
+    const auto found = served_.find(name);
+    if (found == served_.end()) return NotServed(name);
+    if (!digest.empty()) ECF8_RETURN_IF_ERROR(CheckDigest(*found->second->model(), digest));
+    removed = std::move(found->second);
+    served_.erase(found);
+    if (listener_) listener_(name, /*is_served=*/false);
+  }
+  GiveUp(removed);
+  return ServedModel(std::move(removed));
+}
+
+void ModelSet::GiveUp(const std::shared_ptr<EngineModel>& model) {
+  model->Retire();
+  if (heat_ != nullptr) heat_->Remove(model);
+}
+
+void ModelSet::Close() {
+  MutexLock lock(mutex_);
+  closed_ = true;
+}
+
+void ModelSet::SetListener(Listener listener) {
+  MutexLock lock(mutex_);
+  listener_ = std::move(listener);
+  if (!listener_) return;
+  for (const auto& [name, model] : served_) listener_(name, /*is_served=*/true);
+}
+
+ServedModel ModelSet::Find(std::string_view name) const {
+  MutexLock lock(mutex_);
+  const auto found = served_.find(name);
+  return found == served_.end() ? nullptr : found->second;
+}
+
+absl::StatusOr<ServedModel> ModelSet::Get(std::string_view name) const {
+  if (ServedModel model = Find(name)) return model;
+  return NotServed(name);
+}
+
+std::vector<ServedModel> ModelSet::models() const {
+  MutexLock lock(mutex_);
+  std::vector<ServedModel> models;
+  models.reserve(served_.size());
+  for (const auto& [name, model] : served_) models.push_back(model);
+  return models;
 }
 
 }  // namespace ecf8

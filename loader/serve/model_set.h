@@ -1,54 +1,92 @@
-// The models that a daemon serves, by name.
+// The models that a daemon serves, by name. They come and go while it serves.
+//
+// Who has found one may use it to the end of what it does (EngineModel); who looks for it after it
+// was removed finds nothing. The same name can be added again at once, with whatever content: it is
+// another model to the engine.
 #ifndef ECF8_LOADER_SERVE_MODEL_SET_H_
 #define ECF8_LOADER_SERVE_MODEL_SET_H_
 
-#include <cstdint>
+#include <cstddef>
+#include <functional>
+#include <map>
 #include <memory>
-#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "loader/base/mutex.h"
+#include "loader/engine/engine.h"
+#include "loader/engine/engine_model.h"
+#include "loader/engine/heat_keeper.h"
 #include "loader/model/compressed_model.h"
 
 namespace ecf8 {
 
-// Immutable, so safe to share between threads.
+using ServedModel = std::shared_ptr<const EngineModel>;
+
+// Thread-safe.
 class ModelSet {
  public:
-  // What Open left out, with the reason: for the log.
-  struct Skipped {
-    std::string directory;
-    absl::Status why;
-  };
+  // `engine` and `heat` (may be null) outlive it. At most `max_models` are served at once.
+  ModelSet(Engine& engine, HeatKeeper* heat, size_t max_models)
+      : engine_(engine), heat_(heat), max_models_(max_models) {}
+  ModelSet(const ModelSet&) = delete;
+  ModelSet& operator=(const ModelSet&) = delete;
 
-  // Each directory is a compressed model, or the parent of some: a directory that itself holds a
-  // `.safetensors` file or a config.json is taken as a model, and any error of it is an error here.
-  // Of a parent, each visible immediate child directory is tried; one that is no ecf8 model is
-  // skipped and told in *skipped, one that is damaged is an error, as is a parent without any
-  // model. ALREADY_EXISTS where two models have one name, INVALID_ARGUMENT where a name holds
-  // control characters or is longer than 200 bytes or not UTF-8.
-  static absl::StatusOr<ModelSet> Open(const std::vector<std::string>& directories,
-                                       std::vector<Skipped>* skipped);
+  enum class IfThere : uint8_t { kRefuse, kReplace };
 
-  // For models that are open already; the same check of names.
-  static absl::StatusOr<ModelSet> FromModels(
-      std::vector<std::shared_ptr<const CompressedModel>> models);
+  // Serves the model when it returns. Blocks: it opens files, and waits for the engine's loop.
+  // ALREADY_EXISTS where its name is served and not to be replaced, or is just being added;
+  // INVALID_ARGUMENT for a name that clients could not say; RESOURCE_EXHAUSTED for more than
+  // max_models, or files; UNAVAILABLE after Close. Errors about names and limits carry an
+  // ErrorInfo.
+  absl::Status Add(std::shared_ptr<const CompressedModel> model,
+                   IfThere if_there = IfThere::kRefuse);
 
+  // It is served no more when it returns: see EngineModel::Retire for those who use it. Never
+  // blocks. NOT_FOUND; FAILED_PRECONDITION where `digest` is not empty, and not the model's.
+  absl::StatusOr<ServedModel> Remove(std::string_view name, std::string_view digest = {});
+
+  // Nothing is added any more.
+  void Close();
+
+  // `listener` is told of every model that is served now, and of each that comes and goes from here
+  // on, in order. It is short and does not call the set. Empty: nobody is told any more.
+  using Listener = std::function<void(std::string_view name, bool is_served)>;
+  void SetListener(Listener listener);
+
+  // Null where there is none.
+  ServedModel Find(std::string_view name) const;
+  // NOT_FOUND, with an ErrorInfo.
+  absl::StatusOr<ServedModel> Get(std::string_view name) const;
   // In order of name.
-  const std::vector<std::shared_ptr<const CompressedModel>>& models() const { return models_; }
-
-  // nullptr where there is none.
-  std::shared_ptr<const CompressedModel> Find(std::string_view name) const;
-  // Its place in models(), which is its number in an engine that was started with them.
-  std::optional<uint32_t> NumberOf(std::string_view name) const;
+  std::vector<ServedModel> models() const;
 
  private:
-  ModelSet() = default;
+  using Served = std::map<std::string, std::shared_ptr<EngineModel>, std::less<>>;
 
-  std::vector<std::shared_ptr<const CompressedModel>> models_;
+  absl::Status Reserve(const std::string& name, IfThere if_there);
+  void GiveUp(const std::shared_ptr<EngineModel>& model);
+
+  Engine& engine_;
+  HeatKeeper* const heat_;
+  const size_t max_models_;
+
+  mutable Mutex mutex_;
+  Served served_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> coming_ ABSL_GUARDED_BY(mutex_);  // names that are just being added
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  Listener listener_ ABSL_GUARDED_BY(mutex_);
 };
+
+// NOT_FOUND, with an ErrorInfo.
+absl::Status NotServed(std::string_view name);
+
+// FAILED_PRECONDITION, with an ErrorInfo, where the model has another digest.
+absl::Status CheckDigest(const CompressedModel& model, std::string_view digest);
 
 }  // namespace ecf8
 

@@ -40,7 +40,7 @@ absl::StatusOr<ReadStep> UnitReader::Next(std::string* data) {
 }
 
 absl::StatusOr<UnitLease> UnitReader::Acquire(uint32_t unit_index, Priority priority) {
-  return engine_->Acquire({.model = order_.model_number,
+  return engine_->Acquire({.model = order_.model->number(),
                            .unit_index = unit_index,
                            .form = order_.form,
                            .priority = priority,
@@ -54,7 +54,7 @@ absl::StatusOr<ReadStep> UnitReader::Begin() {
     Stop();
     return ReadStep{};
   }
-  current_ = order_.selection.Get(*order_.model, next_unit_++);
+  current_ = order_.selection.Get(model(), next_unit_++);
   part_ = 0;
   wanted_piece_ = 0;
   sent_bytes_ = 0;
@@ -75,7 +75,7 @@ void UnitReader::AcquireAhead() {
   for (const UnitLease& lease : ahead_) bytes_ahead += lease->unit().decoded_size_bytes;
   while (bytes_ahead < kBytesAhead && ahead_.size() < kMaxUnitsAhead &&
          next_unit_ + ahead_.size() < order_.selection.unit_count()) {
-    const SelectedUnit next = order_.selection.Get(*order_.model, next_unit_ + ahead_.size());
+    const SelectedUnit next = order_.selection.Get(model(), next_unit_ + ahead_.size());
     absl::StatusOr<UnitLease> lease = Acquire(next.unit_index, Priority::kHinted);
     // Only a hint: the error is told when the unit's turn has come.
     if (!lease.ok()) return;

@@ -33,10 +33,9 @@ struct ReadStep {
   uint64_t data_size_bytes = 0;  // kEnd: of all data of the unit
 };
 
-// What is to be read. The model is number `model_number` of the engine's.
+// What is to be read.
 struct ReadOrder {
-  uint32_t model_number = 0;
-  std::shared_ptr<const CompressedModel> model;
+  std::shared_ptr<const EngineModel> model;  // of the reader's engine
   Selection selection;
   UnitForm form = UnitForm::kDecoded;
 };
@@ -56,7 +55,7 @@ class UnitReader {
   // Gives back all that is held; the reader is at its end.
   void Stop();
 
-  const CompressedModel& model() const { return *order_.model; }
+  const CompressedModel& model() const { return *order_.model->model(); }
   UnitForm form() const { return order_.form; }
   // The unit of the last kBegin.
   const SelectedUnit& unit() const { return current_; }

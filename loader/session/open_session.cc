@@ -1,28 +1,21 @@
 #include "loader/session/open_session.h"
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "decoder/status_macros.h"
-#include "loader/base/strings.h"
 #include "loader/memory/slot_space.h"
 #include "loader/model/error_info.h"
 
 namespace ecf8 {
 namespace {
 
-absl::Status Error(absl::StatusCode code, const std::string& message, ErrorReason reason,
-                   const std::string& model) {
-  return WithErrorInfo(absl::Status(code, message), {.reason = reason, .model = model});
-}
-
 absl::Status CheckWalk(const SessionOrder& order, const CompressedModel& model,
                        const SessionLimits& limits) {
   const auto bad = [&](const std::string& message) {
-    return Error(absl::StatusCode::kInvalidArgument, message, ErrorReason::kBadRequest,
-                 order.model);
+    return WithErrorInfo(absl::InvalidArgumentError(message),
+                         {.reason = ErrorReason::kBadRequest, .model = order.model});
   };
   if (order.depth > limits.max_depth) {
     return bad("a schedule is at most " + std::to_string(limits.max_depth) + " units deep");
@@ -88,24 +81,14 @@ absl::StatusOr<std::shared_ptr<Session>> OpenSession(Engine& engine, const Model
                                                      const SessionLimits& limits,
                                                      SessionOrder order,
                                                      std::function<void()> on_outcome) {
-  const std::optional<uint32_t> number = models.NumberOf(order.model);
-  if (!number) {
-    return Error(absl::StatusCode::kNotFound, "no model " + Quoted(order.model),
-                 ErrorReason::kModelNotFound, order.model);
-  }
-  auto model = models.models()[*number];
-  if (order.digest != model->digest()) {
-    return Error(absl::StatusCode::kFailedPrecondition,
-                 "model " + Quoted(order.model) + " has the digest " + model->digest() + ", not " +
-                     Quoted(order.digest) + ": other weights than were asked for",
-                 ErrorReason::kBadRequest, order.model);
-  }
-  ECF8_RETURN_IF_ERROR(CheckWalk(order, *model, limits));
-  ECF8_ASSIGN_OR_RETURN(const uint64_t granted_bytes, TakeGrant(grants, limits, order, *model));
+  ECF8_ASSIGN_OR_RETURN(auto served, models.Get(order.model));
+  const CompressedModel& model = *served->model();
+  ECF8_RETURN_IF_ERROR(CheckDigest(model, order.digest));
+  ECF8_RETURN_IF_ERROR(CheckWalk(order, model, limits));
+  ECF8_ASSIGN_OR_RETURN(const uint64_t granted_bytes, TakeGrant(grants, limits, order, model));
   return std::make_shared<Session>(
       engine, grants, limits,
-      SessionPlan{.model_number = *number,
-                  .model = std::move(model),
+      SessionPlan{.model = std::move(served),
                   .walk = SessionWalk(std::move(order.walk), order.cyclic, order.depth),
                   .granted_bytes = granted_bytes},
       std::move(on_outcome));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "decoder/status_macros.h"
+#include "loader/engine/unit_errors.h"
 #include "loader/memory/slot_space.h"
 #include "loader/model/error_info.h"
 
@@ -110,7 +111,9 @@ absl::Status Session::Acquire(uint64_t set_id, std::vector<uint32_t> units,
     set.asked_at = Clock::now();
     if (timeout.count() > 0) set.until = set.asked_at + timeout;
     ++set_count_;
-    if (needed_bytes > plan_.granted_bytes) {
+    if (plan_.model->retired()) {
+      FailSet(set_id, set, ModelIsGone(model().name()));
+    } else if (needed_bytes > plan_.granted_bytes) {
       FailSet(set_id, set, SetDoesNotFit(model(), needed_bytes, plan_.granted_bytes));
     } else {
       queue_.push_back(set_id);

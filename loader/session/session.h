@@ -10,6 +10,8 @@
 // - What is ahead (the schedule, then hints) fills what the sets leave of the grant and makes room
 //   for them: first what was hinted goes, then the schedule's farthest.
 // - A unit is held once, however many sets have it.
+// - Where the model is not served any more, sets that were asked for before go on, and nothing is
+//   made ready ahead.
 // - The grant counts bytes. That they lie in one piece nobody can promise beside leases that cannot
 //   move, so a set that waits for memory for too long fails, and with it what it held meanwhile.
 #ifndef ECF8_LOADER_SESSION_SESSION_H_
@@ -31,6 +33,7 @@
 #include "absl/types/span.h"
 #include "loader/base/mutex.h"
 #include "loader/engine/engine.h"
+#include "loader/engine/engine_model.h"
 #include "loader/model/compressed_model.h"
 #include "loader/session/session_walk.h"
 #include "loader/session/slot_grants.h"
@@ -52,8 +55,7 @@ struct SessionLimits {
 
 // What has been checked and granted.
 struct SessionPlan {
-  uint32_t model_number = 0;  // the engine's
-  std::shared_ptr<const CompressedModel> model;
+  std::shared_ptr<const EngineModel> model;
   SessionWalk walk;
   uint64_t granted_bytes = 0;  // from the session's SlotGrants
 };
@@ -83,7 +85,8 @@ class Session : public std::enable_shared_from_this<Session> {
   Session& operator=(const Session&) = delete;
   ~Session();
 
-  // Asks for a set, which has just one outcome. INVALID_ARGUMENT for an id that is in use, or units
+  // Asks for a set, which has just one outcome: NOT_FOUND from when the model is retired on, while
+  // what is leased stays leased. INVALID_ARGUMENT for an id that is in use, or units
   // that are none, too many, or named twice; RESOURCE_EXHAUSTED for more than max_sets: what a
   // client that is right never does, so that its session had better end.
   // With a `timeout` above 0 it fails, DEADLINE_EXCEEDED, where it is not ready by then.
@@ -115,7 +118,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // Gives everything back, at once. Nothing more comes.
   void Close();
 
-  const CompressedModel& model() const { return *plan_.model; }
+  const CompressedModel& model() const { return *plan_.model->model(); }
   const SessionLimits& limits() const { return limits_; }
   uint64_t granted_bytes() const { return plan_.granted_bytes; }
 
@@ -163,6 +166,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool MakeRoom(uint64_t bytes, bool from_ahead) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Unmark(uint32_t unit, bool Entry::*mark) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Demand(uint64_t set_id, Set& set) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetAhead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MarkAhead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AcquireAhead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ExpireHints() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

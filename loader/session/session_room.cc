@@ -10,6 +10,7 @@ namespace ecf8 {
 void Session::Pump() {
   while (!queue_.empty() && AdmitFront()) {
   }
+  if (plan_.model->retired()) ForgetAhead();
   ExpireHints();
   MarkAhead();
   DropUnused();
@@ -77,7 +78,7 @@ void Session::DropUnused() {
 
 // A new entry, or a new try of one that has failed.
 absl::Status Session::AcquireUnit(uint32_t unit, Priority priority) {
-  auto lease = engine_.Acquire({.model = plan_.model_number,
+  auto lease = engine_.Acquire({.model = plan_.model->number(),
                                 .unit_index = unit,
                                 .form = UnitForm::kDecoded,
                                 .priority = priority,
@@ -129,6 +130,15 @@ void Session::MarkAhead() {
     found->second.ahead = true;
     ahead_.push_back(unit);
   }
+}
+
+// What sets do not have.
+void Session::ForgetAhead() {
+  walk_ = SessionWalk();
+  hints_.clear();
+  waiting_hints_.clear();
+  for (const HintedUnit& hint : held_hints_) Unmark(hint.unit, &Entry::hinted);
+  held_hints_.clear();
 }
 
 // In the order of the walk, as far as there is room: what comes first must not wait for what comes

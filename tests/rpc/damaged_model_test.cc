@@ -77,10 +77,8 @@ class DamagedModelTest : public ::testing::Test {
   std::unique_ptr<Server> Serve() const {
     auto model = CompressedModel::Open(directory_);
     if (!model.ok()) return nullptr;
-    auto models = ModelSet::FromModels({*std::move(model)});
-    EXPECT_THAT(models, IsOk());
     auto server = Server::Start(
-        *std::move(models),
+        {*std::move(model)},
         {.address = Socket(), .threads = 1, .max_streams = 4, .engine = TinyEngine()});
     EXPECT_THAT(server, IsOk());
     return server.ok() ? *std::move(server) : nullptr;

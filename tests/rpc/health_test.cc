@@ -58,6 +58,14 @@ TEST(Health, TellsLivenessReadinessAndModelsApart) {
   EXPECT_EQ(Check(channel, "models/small"), Answer::kServing);
   EXPECT_EQ(Check(channel, "models/other"), Answer::kUnknown);
 
+  // Models come and go.
+  testing::MakeCompressedModel(server.directory().path(), "other", {});
+  EXPECT_THAT(server.server().models().Add(testing::OpenModel(server.directory() / "other")),
+              testing::IsOk());
+  EXPECT_EQ(Check(channel, "models/other"), Answer::kServing);
+  EXPECT_THAT(server.server().models().Remove("other"), testing::IsOk());
+  EXPECT_EQ(Check(channel, "models/other"), Answer::kNotServing);
+
   // While it drains, for a client that does not read, it is alive and nothing else.
   const auto slow = server.FetchSlowly();
   ASSERT_TRUE(slow->ReadOne());

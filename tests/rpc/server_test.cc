@@ -37,10 +37,8 @@ constexpr SmallModelOptions kTiny{.layers = 1, .projection_rows = 4};
 constexpr SmallModelOptions kLarge{.layers = 2, .projection_rows = 20'000};
 
 absl::StatusOr<std::unique_ptr<Server>> StartEmpty(const Address& address) {
-  auto models = ModelSet::FromModels({});
   return Server::Start(
-      *std::move(models),
-      {.address = address, .threads = 1, .max_streams = 4, .engine = testing::SmallEngine()});
+      {}, {.address = address, .threads = 1, .max_streams = 4, .engine = testing::SmallEngine()});
 }
 
 TEST(Server, SocketIsItsUsersOnly) {

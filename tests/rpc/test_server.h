@@ -73,6 +73,8 @@ class SlowClient {
 
 class TestServer {
  public:
+  static constexpr size_t kMaxModels = 4;  // any that lie in directory()
+
   explicit TestServer(const SmallModelOptions& model = {}, size_t max_streams = 64)
       : TestServer(model, SmallEngine(), max_streams) {}
 
@@ -80,15 +82,15 @@ class TestServer {
              const SessionLimits& session = {}) {
     tensors_ = MakeCompressedModel(directory_.path(), "small", model);
     model_ = OpenModel(directory_ / "small");
-    auto models = ModelSet::FromModels({model_});
-    EXPECT_TRUE(models.ok()) << models.status();
     ServerOptions options;
     options.address.socket_path = directory_ / "s.sock";
     options.threads = 2;
     options.max_streams = max_streams;
     options.engine = engine;
     options.session = session;
-    auto server = Server::Start(*std::move(models), options);
+    options.model_roots = *ModelRoots::Open({directory_.path()});
+    options.max_models = kMaxModels;
+    auto server = Server::Start({model_}, options);
     EXPECT_TRUE(server.ok()) << server.status();
     if (server.ok()) server_ = *std::move(server);
   }

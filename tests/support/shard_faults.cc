@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "loader/base/beneath.h"
+
 namespace ecf8::testing {
 
 void ShardFaults::Fail(const std::string& shard) {
@@ -28,8 +30,11 @@ uint64_t ShardFaults::held() const {
 
 int ShardFaults::Open(const char* path, int flags) {
   const int fd = ReadCalls::Open(path, flags);
+  if (fd < 0) return fd;
+  // `path` need not be the file's own.
+  const std::string opened = std::filesystem::read_symlink(ReopenPath(fd)).filename().string();
   MutexLock lock(mutex_);
-  if (fd >= 0) shards_[fd] = std::filesystem::path(path).filename().string();
+  shards_[fd] = opened;
   return fd;
 }
 

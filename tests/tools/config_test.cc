@@ -41,6 +41,9 @@ class ConfigTest : public ::testing::Test {
 
 TEST_F(ConfigTest, ReadsEverySetting) {
   ASSERT_THAT(Read("model-dir = ['/a', '/b']\n"
+                   "model-root = ['/r', '/q']\n"
+                   "watch-models = true\n"
+                   "max-models = 9\n"
                    "listen = 'unix:/s'\n"
                    "insecure = true\n"
                    "log-level = 'debug'\n"
@@ -62,12 +65,19 @@ TEST_F(ConfigTest, ReadsEverySetting) {
                    "session-slot-quota = '3GiB'\n"
                    "session-uid = 1000\n"
                    "drain-timeout-ms = 0\n"
+                   "tls-cert = '/c.pem'\n"
+                   "tls-key = '/k.pem'\n"
+                   "tls-client-ca = '/a.pem'\n"
+                   "token-file = '/t'\n"
                    "metrics-listen = '127.0.0.1:9464'\n"
                    "heat-dir = '/h'\n"
                    "trace = '/t.json'\n"
                    "trace-limit = '1MiB'\n"),
               IsOk());
   EXPECT_THAT(config_.model_dirs, ElementsAre("/a", "/b"));
+  EXPECT_THAT(config_.model_roots, ElementsAre("/r", "/q"));
+  EXPECT_TRUE(config_.watch_models);
+  EXPECT_EQ(config_.max_models, 9);
   EXPECT_EQ(config_.listen, "unix:/s");
   EXPECT_TRUE(config_.insecure);
   EXPECT_EQ(config_.log_level, "debug");
@@ -80,11 +90,15 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.session_slot_quota, "3GiB");
   EXPECT_EQ(config_.session_uid, 1000);
   EXPECT_EQ(config_.drain_timeout_ms, 0);
+  EXPECT_EQ(config_.tls_cert, "/c.pem");
+  EXPECT_EQ(config_.tls_key, "/k.pem");
+  EXPECT_EQ(config_.tls_client_ca, "/a.pem");
+  EXPECT_EQ(config_.token_file, "/t");
   EXPECT_EQ(config_.metrics_listen, "127.0.0.1:9464");
   EXPECT_EQ(config_.heat_dir, "/h");
   EXPECT_EQ(config_.trace, "/t.json");
   EXPECT_EQ(config_.trace_limit, "1MiB");
-  EXPECT_EQ(AllSettings().size(), 26u);  // all of which stand above
+  EXPECT_EQ(AllSettings().size(), 33u);  // all of which stand above
 
   const EngineOptions engine = EngineOptionsFrom(config_);
   EXPECT_EQ(engine.host_budget_bytes, uint64_t{3} << 30);
@@ -134,6 +148,8 @@ TEST_F(ConfigTest, FlagsWinOverTheFile) {
 
 TEST_F(ConfigTest, WrongUsageIsTwoAndABadFileIsOne) {
   EXPECT_EQ(Parse({}), 2);  // no model
+  EXPECT_EQ(Parse({"--model-root", "r"}), std::nullopt);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--watch-models"}), 2);  // and nothing to watch
   EXPECT_EQ(Parse({"--model-dir", "m", "--what"}), 2);
   EXPECT_EQ(Parse({"--model-dir", "m", "extra"}), 2);
   EXPECT_EQ(Parse({"--model-dir", "m", "--threads", "x"}), 2);
@@ -146,7 +162,21 @@ TEST_F(ConfigTest, WrongUsageIsTwoAndABadFileIsOne) {
   EXPECT_EQ(Parse({"--help"}), 0);
 }
 
-TEST_F(ConfigTest, TcpNeedsInsecure) {
+TEST_F(ConfigTest, TcpNeedsTlsAndToKnowWhoCalls) {
+  const std::vector<std::string> tcp = {"--model-dir", "m", "--listen", "127.0.0.1:50051"};
+  const auto with = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = tcp;
+    all.insert(all.end(), more.begin(), more.end());
+    return Parse(all);
+  };
+  EXPECT_EQ(with({"--tls-cert", "c", "--tls-key", "k", "--tls-client-ca", "a"}), std::nullopt);
+  EXPECT_EQ(with({"--tls-cert", "c", "--tls-key", "k", "--token-file", "t"}), std::nullopt);
+  EXPECT_EQ(with({"--token-file", "t", "--insecure"}), std::nullopt);
+  EXPECT_EQ(with({"--tls-cert", "c", "--tls-key", "k"}), 2);
+  EXPECT_EQ(with({"--tls-cert", "c", "--token-file", "t"}), 2);
+  EXPECT_EQ(with({"--tls-key", "k", "--insecure"}), 2);
+  EXPECT_EQ(with({"--token-file", "t"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--token-file", "t"}), 2) << "not of a Unix socket";
   EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "127.0.0.1:50051"}), 2);
   EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "127.0.0.1:50051", "--insecure"}), std::nullopt);
   EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "unix:/x"}), std::nullopt);

@@ -22,13 +22,13 @@
 #include "loader/cache/trace.h"
 #include "loader/checkpoint/safetensors.h"
 #include "nlohmann/json.hpp"
-#include "tests/support/small_model.h"
-#include "tests/support/subprocess.h"
-#include "tests/support/temp_dir.h"
+#include "tests/tools/daemon_fixture.h"
 
 namespace ecf8 {
 namespace {
 
+using ::ecf8::testing::kCli;
+using ::ecf8::testing::kDaemon;
 using ::ecf8::testing::RunProgram;
 using ::ecf8::testing::RunResult;
 using ::ecf8::testing::Subprocess;
@@ -36,39 +36,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::string kDaemon = ECF8_BINARY_DIR "/bin/ecf8d";
-const std::string kCli = ECF8_BINARY_DIR "/bin/ecf8";
-
-class DaemonProcessTest : public ::testing::Test {
- protected:
-  DaemonProcessTest() { tensors_ = testing::MakeCompressedModel(directory_.path(), "small"); }
-
-  std::unique_ptr<Subprocess> Start(std::vector<std::string> more = {}) {
-    more.insert(more.begin(),
-                {kDaemon, "--model-dir", directory_ / "small", "--listen", "unix:" + socket_});
-    return std::make_unique<Subprocess>(more);
-  }
-
-  // Waits until the daemon says that it listens.
-  static bool IsUp(Subprocess& daemon) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (daemon.Stderr().find("listening on") == std::string::npos) {
-      if (!daemon.running() || std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
-  }
-
-  RunResult Ask(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), kCli);
-    arguments.insert(arguments.end(), {"--daemon", "unix:" + socket_});
-    return RunProgram(arguments);
-  }
-
-  testing::TempDir directory_;
-  const std::string socket_ = directory_ / "s.sock";
-  testing::TensorBytes tensors_;
-};
+using DaemonProcessTest = testing::DaemonTest;
 
 TEST_F(DaemonProcessTest, ServesAndEndsOnSigterm) {
   const auto daemon = Start();
@@ -141,16 +109,6 @@ TEST_F(DaemonProcessTest, FetchWritesWhatWasCompressed) {
   const std::string unit_bytes = testing::ReadFile(directory_ / "stored/layers.1.ecf8unit");
   EXPECT_EQ(unit_bytes.size(), model->unit(index).stored_size_bytes);
   EXPECT_EQ(shard.compare(model->unit(index).offset_bytes, unit_bytes.size(), unit_bytes), 0);
-}
-
-// Waits until `program` has said `text` on stderr.
-bool Says(Subprocess& program, const std::string& text) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (program.Stderr().find(text) == std::string::npos) {
-    if (!program.running() || std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
 }
 
 // What a policy is told while a trace is replayed.

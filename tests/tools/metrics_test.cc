@@ -84,9 +84,7 @@ class MetricsTest : public ::testing::Test {
     options.engine.observers.push_back(&metrics_.engine_observer());
     options.call_observer = &metrics_.call_observer();
     testing::MakeCompressedModel(directory_.path(), "small", {});
-    auto models = ModelSet::FromModels({testing::OpenModel(directory_ / "small")});
-    ASSERT_THAT(models, IsOk());
-    auto server = Server::Start(*std::move(models), options);
+    auto server = Server::Start({testing::OpenModel(directory_ / "small")}, options);
     ASSERT_THAT(server, IsOk());
     server_ = *std::move(server);
     ASSERT_THAT(metrics_.Serve("127.0.0.1:0", *server_), IsOk());
@@ -116,7 +114,7 @@ TEST_F(MetricsTest, TellsWhatAFetchHasDone) {
            Get().samples[R"(ecf8_rpc_handled_total{code="OK",method="Fetch"})"] == 2;
   }));
   const Scrape scrape = Get();
-  const CompressedModel& model = *server_->models().models().front();
+  const CompressedModel& model = *server_->models().models().front()->model();
   const auto units = static_cast<double>(model.unit_count());
   uint64_t decoded_bytes = 0;
   for (uint32_t i = 0; i < model.unit_count(); ++i) {

@@ -122,14 +122,14 @@ absl::Status ReadBare(v1::WeightService::Stub& stub) {
 
 absl::StatusOr<nlohmann::ordered_json> Measure(const Options& options,
                                                const std::string& directory) {
-  std::vector<ModelSet::Skipped> skipped;
-  ECF8_ASSIGN_OR_RETURN(ModelSet models, ModelSet::Open({options.model}, &skipped));
-  if (models.models().size() != 1) return absl::InvalidArgumentError("give one model");
-  const std::string name = models.models().front()->name();
+  std::vector<SkippedDirectory> skipped;
+  ECF8_ASSIGN_OR_RETURN(const OpenedModels models, OpenModels({options.model}, &skipped));
+  if (models.size() != 1) return absl::InvalidArgumentError("give one model");
+  const std::string name = models.front()->name();
   ServerOptions server_options;
   server_options.address.socket_path = directory + "/ecf8.sock";
   server_options.threads = options.threads;
-  ECF8_ASSIGN_OR_RETURN(const auto server, Server::Start(std::move(models), server_options));
+  ECF8_ASSIGN_OR_RETURN(const auto server, Server::Start(models, server_options));
   ECF8_ASSIGN_OR_RETURN(const auto client,
                         WeightClient::Connect(server->address(), std::chrono::seconds(10)));
 

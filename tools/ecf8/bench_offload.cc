@@ -14,7 +14,7 @@
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
 #include "loader/memory/slot_space.h"
-#include "loader/serve/model_set.h"
+#include "loader/serve/open_models.h"
 #include "rpc/grpc_log.h"
 #include "rpc/server.h"
 #include "tools/ecf8/model_walk.h"
@@ -43,14 +43,14 @@ class OwnServer {
     if (mkdtemp(self->directory_.data()) == nullptr) {
       return absl::InternalError("could not make " + self->directory_);
     }
-    std::vector<ModelSet::Skipped> skipped;
-    ECF8_ASSIGN_OR_RETURN(ModelSet models, ModelSet::Open({options.model}, &skipped));
-    if (models.models().size() != 1) return absl::InvalidArgumentError("give one model");
-    self->model_ = models.models().front();
+    std::vector<SkippedDirectory> skipped;
+    ECF8_ASSIGN_OR_RETURN(const OpenedModels models, OpenModels({options.model}, &skipped));
+    if (models.size() != 1) return absl::InvalidArgumentError("give one model");
+    self->model_ = models.front();
     ServerOptions server;
     server.address.socket_path = self->directory_ + "/ecf8.sock";
     server.engine = EngineFor(options);
-    ECF8_ASSIGN_OR_RETURN(self->server_, Server::Start(std::move(models), server));
+    ECF8_ASSIGN_OR_RETURN(self->server_, Server::Start(models, server));
     self->server_->WaitUntilTouched();
     return self;
   }

@@ -9,6 +9,8 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeVerifyCommand());
   commands.push_back(MakeInspectCommand());
   commands.push_back(MakeModelsCommand());
+  commands.push_back(MakeAddCommand());
+  commands.push_back(MakeRemoveCommand());
   commands.push_back(MakeUnitsCommand());
   commands.push_back(MakeFetchCommand());
   commands.push_back(MakeStatusCommand());

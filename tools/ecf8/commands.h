@@ -14,6 +14,8 @@ std::unique_ptr<Command> MakeDecompressCommand();
 std::unique_ptr<Command> MakeVerifyCommand();
 std::unique_ptr<Command> MakeInspectCommand();
 std::unique_ptr<Command> MakeModelsCommand();
+std::unique_ptr<Command> MakeAddCommand();
+std::unique_ptr<Command> MakeRemoveCommand();
 std::unique_ptr<Command> MakeUnitsCommand();
 std::unique_ptr<Command> MakeFetchCommand();
 std::unique_ptr<Command> MakeStatusCommand();

@@ -46,11 +46,17 @@ absl::Span<const Setting> AllSettings() {
       {"model-dir",
        "a compressed model, or a directory whose children are such; may be given again",
        &DaemonConfig::model_dirs},
+      {"model-root",
+       "a directory below which models can be added while the daemon serves; may be given again",
+       &DaemonConfig::model_roots},
+      {"watch-models", "serve the models below the model roots, as they come and go",
+       &DaemonConfig::watch_models},
+      {"max-models", "served at once", &DaemonConfig::max_models, 1, 4096},
       {"listen",
        "unix:PATH or HOST:PORT; default unix:$XDG_RUNTIME_DIR/ecf8/ecf8d.sock, or else "
        "unix:/tmp/ecf8-$UID/ecf8d.sock",
        &DaemonConfig::listen},
-      {"insecure", "allow HOST:PORT, which has no encryption and no authentication yet",
+      {"insecure", "allow HOST:PORT without encryption, or without knowing who calls",
        &DaemonConfig::insecure},
       {"log-level",
        "the least level that is logged",
@@ -122,6 +128,13 @@ absl::Span<const Setting> AllSettings() {
        &DaemonConfig::session_uid, -1, 4'294'967'294},
       {"drain-timeout-ms", "how long fetches may go on after SIGTERM",
        &DaemonConfig::drain_timeout_ms, 0, 86'400'000},
+      {"tls-cert", "of HOST:PORT: the server's certificate and its chain, in PEM",
+       &DaemonConfig::tls_cert},
+      {"tls-key", "its key, in PEM", &DaemonConfig::tls_key},
+      {"tls-client-ca", "in PEM: clients need a certificate that it has signed",
+       &DaemonConfig::tls_client_ca},
+      {"token-file", "of those who may call over HOST:PORT: see 'ecf8 token'",
+       &DaemonConfig::token_file},
       {"metrics-listen",
        "HOST:PORT, where a Prometheus finds /metrics over plain HTTP; empty: nowhere",
        &DaemonConfig::metrics_listen},
@@ -199,11 +212,40 @@ absl::Status CheckMetricsAddress(const DaemonConfig& config) {
       ": anybody could read the metrics there, so it needs --insecure too, or a loopback address");
 }
 
+// Over TCP, that what is sent is encrypted, and that somebody asks who calls.
+absl::Status CheckTransport(const DaemonConfig& config, const Address& address) {
+  const bool has_tls = !config.tls_cert.empty();
+  if (has_tls == config.tls_key.empty()) {
+    return absl::InvalidArgumentError("tls-cert and tls-key: give both, or none");
+  }
+  if (address.is_unix()) {
+    if (!has_tls && config.tls_client_ca.empty() && config.token_file.empty()) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError("tls-... and token-file are of TCP: give listen HOST:PORT");
+  }
+  if (config.insecure) return absl::OkStatus();
+  if (!has_tls) {
+    return absl::InvalidArgumentError("--listen " + address.ToString() +
+                                      ": TCP needs --tls-cert and --tls-key, or --insecure");
+  }
+  if (config.tls_client_ca.empty() && config.token_file.empty()) {
+    return absl::InvalidArgumentError("--listen " + address.ToString() +
+                                      ": nothing says who may call: give --tls-client-ca or "
+                                      "--token-file, or --insecure");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckConfig(const DaemonConfig& config) {
-  if (config.model_dirs.empty()) {
-    return absl::InvalidArgumentError("no model: give at least one --model-dir DIR");
+  if (config.model_dirs.empty() && config.model_roots.empty()) {
+    return absl::InvalidArgumentError(
+        "no model: give at least one --model-dir DIR, or a --model-root DIR to add some from");
+  }
+  if (config.watch_models && config.model_roots.empty()) {
+    return absl::InvalidArgumentError("watch-models: there is no model-root to watch");
   }
   ECF8_RETURN_IF_ERROR(AddContext(CheckDeviceName(config.device), "device"));
   if (!ParseCores(config.decode_cores)) {
@@ -211,14 +253,11 @@ absl::Status CheckConfig(const DaemonConfig& config) {
                                       " is no list such as 2,3,6-9");
   }
   ECF8_RETURN_IF_ERROR(CheckMetricsAddress(config));
-  if (config.listen.empty()) return absl::OkStatus();
-  ECF8_ASSIGN_OR_RETURN(const Address address, ParseAddress(config.listen));
-  if (!address.is_unix() && !config.insecure) {
-    return absl::InvalidArgumentError(
-        "--listen " + address.ToString() +
-        ": TCP is neither encrypted nor authenticated yet, so it needs --insecure too");
+  Address address = DefaultAddress();
+  if (!config.listen.empty()) {
+    ECF8_ASSIGN_OR_RETURN(address, ParseAddress(config.listen));
   }
-  return absl::OkStatus();
+  return CheckTransport(config, address);
 }
 
 }  // namespace ecf8

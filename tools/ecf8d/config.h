@@ -16,6 +16,9 @@ namespace ecf8 {
 
 struct DaemonConfig {
   std::vector<std::string> model_dirs;
+  std::vector<std::string> model_roots;
+  bool watch_models = false;
+  int64_t max_models = 256;
   std::string listen;  // empty: DefaultAddress
   bool insecure = false;
   std::string log_level = "info";
@@ -37,6 +40,10 @@ struct DaemonConfig {
   std::string session_slot_quota = "0";
   int64_t session_uid = -1;  // the daemon's own
   int64_t drain_timeout_ms = 30'000;
+  std::string tls_cert;  // empty: no TLS
+  std::string tls_key;
+  std::string tls_client_ca;   // empty: clients need no certificate
+  std::string token_file;      // empty: they need no token
   std::string metrics_listen;  // empty: nowhere
   std::string heat_dir;        // empty: nothing is kept
   std::string trace;           // empty: none
@@ -72,7 +79,8 @@ absl::Status ReadConfigFile(const std::string& path, DaemonConfig* config);
 // The engine's part of `config`, which has passed CheckConfig.
 EngineOptions EngineOptionsFrom(const DaemonConfig& config);
 
-// What no single setting shows: TCP without --insecure, an address that is none, no models.
+// What no single setting shows: TCP without --insecure, an address that is none, no models and no
+// root to add any from, nothing to watch.
 // INVALID_ARGUMENT.
 absl::Status CheckConfig(const DaemonConfig& config);
 

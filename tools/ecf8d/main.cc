@@ -1,6 +1,7 @@
 // ecf8d: opens models, serves them, and stops in order.
 
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -12,7 +13,8 @@
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
 #include "loader/engine/engine_timeline.h"
-#include "loader/serve/model_set.h"
+#include "loader/serve/model_roots.h"
+#include "loader/serve/open_models.h"
 #include "rpc/address.h"
 #include "rpc/grpc_log.h"
 #include "rpc/server.h"
@@ -28,13 +30,13 @@
 namespace ecf8 {
 namespace {
 
-absl::StatusOr<ModelSet> OpenModels(const DaemonConfig& config) {
-  std::vector<ModelSet::Skipped> skipped;
-  ECF8_ASSIGN_OR_RETURN(ModelSet models, ModelSet::Open(config.model_dirs, &skipped));
-  for (const ModelSet::Skipped& skip : skipped) {
+absl::StatusOr<OpenedModels> OpenModelDirs(const DaemonConfig& config) {
+  std::vector<SkippedDirectory> skipped;
+  ECF8_ASSIGN_OR_RETURN(OpenedModels models, OpenModels(config.model_dirs, &skipped));
+  for (const SkippedDirectory& skip : skipped) {
     spdlog::warn("{} is not served: {}", skip.directory, std::string(skip.why.message()));
   }
-  for (const auto& model : models.models()) {
+  for (const auto& model : models) {
     spdlog::info("model {}: {} units, digest {}, from {}", Quoted(model->name()),
                  model->unit_count(), model->digest(), model->directory());
   }
@@ -56,7 +58,8 @@ void EndTrace(EngineTimeline& trace) {
 }
 
 // `trace` and `metrics` may be null.
-absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, ModelSet models,
+absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config,
+                                                    const OpenedModels& models, ModelRoots roots,
                                                     EngineTimeline* trace, Metrics* metrics) {
   ServerOptions options;
   options.address = DefaultAddress();
@@ -76,8 +79,15 @@ absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config, 
     options.engine.observers.push_back(&metrics->engine_observer());
     options.call_observer = &metrics->call_observer();
   }
+  options.tls = {.certificate_path = config.tls_cert,
+                 .key_path = config.tls_key,
+                 .client_ca_path = config.tls_client_ca};
+  options.token_path = config.token_file;
   options.heat_directory = config.heat_dir;
-  return Server::Start(std::move(models), options);
+  options.max_models = static_cast<size_t>(config.max_models);
+  options.model_roots = std::move(roots);
+  options.watch_models = config.watch_models;
+  return Server::Start(models, options);
 }
 
 void LogDevice(const Engine& engine) {
@@ -87,8 +97,18 @@ void LogDevice(const Engine& engine) {
   }
 }
 
+void Reload(Server& server) {
+  const absl::Status status = server.ReloadTokens();
+  if (status.ok()) {
+    spdlog::info("SIGHUP: the tokens were read again");
+  } else {
+    spdlog::error("SIGHUP: the old tokens stay: {}", std::string(status.message()));
+  }
+}
+
 absl::Status Serve(const ParsedFlags& flags) {
-  ECF8_ASSIGN_OR_RETURN(ModelSet models, OpenModels(flags.config));
+  ECF8_ASSIGN_OR_RETURN(ModelRoots roots, ModelRoots::Open(flags.config.model_roots));
+  ECF8_ASSIGN_OR_RETURN(OpenedModels models, OpenModelDirs(flags.config));
   if (flags.check_config) {
     spdlog::info("the configuration is good");
     return absl::OkStatus();
@@ -96,8 +116,10 @@ absl::Status Serve(const ParsedFlags& flags) {
   ECF8_ASSIGN_OR_RETURN(const std::unique_ptr<EngineTimeline> trace, StartTrace(flags.config));
   std::unique_ptr<Metrics> metrics;
   if (!flags.config.metrics_listen.empty()) metrics = std::make_unique<Metrics>();
-  ECF8_ASSIGN_OR_RETURN(std::unique_ptr<Server> server,
-                        StartServer(flags.config, std::move(models), trace.get(), metrics.get()));
+  ECF8_ASSIGN_OR_RETURN(
+      std::unique_ptr<Server> server,
+      StartServer(flags.config, models, std::move(roots), trace.get(), metrics.get()));
+  models.clear();  // the server has them, until they are removed
   if (metrics != nullptr) {
     ECF8_RETURN_IF_ERROR(metrics->Serve(flags.config.metrics_listen, *server));
     spdlog::info("metrics at http://{}/metrics", flags.config.metrics_listen);
@@ -105,7 +127,8 @@ absl::Status Serve(const ParsedFlags& flags) {
   LogDevice(server->engine());
   spdlog::info("listening on {}", server->address().ToString());
 
-  const int signal_number = WaitForStopSignal();
+  int signal_number = WaitForSignal();
+  for (; signal_number == SIGHUP; signal_number = WaitForSignal()) Reload(*server);
   spdlog::info("{}: draining {} streams, for at most {} ms", strsignal(signal_number),
                server->stream_count(), flags.config.drain_timeout_ms);
   const bool all_ended =
@@ -120,7 +143,7 @@ absl::Status Serve(const ParsedFlags& flags) {
 int Main(int argc, char** argv) {
   ParsedFlags flags;
   if (const std::optional<int> exit_status = ParseFlags(argc, argv, &flags)) return *exit_status;
-  BlockStopSignals();
+  BlockSignals();
   InitLogging(flags.config.log_level, flags.config.log_format);
   RouteGrpcLogToSpdlog();
   spdlog::info("ecf8d {}", kVersion);

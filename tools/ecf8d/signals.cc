@@ -14,16 +14,22 @@ sigset_t StopSignals() {
   return set;
 }
 
+sigset_t AllSignals() {
+  sigset_t set = StopSignals();
+  sigaddset(&set, SIGHUP);
+  return set;
+}
+
 }  // namespace
 
-void BlockStopSignals() {
-  const sigset_t set = StopSignals();
+void BlockSignals() {
+  const sigset_t set = AllSignals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-int WaitForStopSignal() {
-  const sigset_t set = StopSignals();
+int WaitForSignal() {
+  const sigset_t set = AllSignals();
   int signal_number = -1;
   while (signal_number < 0) signal_number = sigwaitinfo(&set, nullptr);  // EINTR: a debugger
   return signal_number;

@@ -1,4 +1,4 @@
-// SIGTERM and SIGINT as events: blocked in every thread, and waited for in one.
+// SIGTERM, SIGINT and SIGHUP as events: blocked in every thread, and waited for in one.
 #ifndef ECF8_TOOLS_ECF8D_SIGNALS_H_
 #define ECF8_TOOLS_ECF8D_SIGNALS_H_
 
@@ -6,12 +6,12 @@ namespace ecf8 {
 
 // To be called before any thread is started. Also ignores SIGPIPE: a log reader that goes away must
 // not end the daemon.
-void BlockStopSignals();
+void BlockSignals();
 
 // Waits for one; returns its number.
-int WaitForStopSignal();
+int WaitForSignal();
 
-// Takes one that has come since, without waiting.
+// Takes a SIGTERM or SIGINT that has come since, without waiting.
 bool TakeStopSignal();
 
 }  // namespace ecf8

@@ -72,7 +72,7 @@ void WriteMinimal(const std::string& directory) {
 // The shard with another manifest and a header that fits it; checksums are right.
 std::string WithManifest(const std::string& directory,
                          const std::function<void(Manifest&)>& change) {
-  auto shard = OpenShard(directory, kShard);
+  auto shard = OpenShard(*ModelDirectory::Open(directory), kShard);
   Manifest manifest = shard->manifest;
   change(manifest);
   const std::string bytes = ReadTree(directory)[kShard];
@@ -118,7 +118,7 @@ void MakeRejects(const std::string& minimal, const std::string& out) {
     Put(directory + "/" + kShard, WithManifest(minimal, lie));
   }
   const std::string bytes = ReadTree(minimal)[kShard];
-  const auto shard = OpenShard(minimal, kShard);
+  const auto shard = OpenShard(*ModelDirectory::Open(minimal), kShard);
   const auto damage = [&](const std::string& name, const std::string& damaged) {
     std::filesystem::copy(minimal, out + "/must_reject/" + name);
     Put(out + "/must_reject/" + name + "/" + kShard, damaged);

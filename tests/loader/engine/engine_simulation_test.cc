@@ -67,6 +67,7 @@ class Scenario {
   void Go() {
     clients_.resize(Draw(1, 24));
     for (Client& client : clients_) At(Draw(0, 20'000), [this, &client] { Ask(client); });
+    for (uint64_t i = Draw(0, 3); i > 0; --i) At(Draw(0, 20'000), [this] { ReplaceModel(); });
     if (faulty_ && Draw(0, 2) == 0) {
       At(Draw(0, 10'000), [this] { SetBadDisk(EIO); });
       At(Draw(10'000, 30'000), [this] { SetBadDisk(0); });
@@ -78,6 +79,7 @@ class Scenario {
     if (!faulty_) {
       EXPECT_EQ(engine_->core->stats().failed_units, 0u);
     }
+    CheckThatModelsGo();
   }
 
  private:
@@ -89,8 +91,37 @@ class Scenario {
   }
   void SetBadDisk(int error) { engine_->reader().SetError(expected_.shard_path(), error); }
 
+  // The same weights, as another model; who has found the old one may ask for it a while longer.
+  void ReplaceModel() {
+    const uint32_t old = std::exchange(model_, engine_->AddModel());
+    engine_->RetireModel(old);
+    retired_.push_back(old);
+    At(Draw(0, 5'000), [this, old] {
+      std::erase(retired_, old);
+      forgotten_.push_back(old);
+      engine_->ForgetModel(old);
+    });
+  }
+
+  // Nobody holds anything any more.
+  void CheckThatModelsGo() {
+    for (const uint32_t number : forgotten_) {
+      EXPECT_EQ(engine_->core->MakeHold({.model = number}).status().code(),
+                absl::StatusCode::kNotFound);
+    }
+    engine_->RetireModel(model_);
+    ASSERT_TRUE(engine_->RunUntilIdle());
+    const EngineStats stats = engine_->core->stats();
+    for (const TierStats& tier : {stats.host, stats.device, stats.slots}) {
+      EXPECT_EQ(tier.units, 0u);
+      EXPECT_EQ(tier.free_bytes, tier.capacity_bytes);
+    }
+  }
+
   void Ask(Client& client) {
     UnitRequest request;
+    request.model = model_;
+    if (!retired_.empty() && Draw(0, 2) == 0) request.model = retired_.front();
     // A few units are asked for by many.
     request.unit_index =
         static_cast<uint32_t>(std::min(Draw(0, 9), Draw(0, expected_.model->unit_count() - 1)));
@@ -135,6 +166,9 @@ class Scenario {
   const ExpectedModel& expected_;
   std::mt19937_64 random_;
   bool faulty_ = false;
+  uint32_t model_ = 0;
+  std::vector<uint32_t> retired_;
+  std::vector<uint32_t> forgotten_;
   std::vector<Client> clients_;
   std::optional<SimulatedEngine> engine_;  // last: it goes first, and checks that nothing is left
 };

@@ -81,11 +81,11 @@ class HeatKeeperTest : public ::testing::Test {
   std::unique_ptr<HeatKeeper> StartKeeper(
       Engine& engine, std::chrono::milliseconds interval = std::chrono::hours(1)) {
     auto keeper = HeatKeeper::Start(
-        engine, {*dense_, *moe_},
-        {.directory = path_, .interval = interval, .on_problem = [this](const absl::Status& s) {
-           problems_.push_back(s);
-         }});
+        engine, {.directory = path_,
+                 .interval = interval,
+                 .on_problem = [this](const absl::Status& s) { problems_.push_back(s); }});
     EXPECT_THAT(keeper, IsOk());
+    for (const auto& model : engine.models()) (*keeper)->Add(model);
     return *std::move(keeper);
   }
 

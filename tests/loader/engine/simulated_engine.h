@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "loader/base/beneath.h"
 #include "loader/cache/schedule_policy.h"
 #include "loader/engine/engine_core.h"
 #include "tests/loader/engine/event_checker.h"
@@ -43,7 +44,8 @@ struct ExpectedModel {
     }
   }
 
-  std::string shard_path() const { return model->directory() + "/" + model->shards()[0].file_name; }
+  // As the engine opens it.
+  std::string shard_path() const { return ReopenPath(model->shards()[0].file.fd()); }
 
   // What CopyPart must give.
   std::string_view Part(uint32_t unit_index, UnitForm form, const UnitPart& part) const {
@@ -99,7 +101,7 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
                                        .slot_policy = slot_policy_.get(),
                                        .costs = costs},
                              .observers = options.observers});
-    EXPECT_EQ(core->AddModel(expected.model).value_or(99), 0u);
+    EXPECT_EQ(AddModel(), 0u);
   }
 
   // Everything must have been given back.
@@ -109,6 +111,21 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     EXPECT_EQ(arena_->free_bytes(), arena_->capacity_bytes());
     EXPECT_EQ(frames_->free_bytes(), frames_->capacity_bytes());
     EXPECT_EQ(slots_->free_bytes(), slots_->capacity_bytes());
+  }
+
+  // The model under another number.
+  uint32_t AddModel() {
+    auto opened = OpenModelFiles(*reader_, expected_.model);
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    return core->AddModel(*std::move(opened));
+  }
+  void RetireModel(uint32_t number) {
+    core->RetireModel(number);
+    AdvanceSoon();
+  }
+  void ForgetModel(uint32_t number) {
+    core->ForgetModel(number);
+    AdvanceSoon();
   }
 
   std::shared_ptr<HeldUnit> Acquire(UnitRequest request) {

@@ -75,8 +75,9 @@ class UnitReaderTest : public ::testing::Test {
     auto engine = Engine::Start(options, {model_});
     EXPECT_THAT(engine, IsOk());
     engine_ = *std::move(engine);
-    reader_.emplace(*engine_,
-                    ReadOrder{.model = model_, .selection = *std::move(selection), .form = form});
+    reader_.emplace(*engine_, ReadOrder{.model = engine_->models().front(),
+                                        .selection = *std::move(selection),
+                                        .form = form});
     return *reader_;
   }
 
@@ -94,7 +95,7 @@ TEST_F(UnitReaderTest, WhatIsHeldAheadGivesWay) {
   std::string data;
   Reader(UnitForm::kDecoded);
   for (int walk = 0; walk < 10; ++walk) {
-    reader_.emplace(*engine_, ReadOrder{.model = model_,
+    reader_.emplace(*engine_, ReadOrder{.model = engine_->models().front(),
                                         .selection = *Selection::Make(*model_, {}, {}),
                                         .form = UnitForm::kDecoded});
     absl::StatusOr<ReadStep> step = ReadStep{};

@@ -98,8 +98,9 @@ void AddService(const Server& server, Families* out) {
       {{{},
         Number(server.engine().shared_slots().slot_bytes - server.slot_grants().free_bytes())}}));
   std::vector<MetricSample> models;
-  for (const auto& model : server.models().models()) {
-    models.push_back({{{"model", model->name()}, {"digest", model->digest()}}, 1});
+  for (const ServedModel& served : server.models().models()) {
+    const CompressedModel& model = *served->model();
+    models.push_back({{{"model", model.name()}, {"digest", model.digest()}}, 1});
   }
   out->push_back(GaugeFamily("ecf8_model_info", "Models that are served.", models));
   out->push_back(GaugeFamily("ecf8_build_info", "The daemon's version, decoder and device.",

@@ -1,4 +1,4 @@
-#include "rpc/access.h"
+#include "rpc/access_control.h"
 
 #include <optional>
 #include <utility>
@@ -7,6 +7,7 @@
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
 #include "loader/model/error_info.h"
+#include "loader/serve/model_set.h"
 
 namespace ecf8 {
 namespace {
@@ -34,12 +35,12 @@ const char* NameOf(Scope scope) {
 
 }  // namespace
 
-std::shared_ptr<const TokenTable> Access::table() const {
+std::shared_ptr<const TokenTable> AccessControl::table() const {
   MutexLock lock(mutex_);
   return table_;
 }
 
-absl::Status Access::RequireTokens(const std::string& path) {
+absl::Status AccessControl::RequireTokens(const std::string& path) {
   ECF8_ASSIGN_OR_RETURN(TokenTable table, TokenTable::Read(path));
   MutexLock lock(mutex_);
   path_ = path;
@@ -47,7 +48,7 @@ absl::Status Access::RequireTokens(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::Status Access::Reload() {
+absl::Status AccessControl::Reload() {
   std::string path;
   {
     MutexLock lock(mutex_);
@@ -57,7 +58,8 @@ absl::Status Access::Reload() {
   return RequireTokens(path);
 }
 
-absl::StatusOr<Principal> Access::Check(const grpc::ServerContextBase& context, Scope scope) const {
+absl::StatusOr<Principal> AccessControl::Check(const grpc::ServerContextBase& context,
+                                               Scope scope) const {
   const std::shared_ptr<const TokenTable> tokens = table();
   if (tokens == nullptr) return Principal::Everything("");
   const auto header = context.client_metadata().find("authorization");
@@ -72,6 +74,12 @@ absl::StatusOr<Principal> Access::Check(const grpc::ServerContextBase& context, 
       absl::PermissionDeniedError(
           absl::StrCat("token ", Quoted(principal->name), " has not the scope ", NameOf(scope))),
       {.reason = ErrorReason::kBadRequest});
+}
+
+absl::Status AccessControl::CheckModel(const grpc::ServerContextBase& context, Scope scope,
+                                       std::string_view model) const {
+  ECF8_ASSIGN_OR_RETURN(const Principal principal, Check(context, scope));
+  return principal.MaySee(model) ? absl::OkStatus() : NotServed(model);
 }
 
 }  // namespace ecf8

@@ -3,8 +3,8 @@
 // A connection over the daemon's Unix socket, of a client with a certificate that the daemon's CA
 // has signed, or over TCP that was declared insecure, may do everything. Where tokens are asked for
 // (TLS without client certificates), each call presents one: "authorization: Bearer TOKEN".
-#ifndef ECF8_RPC_ACCESS_H_
-#define ECF8_RPC_ACCESS_H_
+#ifndef ECF8_RPC_ACCESS_CONTROL_H_
+#define ECF8_RPC_ACCESS_CONTROL_H_
 
 #include <memory>
 #include <string>
@@ -19,10 +19,10 @@
 namespace ecf8 {
 
 // Thread-safe.
-class Access {
+class AccessControl {
  public:
   // No tokens: whoever the transport lets in may do everything.
-  Access() = default;
+  AccessControl() = default;
 
   // Every call needs a token of the file, from here on. Errors as TokenTable::Read.
   absl::Status RequireTokens(const std::string& path);
@@ -34,6 +34,10 @@ class Access {
   // PERMISSION_DENIED for one without the scope. Both with an ErrorInfo.
   absl::StatusOr<Principal> Check(const grpc::ServerContextBase& context, Scope scope) const;
 
+  // The same, and NOT_FOUND, as for a model that is not served, where the caller may not see it.
+  absl::Status CheckModel(const grpc::ServerContextBase& context, Scope scope,
+                          std::string_view model) const;
+
  private:
   std::shared_ptr<const TokenTable> table() const;
 
@@ -44,4 +48,4 @@ class Access {
 
 }  // namespace ecf8
 
-#endif  // ECF8_RPC_ACCESS_H_
+#endif  // ECF8_RPC_ACCESS_CONTROL_H_

@@ -1,0 +1,93 @@
+#include "rpc/model_service.h"
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "decoder/status_macros.h"
+#include "loader/base/strings.h"
+#include "loader/model/error_info.h"
+#include "rpc/describe.h"
+#include "rpc/error_status.h"
+#include "spdlog/spdlog.h"
+
+namespace ecf8 {
+namespace {
+
+constexpr size_t kMaxRequestIdBytes = 64;
+
+absl::Status CheckRequestId(const std::string& request_id) {
+  if (request_id.size() <= kMaxRequestIdBytes) return absl::OkStatus();
+  return WithErrorInfo(absl::InvalidArgumentError(
+                           absl::StrCat("a request_id has at most ", kMaxRequestIdBytes, " bytes")),
+                       {.reason = ErrorReason::kBadRequest});
+}
+
+absl::Status TooManyWait() {
+  return WithErrorInfo(
+      absl::ResourceExhaustedError("too many models wait for being opened: try again later"),
+      {.reason = ErrorReason::kOverloaded});
+}
+
+// Finishes the call with `status`, and logs what happened to the model.
+template <typename Request>
+void Finish(grpc::ServerUnaryReactor* reactor, const Request& request, const char* what,
+            const absl::Status& status) {
+  if (status.ok()) {
+    spdlog::info("model {} was {}", Quoted(request.name()), what);
+  } else {
+    spdlog::warn("model {} was not {}: {}", Quoted(request.name()), what,
+                 std::string(status.message()));
+  }
+  reactor->Finish(ToGrpcStatus(status, request.request_id()));
+}
+
+}  // namespace
+
+absl::Status ModelService::Add(const v1::AddModelRequest& request, v1::AddModelResponse* response) {
+  ECF8_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  ECF8_ASSIGN_OR_RETURN(auto model, roots_.OpenModel(request.name()));
+  if (!request.digest().empty()) ECF8_RETURN_IF_ERROR(CheckDigest(*model, request.digest()));
+  ECF8_RETURN_IF_ERROR(models_.Add(model));
+  FillModel(*model, response->mutable_model());
+  return absl::OkStatus();
+}
+
+absl::Status ModelService::Remove(const v1::RemoveModelRequest& request,
+                                  v1::RemoveModelResponse* response) {
+  ECF8_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  ECF8_ASSIGN_OR_RETURN(const ServedModel removed,
+                        models_.Remove(request.name(), request.digest()));
+  FillModel(*removed->model(), response->mutable_model());
+  return absl::OkStatus();
+}
+
+// A model's manifest is read from the disk, and its files are opened: not here.
+grpc::ServerUnaryReactor* ModelService::AddModel(grpc::CallbackServerContext* context,
+                                                 const v1::AddModelRequest* request,
+                                                 v1::AddModelResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  if (absl::Status may = access_.CheckModel(*context, Scope::kAdmin, request->name()); !may.ok()) {
+    Finish(reactor, *request, "added", may);
+    return reactor;
+  }
+  const bool taken = opener_.TrySubmit([this, context, reactor, request, response] {
+    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+    Finish(reactor, *request, "added", Add(*request, response));
+  });
+  if (!taken) Finish(reactor, *request, "added", TooManyWait());
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ModelService::RemoveModel(grpc::CallbackServerContext* context,
+                                                    const v1::RemoveModelRequest* request,
+                                                    v1::RemoveModelResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  absl::Status status = access_.CheckModel(*context, Scope::kAdmin, request->name());
+  if (status.ok()) status = Remove(*request, response);
+  Finish(reactor, *request, "removed", status);
+  return reactor;
+}
+
+}  // namespace ecf8

@@ -1,0 +1,65 @@
+// The two programs as they are started: the daemon, on a socket of the test's own, and the command
+// line that asks it.
+#ifndef ECF8_TESTS_TOOLS_DAEMON_FIXTURE_H_
+#define ECF8_TESTS_TOOLS_DAEMON_FIXTURE_H_
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tests/support/small_model.h"
+#include "tests/support/subprocess.h"
+#include "tests/support/temp_dir.h"
+
+namespace ecf8::testing {
+
+inline const std::string kDaemon = ECF8_BINARY_DIR "/bin/ecf8d";
+inline const std::string kCli = ECF8_BINARY_DIR "/bin/ecf8";
+
+// With the compressed model "small" in the test's directory.
+class DaemonTest : public ::testing::Test {
+ protected:
+  DaemonTest() { tensors_ = MakeCompressedModel(directory_.path(), "small"); }
+
+  // A daemon that is started with these flags, on the test's socket.
+  std::unique_ptr<Subprocess> StartWith(std::vector<std::string> flags) const {
+    flags.insert(flags.begin(), {kDaemon, "--listen", "unix:" + socket_});
+    return std::make_unique<Subprocess>(flags);
+  }
+  // One that serves the model "small".
+  std::unique_ptr<Subprocess> Start(std::vector<std::string> more = {}) const {
+    more.insert(more.begin(), {"--model-dir", directory_ / "small"});
+    return StartWith(std::move(more));
+  }
+
+  // Waits until `program` has said `text` on stderr.
+  static bool Says(Subprocess& program, const std::string& text) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (program.Stderr().find(text) == std::string::npos) {
+      if (!program.running() || std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+  }
+  // Waits until the daemon says that it listens.
+  static bool IsUp(Subprocess& daemon) { return Says(daemon, "listening on"); }
+
+  RunResult Ask(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), kCli);
+    arguments.insert(arguments.end(), {"--daemon", "unix:" + socket_});
+    return RunProgram(arguments);
+  }
+
+  TempDir directory_;
+  const std::string socket_ = directory_ / "s.sock";
+  TensorBytes tensors_;
+};
+
+}  // namespace ecf8::testing
+
+#endif  // ECF8_TESTS_TOOLS_DAEMON_FIXTURE_H_
