@@ -1,5 +1,6 @@
 """What operators watch the daemon with: a real Prometheus scrapes a real ecf8d, loads the alert
-rules, and answers every query of the dashboard. Run by `tools/test deploy`, which installs what it needs.
+rules, and answers every query of the dashboard. Run by `tools/test deploy`, which installs what it
+needs.
 """
 
 import json
