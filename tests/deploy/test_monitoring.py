@@ -118,7 +118,12 @@ class MonitoringTest(unittest.TestCase):
         return result
 
     def test_a_prometheus_scrapes_it_and_answers_the_dashboard(self) -> None:
-        fetch: list[str | Path] = [BIN / "ecf8", "fetch", "model", f"--daemon=unix:{self.directory}/s"]
+        fetch: list[str | Path] = [
+            BIN / "ecf8",
+            "fetch",
+            "model",
+            f"--daemon=unix:{self.directory}/s",
+        ]
         for _ in range(2):
             subprocess.run([*fetch, "--form=decoded"], **CHECKED)
         deadline = time.monotonic() + 30
