@@ -13,7 +13,8 @@ add_custom_target(tests)
 
 # ecf8_test(NAME SOURCES... [LABEL unit|conformance|golden|emulation|fakecuda|gpu|bundle|e2e] [FIXTURE NAME]
 #           [LINK LIBRARIES...])
-# One GoogleTest program. Its cases appear in ctest one by one, with the label; they need the ctest fixture.
+# One GoogleTest program. Its cases appear in ctest one by one, with the label; they need the ctest fixture. Under
+# sanitizers, which make every start and every fixture slow, the program is one test, but for those that may be skipped.
 function(ecf8_test name)
   cmake_parse_arguments(arg "" "LABEL;FIXTURE" "LINK" ${ARGN})
   if(NOT arg_LABEL)
@@ -26,8 +27,13 @@ function(ecf8_test name)
   target_precompile_headers(${name} REUSE_FROM ecf8_test_headers)
   target_compile_definitions(${name} PRIVATE
     ECF8_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ECF8_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
-    PROPERTIES LABELS ${arg_LABEL} TIMEOUT 300 FIXTURES_REQUIRED "${arg_FIXTURE}")
+  if(ECF8_SANITIZE AND NOT arg_LABEL STREQUAL "gpu")
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 900 FIXTURES_REQUIRED "${arg_FIXTURE}")
+  else()
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+      PROPERTIES LABELS ${arg_LABEL} TIMEOUT 300 FIXTURES_REQUIRED "${arg_FIXTURE}")
+  endif()
 endfunction()
 
 # ecf8_fuzz_target(NAME SOURCE [LINK LIBRARIES...])
