@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
-#include <thread>
 #include <utility>
 
 #include "decoder/status_macros.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
-#include "loader/base/mutex.h"
+#include "rpc/call_ends.h"
 #include "rpc/error_status.h"
 #include "rpc/grpc_lifetime.h"
 #include "rpc/unix_socket.h"
@@ -20,47 +19,9 @@ namespace {
 
 // Data messages are 1 MiB; the description of a unit with very many tensors may be larger.
 constexpr int kMaxMessageBytes = 64 << 20;
-constexpr std::chrono::milliseconds kCancelInterval(50);
 constexpr uint32_t kMaxUnits = 1 << 22;
 // How long a recording that is cancelled may take to end in order.
 constexpr std::chrono::seconds kRecordingGrace(3);
-
-// Cancels `context` soon after `flag` is set, and `grace` has passed, while it exists. gRPC's calls
-// block, and a signal handler may only set a flag.
-class CancelWatcher {
- public:
-  CancelWatcher(const std::atomic<bool>* flag, grpc::ClientContext* context,
-                std::chrono::milliseconds grace = {}) {
-    if (flag == nullptr) return;
-    thread_ = std::thread([this, flag, context, grace] {
-      MutexLock lock(mutex_);
-      while (!done_ && !flag->load()) {
-        wake_.WaitUntil(lock, std::chrono::steady_clock::now() + kCancelInterval);
-      }
-      const auto end = std::chrono::steady_clock::now() + grace;
-      while (!done_ && std::chrono::steady_clock::now() < end) wake_.WaitUntil(lock, end);
-      if (!done_) context->TryCancel();
-    });
-  }
-
-  ~CancelWatcher() {
-    {
-      MutexLock lock(mutex_);
-      done_ = true;
-    }
-    wake_.NotifyAll();
-    if (thread_.joinable()) thread_.join();
-  }
-
-  CancelWatcher(const CancelWatcher&) = delete;
-  CancelWatcher& operator=(const CancelWatcher&) = delete;
-
- private:
-  Mutex mutex_;
-  CondVar wake_;
-  bool done_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
-};
 
 // When a recording ends, on the daemon's clock, which runs beside ours at a distance that only the
 // messages show: none has come before it was sent.
@@ -87,14 +48,6 @@ class RecordingEnd {
   int64_t ahead_us_ = std::numeric_limits<int64_t>::min();  // of the daemon's clock, at least
   int64_t cancelled_at_us_ = kNever;                        // on that clock
 };
-
-// Ends a stream: `error` is why the client stopped reading, if it did.
-template <typename Reader>
-absl::Status EndStream(Reader& reader, grpc::ClientContext& context, const absl::Status& error) {
-  if (!error.ok()) context.TryCancel();
-  const grpc::Status end = reader.Finish();
-  return error.ok() ? FromGrpcStatus(end) : error;
-}
 
 }  // namespace
 
@@ -132,6 +85,7 @@ WeightClient::WeightClient(const std::shared_ptr<grpc::Channel>& channel,
                            const std::atomic<bool>* cancel)
     : stub_(v1::WeightService::NewStub(channel)),
       model_stub_(v1::ModelService::NewStub(channel)),
+      control_stub_(v1::ControlService::NewStub(channel)),
       cancel_(cancel) {}
 
 bool WeightClient::cancelled() const { return cancel_ != nullptr && cancel_->load(); }

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "ecf8/v1/control.grpc.pb.h"
 #include "ecf8/v1/models.grpc.pb.h"
 #include "ecf8/v1/weights.grpc.pb.h"
 #include "ecf8/v1/weights.pb.h"
@@ -59,6 +60,15 @@ class WeightClient {
   // `verify`: decode stored bytes and check the result. Decoded ones are checked always.
   absl::Status Fetch(const v1::FetchRequest& request, bool verify, FetchSink& sink);
 
+  // What is to be in memory; client_control.cc. Tells `on_progress` how far it is, and returns the
+  // last that it was told.
+  absl::StatusOr<v1::PreloadProgress> Preload(
+      const v1::PreloadRequest& request,
+      const std::function<void(const v1::PreloadProgress&)>& on_progress);
+  absl::StatusOr<v1::PinResponse> Pin(const v1::UnitsInTier& units);
+  absl::StatusOr<v1::UnpinResponse> Unpin(const v1::UnitsInTier& units);
+  absl::StatusOr<v1::EvictResponse> Evict(const v1::UnitsInTier& units);
+
  private:
   WeightClient(const std::shared_ptr<grpc::Channel>& channel, const std::atomic<bool>* cancel);
 
@@ -66,6 +76,7 @@ class WeightClient {
 
   std::unique_ptr<v1::WeightService::Stub> stub_;
   std::unique_ptr<v1::ModelService::Stub> model_stub_;
+  std::unique_ptr<v1::ControlService::Stub> control_stub_;
   const std::atomic<bool>* cancel_;
 };
 

@@ -92,6 +92,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status, std::string_view request_i
   detail.set_shard(Cut(info.shard, kMaxFieldBytes));
   detail.set_offset_bytes(info.offset_bytes);
   detail.set_shortfall_bytes(info.shortfall_bytes);
+  detail.set_holder(Cut(info.holder, kMaxFieldBytes));
   detail.set_request_id(Cut(request_id, kMaxFieldBytes));
 
   const grpc::StatusCode code = GrpcCodeFor(status.code());
@@ -116,7 +117,8 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
                                            .tensor = detail.tensor(),
                                            .shard = detail.shard(),
                                            .offset_bytes = detail.offset_bytes(),
-                                           .shortfall_bytes = detail.shortfall_bytes()});
+                                           .shortfall_bytes = detail.shortfall_bytes(),
+                                           .holder = detail.holder()});
 }
 
 }  // namespace ecf8

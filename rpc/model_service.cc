@@ -4,25 +4,16 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
 #include "loader/model/error_info.h"
 #include "rpc/describe.h"
 #include "rpc/error_status.h"
+#include "rpc/request_checks.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
 namespace {
-
-constexpr size_t kMaxRequestIdBytes = 64;
-
-absl::Status CheckRequestId(const std::string& request_id) {
-  if (request_id.size() <= kMaxRequestIdBytes) return absl::OkStatus();
-  return WithErrorInfo(absl::InvalidArgumentError(
-                           absl::StrCat("a request_id has at most ", kMaxRequestIdBytes, " bytes")),
-                       {.reason = ErrorReason::kBadRequest});
-}
 
 absl::Status TooManyWait() {
   return WithErrorInfo(

@@ -56,6 +56,19 @@ absl::StatusOr<std::optional<SocketClaim>> ClaimSocket(const Address& address) {
   return claim;
 }
 
+void LogResident(const CompressedModel& model, const absl::StatusOr<PreloadProgress>& progress) {
+  if (progress.ok()) {
+    // Each session that opens it looks.
+    spdlog::log(progress->bytes_loaded > 0 ? spdlog::level::info : spdlog::level::debug,
+                "resident {}: {} of {} units are in slots, {} bytes loaded", Quoted(model.name()),
+                progress->units - progress->units_not_kept, progress->units,
+                progress->bytes_loaded);
+  } else {
+    spdlog::warn("resident {}: {}", Quoted(model.name()),
+                 progress.status().ToString(absl::StatusToStringMode::kWithNoExtraData));
+  }
+}
+
 // Null where nothing is kept.
 absl::StatusOr<std::unique_ptr<HeatKeeper>> KeepHeat(Engine& engine, const std::string& directory) {
   if (directory.empty()) return nullptr;
@@ -90,7 +103,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const OpenedModels& models
   return server;
 }
 
-// A stream has at most one task in the pool, so the queue never fills up.
+// A stream, a resident model and a control call have at most one task in the pool, so the queue
+// never fills up.
 Server::Server(Parts parts, const ServerOptions& options)
     : address_(options.address),
       claim_(std::move(parts.claim)),
@@ -101,22 +115,26 @@ Server::Server(Parts parts, const ServerOptions& options)
       model_roots_(options.model_roots),
       registry_(options.max_streams),
       recorders_(options.max_recorders),
+      preloads_(options.max_preloads),
       sessions_(options.max_sessions),
       session_limits_(options.session),
       max_sessions_(options.max_sessions),
       call_observer_(options.call_observer),
       tls_(options.tls),
       tickets_(options.session_uid.value_or(geteuid())),
-      grants_(engine_->shared_slots().slot_bytes),
-      pool_(options.threads, options.max_streams),
+      residents_(*engine_, pool_, LogResident),
+      pool_(options.threads, options.max_streams + options.max_preloads + options.max_sessions +
+                                 options.max_models + ControlService::kMaxCalls),
       service_(access_, models_, *engine_, *accesses_, pool_, registry_, recorders_,
                {.engine = *engine_,
                 .models = models_,
                 .tickets = tickets_,
-                .grants = grants_,
+                .residents = residents_,
+                .pool = pool_,
                 .limits = session_limits_,
                 .registry = sessions_}),
-      model_service_(access_, models_, model_roots_) {}
+      model_service_(access_, models_, model_roots_),
+      control_(access_, models_, *engine_, pool_, preloads_) {}
 
 Server::~Server() {
   if (server_ != nullptr) Drain(std::chrono::milliseconds(0), nullptr);
@@ -177,6 +195,7 @@ absl::Status Server::Listen() {
     builder.experimental().SetInterceptorCreators(CallInterceptors(*call_observer_));
   }
   builder.RegisterService(&model_service_);
+  builder.RegisterService(&control_);
   int port = 0;
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   if (tls_.enabled()) {
@@ -204,14 +223,18 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
   models_.Close();
   registry_.BeginDrain();
   recorders_.BeginDrain();
+  preloads_.BeginDrain();
   sessions_.BeginDrain();
+  residents_.Stop();
   models_.SetListener(nullptr);
   const Health health(server_.get());
   for (const ServedModel& model : models_.models()) health.SetModel(model->model()->name(), false);
   health.SetReady(false);
   if (claim_) claim_->HideSocket();
   if (slot_socket_ != nullptr) slot_socket_->Hide();
-  const bool had_streams = registry_.size() + recorders_.size() + sessions_.size() > 0;
+  const bool had_streams =
+      registry_.size() + recorders_.size() + preloads_.size() + sessions_.size() > 0;
+  preloads_.AbortAll(ShuttingDownError());  // for a memory that will be gone
   const Clock::time_point end = Clock::now() + timeout;
   bool waited_out = false;
   while (!waited_out && Clock::now() < end && !(hurry && hurry())) {
@@ -219,7 +242,7 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
     waited_out = registry_.WaitIdle(until) && sessions_.WaitIdle(until);
   }
   bool idle = true;
-  for (StreamRegistry* const streams : {&registry_, &sessions_}) {
+  for (StreamRegistry* const streams : {&registry_, &preloads_, &sessions_}) {
     if (streams->WaitIdle(Clock::now())) continue;
     idle = false;
     streams->AbortAll(ShuttingDownError());

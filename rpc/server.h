@@ -21,12 +21,13 @@
 #include "loader/serve/model_set.h"
 #include "loader/serve/model_watcher.h"
 #include "loader/serve/open_models.h"
+#include "loader/session/resident_loader.h"
 #include "loader/session/session.h"
-#include "loader/session/slot_grants.h"
 #include "loader/session/ticket_table.h"
 #include "rpc/access_control.h"
 #include "rpc/address.h"
 #include "rpc/call_observer.h"
+#include "rpc/control_service.h"
 #include "rpc/model_service.h"
 #include "rpc/server_credentials.h"
 #include "rpc/slot_socket.h"
@@ -41,6 +42,7 @@ struct ServerOptions {
   int threads = 0;           // that make messages; 0: one a core
   size_t max_streams = 64;   // Fetch and DescribeModel calls served at once
   size_t max_recorders = 4;  // RecordAccesses calls
+  size_t max_preloads = 4;   // Preload calls
   size_t max_sessions = 64;  // Session calls
   SessionLimits session{};
   // Whose clients may map the slots, all others may fetch; unset: this process's user.
@@ -74,7 +76,7 @@ class Server {
   void WaitUntilTouched() { engine_->WaitUntilTouched(); }
   size_t stream_count() const { return registry_.size(); }
   size_t session_count() const { return sessions_.size(); }
-  const SlotGrants& slot_grants() const { return grants_; }
+  size_t preload_count() const { return preloads_.size(); }
   // Null where there are no sessions: with TCP, or a device whose slots cannot be mapped.
   const SlotSocket* slot_socket() const { return slot_socket_.get(); }
   const Engine& engine() const { return *engine_; }
@@ -84,10 +86,10 @@ class Server {
   // Reads the tokens' file again. Where it is not good, the old ones stay. Thread-safe.
   absl::Status ReloadTokens() { return access_.Reload(); }
 
-  // Refuses new streams, removes the socket, and waits until the streams have ended, at most
-  // `timeout`, or until `hurry` (asked several times a second; may be empty) returns true. What is
-  // left then ends with UNAVAILABLE, and what cannot even be told that, because its client does not
-  // read, is cut. Returns true where every stream ended by itself.
+  // Refuses new streams, removes the socket, ends preloads, and waits until the other streams have
+  // ended, at most `timeout`, or until `hurry` (asked several times a second; may be empty) returns
+  // true. What is left then ends with UNAVAILABLE, and what cannot even be told that, because its
+  // client does not read, is cut. Returns true where every stream ended by itself.
   bool Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry);
 
  private:
@@ -117,6 +119,7 @@ class Server {
   std::unique_ptr<ModelWatcher> watcher_;  // may be null
   StreamRegistry registry_;
   StreamRegistry recorders_;
+  StreamRegistry preloads_;
   StreamRegistry sessions_;
   const SessionLimits session_limits_;
   const size_t max_sessions_;
@@ -124,11 +127,12 @@ class Server {
   const ServerTls tls_;
   AccessControl access_;
   TicketTable tickets_;
-  SlotGrants grants_;
   std::unique_ptr<SlotSocket> slot_socket_;
+  ResidentLoader residents_;
   WorkerPool pool_;  // after what its tasks use
   WeightService service_;
   ModelService model_service_;
+  ControlService control_;
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -85,12 +85,16 @@ absl::StatusOr<std::unique_ptr<SessionClient>> SessionClient::Open(
   open->mutable_schedule()->set_depth(options.depth);
   open->set_slot_bytes(options.slot_bytes);
   open->set_request_id(options.request_id);
+  open->set_resident(options.resident);
   session->stream_ = client.StartSession(&session->context_);
   v1::SessionResponse response;
   ECF8_RETURN_IF_ERROR(session->Write(request));
   ECF8_RETURN_IF_ERROR(session->Read(&response));
   if (!response.has_opened()) return Unexpected("it was not opened");
   session->opened_ = response.opened();
+  if (options.resident && !session->opened_.resident()) {
+    return absl::UnimplementedError("this daemon knows no resident sessions: use a newer one");
+  }
   return session;
 }
 

@@ -35,7 +35,10 @@ struct SessionClientOptions {
   std::vector<uint32_t> walk{};  // by unit index; see v1::Schedule
   bool cyclic = false;
   uint32_t depth = 0;
-  uint64_t slot_bytes = 0;  // 0: the daemon's choice
+  uint64_t slot_bytes = 0;  // 0: the daemon's choice; of a resident session, none
+  // The whole model stays in slots, also after the session, until it is unpinned: whoever opens it
+  // again finds it there.
+  bool resident = false;
   std::string request_id{};
   std::chrono::milliseconds timeout{5000};  // for the slot socket to answer
 };
@@ -77,7 +80,8 @@ class LeasedSet {
 class SessionClient {
  public:
   // `client` is connected to `address` and outlives the session. Errors of SlotMapping::Connect and
-  // of the daemon; INVALID_ARGUMENT for an address that is no Unix socket.
+  // of the daemon; INVALID_ARGUMENT for an address that is no Unix socket; UNIMPLEMENTED where the
+  // daemon knows no resident sessions.
   static absl::StatusOr<std::unique_ptr<SessionClient>> Open(WeightClient& client,
                                                              const Address& address,
                                                              const SessionClientOptions& options);

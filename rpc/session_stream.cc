@@ -7,24 +7,24 @@
 #include "grpcpp/server_context.h"
 #include "loader/base/strings.h"
 #include "loader/model/error_info.h"
-#include "loader/session/open_session.h"
 #include "rpc/error_status.h"
+#include "rpc/request_checks.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
 namespace {
 
-constexpr size_t kMaxRequestIdBytes = 64;
 // For the first message.
 constexpr std::chrono::seconds kPatience(10);
-
-absl::Status BadRequest(const char* message) {
-  return WithErrorInfo(absl::InvalidArgumentError(message), {.reason = ErrorReason::kBadRequest});
-}
 
 absl::Status ConnectionClosed() {
   return WithErrorInfo(absl::AbortedError("the session's connection to the slot socket is closed"),
                        {.reason = ErrorReason::kBadRequest});
+}
+
+absl::Status Overloaded() {
+  return WithErrorInfo(absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
+                       {.reason = ErrorReason::kOverloaded});
 }
 
 void FillOutcome(const SetOutcome& outcome, v1::SessionResponse* response) {
@@ -84,6 +84,7 @@ bool SessionStream::FillResponse() {
     opened->set_slot_bytes(session_->granted_bytes());
     opened->set_max_sets(session_->limits().max_sets);
     opened->set_max_units(session_->limits().max_units);
+    opened->set_resident(session_->is_resident());
     return true;
   }
   if (std::exchange(pong_, false)) {
@@ -124,8 +125,11 @@ void SessionStream::Step() {
 
 void SessionStream::OnReadDone(bool ok) {
   if (!ok) return End(absl::OkStatus());  // the client has said all, or is gone
+  // Who opens it reads on.
+  const bool opens_resident = request_.has_open() && request_.open().resident();
   const absl::Status status = Handle(request_);
   if (!status.ok()) return End(status);
+  if (opens_resident) return;
   {
     MutexLock lock(mutex_);
     read_wanted_ = true;
@@ -170,9 +174,7 @@ absl::Status SessionStream::Handle(const v1::SessionRequest& request) {
 }
 
 absl::Status SessionStream::Open(const v1::OpenSession& request) {
-  if (request.request_id().size() > kMaxRequestIdBytes) {
-    return BadRequest("the request_id is too long");
-  }
+  ECF8_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   const std::weak_ptr<SessionStream> weak = weak_from_this();
   ECF8_ASSIGN_OR_RETURN(const Ticket ticket, parts_.tickets.Redeem(request.ticket(), [weak] {
     if (const auto self = weak.lock()) self->Abort(ConnectionClosed());
@@ -183,15 +185,22 @@ absl::Status SessionStream::Open(const v1::OpenSession& request) {
     ticket_ = ticket;
   }
   const v1::Schedule& schedule = request.schedule();
+  SessionOrder order{.model = request.model(),
+                     .digest = request.digest(),
+                     .walk = {schedule.units().begin(), schedule.units().end()},
+                     .cyclic = schedule.cyclic(),
+                     .depth = schedule.depth(),
+                     .slot_bytes = request.slot_bytes(),
+                     .resident = request.resident()};
+  ECF8_ASSIGN_OR_RETURN(ServedModel model, CheckOrder(parts_.models, parts_.limits, order));
+  if (order.resident) return PinAndBegin(std::move(order), std::move(model));
+  return Begin(order, std::move(model), PinHold());
+}
+
+absl::Status SessionStream::Begin(const SessionOrder& order, ServedModel model, PinHold residence) {
   ECF8_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
-                        OpenSession(parts_.engine, parts_.models, parts_.grants, parts_.limits,
-                                    {.model = request.model(),
-                                     .digest = request.digest(),
-                                     .walk = {schedule.units().begin(), schedule.units().end()},
-                                     .cyclic = schedule.cyclic(),
-                                     .depth = schedule.depth(),
-                                     .slot_bytes = request.slot_bytes()},
-                                    [weak] {
+                        OpenSession(parts_.engine, parts_.limits, order, std::move(model),
+                                    std::move(residence), [weak = weak_from_this()] {
                                       if (const auto self = weak.lock()) self->Step();
                                     }));
   {
@@ -202,6 +211,34 @@ absl::Status SessionStream::Open(const v1::OpenSession& request) {
   }
   session->Continue();  // with what is to be ready ahead
   return absl::OkStatus();
+}
+
+// The engine's loop answers, and a worker goes on: opening asks the engine for units.
+absl::Status SessionStream::PinAndBegin(SessionOrder order, ServedModel model) {
+  UnitSet set = ResidentSet(*model);
+  return parts_.engine.HoldPins(
+      std::move(set), [weak = weak_from_this(), order = std::move(order),
+                       model = std::move(model)](absl::StatusOr<PinHold> hold) {
+        const auto self = weak.lock();
+        if (self == nullptr) return;
+        const auto answer = std::make_shared<absl::StatusOr<PinHold>>(std::move(hold));
+        const bool taken = self->parts_.pool.TrySubmit(
+            [self, order, model, answer] { self->OnPinned(order, model, *answer); });
+        if (!taken) self->End(Overloaded());
+      });
+}
+
+void SessionStream::OnPinned(const SessionOrder& order, const ServedModel& model,
+                             absl::StatusOr<PinHold>& hold) {
+  if (!hold.ok()) return End(hold.status());
+  const absl::Status status = Begin(order, model, std::move(*hold));
+  if (!status.ok()) return End(status);
+  parts_.residents.Load(model);
+  {
+    MutexLock lock(mutex_);
+    read_wanted_ = true;
+  }
+  Step();
 }
 
 // The client is told after the message at hand; its slots are not its own from here on.

@@ -2,8 +2,8 @@
 //
 // Requests are done as they come, answers are written as they get ready, one at a time; the session
 // bounds how many sets, and so answers, there are. After a ping nothing is read until the pong is
-// being written. The session ends before the stream does: its slots are given back at once, however
-// long the client takes to hear of it.
+// being written, nor while a resident session is opened. The session ends before the stream does:
+// its slots are given back at once, however long the client takes to hear of it.
 #ifndef ECF8_RPC_SESSION_STREAM_H_
 #define ECF8_RPC_SESSION_STREAM_H_
 
@@ -16,10 +16,12 @@
 #include "ecf8/v1/session.pb.h"
 #include "grpcpp/support/server_callback.h"
 #include "loader/base/mutex.h"
+#include "loader/base/worker_pool.h"
 #include "loader/engine/engine.h"
 #include "loader/serve/model_set.h"
+#include "loader/session/open_session.h"
+#include "loader/session/resident_loader.h"
 #include "loader/session/session.h"
-#include "loader/session/slot_grants.h"
 #include "loader/session/ticket_table.h"
 #include "rpc/stream_registry.h"
 
@@ -30,7 +32,8 @@ struct SessionParts {
   Engine& engine;
   const ModelSet& models;
   TicketTable& tickets;
-  SlotGrants& grants;
+  ResidentLoader& residents;
+  WorkerPool& pool;
   const SessionLimits& limits;
   StreamRegistry& registry;
 };
@@ -70,6 +73,10 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
 
   absl::Status Handle(const v1::SessionRequest& request);
   absl::Status Open(const v1::OpenSession& request);
+  // The two ways to go on: at once, or when the model is pinned.
+  absl::Status Begin(const SessionOrder& order, ServedModel model, PinHold residence);
+  absl::Status PinAndBegin(SessionOrder order, ServedModel model);
+  void OnPinned(const SessionOrder& order, const ServedModel& model, absl::StatusOr<PinHold>& hold);
   std::shared_ptr<Session> session();
   void End(const absl::Status& status);
 

@@ -12,6 +12,20 @@ void FillTier(const TierStats& tier, v1::Tier* out) {
   out->set_evictions(tier.evictions);
 }
 
+void FillPins(const Engine& engine, const Principal& caller, v1::GetStatusResponse* out) {
+  for (const PinnedModel& pin : engine.pins()) {
+    if (!caller.MaySee(pin.model)) continue;
+    v1::Tier* const tier = pin.tier == Tier::kHost     ? out->mutable_host()
+                           : pin.tier == Tier::kDevice ? out->mutable_device()
+                                                       : out->mutable_slots();
+    v1::PinnedModel* const pinned = tier->add_pinned();
+    pinned->set_model(pin.model);
+    pinned->set_units(pin.pinned.units);
+    pinned->set_bytes(pin.pinned.bytes);
+  }
+  out->mutable_slots()->set_granted_bytes(engine.slot_grants().granted_bytes());
+}
+
 void FillReader(const BlockReaderInfo& reader, v1::Reader* out) {
   out->set_kind(reader.kind);
   out->set_fallback_reason(reader.fallback_reason);
@@ -42,11 +56,12 @@ void FillPipeline(const EngineStats& stats, v1::Pipeline* out) {
 
 }  // namespace
 
-void FillStatus(const Engine& engine, v1::GetStatusResponse* out) {
+void FillStatus(const Engine& engine, const Principal& caller, v1::GetStatusResponse* out) {
   const EngineStats stats = engine.stats();
   FillTier(stats.host, out->mutable_host());
   FillTier(stats.device, out->mutable_device());
   FillTier(stats.slots, out->mutable_slots());
+  FillPins(engine, caller, out);
   FillReader(engine.reader_info(), out->mutable_reader());
   FillPipeline(stats, out->mutable_pipeline());
 }

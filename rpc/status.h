@@ -4,11 +4,12 @@
 
 #include "ecf8/v1/status.pb.h"
 #include "loader/engine/engine.h"
+#include "rpc/token_table.h"
 
 namespace ecf8 {
 
-// Tiers, reader and pipeline of `out`.
-void FillStatus(const Engine& engine, v1::GetStatusResponse* out);
+// Tiers, reader and pipeline of `out`; of pins, those of models that the caller may see.
+void FillStatus(const Engine& engine, const Principal& caller, v1::GetStatusResponse* out);
 
 }  // namespace ecf8
 

@@ -15,23 +15,14 @@
 #include "rpc/describe.h"
 #include "rpc/describe_stream.h"
 #include "rpc/error_status.h"
+#include "rpc/failed_stream.h"
 #include "rpc/fetch_stream.h"
 #include "rpc/record_stream.h"
+#include "rpc/request_checks.h"
 #include "rpc/status.h"
-#include "spdlog/spdlog.h"
 
 namespace ecf8 {
 namespace {
-
-constexpr size_t kMaxRequestIdBytes = 64;
-
-// A stream that has failed before it began.
-template <typename Response>
-class FailedStream final : public grpc::ServerWriteReactor<Response> {
- public:
-  explicit FailedStream(const grpc::Status& status) { this->Finish(status); }
-  void OnDone() override { delete this; }
-};
 
 class FailedSession final
     : public grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse> {
@@ -40,21 +31,8 @@ class FailedSession final
   void OnDone() override { delete this; }
 };
 
-template <typename Response>
-grpc::ServerWriteReactor<Response>* Fail(const absl::Status& status, std::string_view request_id) {
-  spdlog::debug("refused a request: {}",
-                status.ToString(absl::StatusToStringMode::kWithNoExtraData));
-  return new FailedStream<Response>(ToGrpcStatus(status, request_id));
-}
-
-absl::Status BadRequest(const std::string& message) {
-  return WithErrorInfo(absl::InvalidArgumentError(message), {.reason = ErrorReason::kBadRequest});
-}
-
 absl::StatusOr<ReadOrder> MakeOrder(const ModelSet& models, const v1::FetchRequest& request) {
-  if (request.request_id().size() > kMaxRequestIdBytes) {
-    return BadRequest("a request_id has at most " + std::to_string(kMaxRequestIdBytes) + " bytes");
-  }
+  ECF8_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   if (request.form() != v1::FORM_STORED && request.form() != v1::FORM_DECODED) {
     return BadRequest("unknown form " + std::to_string(request.form()));
   }
@@ -115,15 +93,16 @@ grpc::ServerUnaryReactor* WeightService::GetStatus(grpc::CallbackServerContext* 
                                                    const v1::GetStatusRequest* /*request*/,
                                                    v1::GetStatusResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  if (const absl::Status may = access_.Check(*context, Scope::kRead).status(); !may.ok()) {
-    reactor->Finish(ToGrpcStatus(may, ""));
+  const absl::StatusOr<Principal> caller = access_.Check(*context, Scope::kRead);
+  if (!caller.ok()) {
+    reactor->Finish(ToGrpcStatus(caller.status(), ""));
     return reactor;
   }
   const auto uptime = std::chrono::steady_clock::now() - started_;
   response->set_uptime_ms(
       static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count()));
   response->set_streams(static_cast<uint32_t>(registry_.size()));
-  FillStatus(engine_, response);
+  FillStatus(engine_, *caller, response);
   reactor->Finish(grpc::Status::OK);
   return reactor;
 }
@@ -131,14 +110,14 @@ grpc::ServerUnaryReactor* WeightService::GetStatus(grpc::CallbackServerContext* 
 grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeModel(
     grpc::CallbackServerContext* context, const v1::DescribeModelRequest* request) {
   if (absl::Status may = access_.CheckModel(*context, Scope::kRead, request->model()); !may.ok()) {
-    return Fail<v1::DescribeModelResponse>(may, "");
+    return FailStream<v1::DescribeModelResponse>(may, "");
   }
   const auto model = models_.Get(request->model());
-  if (!model.ok()) return Fail<v1::DescribeModelResponse>(model.status(), "");
+  if (!model.ok()) return FailStream<v1::DescribeModelResponse>(model.status(), "");
   const auto stream = std::make_shared<DescribeStream>(context, (*model)->model(),
                                                        request->with_chunks(), registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
-    return Fail<v1::DescribeModelResponse>(status, "");
+    return FailStream<v1::DescribeModelResponse>(status, "");
   }
   stream->Start();
   return stream.get();
@@ -147,14 +126,14 @@ grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeMode
 grpc::ServerWriteReactor<v1::FetchResponse>* WeightService::Fetch(
     grpc::CallbackServerContext* context, const v1::FetchRequest* request) {
   if (absl::Status may = access_.CheckModel(*context, Scope::kRead, request->model()); !may.ok()) {
-    return Fail<v1::FetchResponse>(may, request->request_id());
+    return FailStream<v1::FetchResponse>(may, request->request_id());
   }
   auto order = MakeOrder(models_, *request);
-  if (!order.ok()) return Fail<v1::FetchResponse>(order.status(), request->request_id());
+  if (!order.ok()) return FailStream<v1::FetchResponse>(order.status(), request->request_id());
   const auto stream = std::make_shared<FetchStream>(context, engine_, *std::move(order),
                                                     request->request_id(), pool_, registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
-    return Fail<v1::FetchResponse>(status, request->request_id());
+    return FailStream<v1::FetchResponse>(status, request->request_id());
   }
   stream->Start();
   return stream.get();
@@ -163,13 +142,13 @@ grpc::ServerWriteReactor<v1::FetchResponse>* WeightService::Fetch(
 grpc::ServerWriteReactor<v1::RecordAccessesResponse>* WeightService::RecordAccesses(
     grpc::CallbackServerContext* context, const v1::RecordAccessesRequest* request) {
   const absl::StatusOr<Principal> caller = access_.Check(*context, Scope::kAdmin);
-  if (!caller.ok()) return Fail<v1::RecordAccessesResponse>(caller.status(), "");
+  if (!caller.ok()) return FailStream<v1::RecordAccessesResponse>(caller.status(), "");
   auto models = ModelsToRecord(models_, *caller, *request);
-  if (!models.ok()) return Fail<v1::RecordAccessesResponse>(models.status(), "");
+  if (!models.ok()) return FailStream<v1::RecordAccessesResponse>(models.status(), "");
   const auto stream =
       std::make_shared<RecordStream>(context, *std::move(models), accesses_, recorders_);
   if (absl::Status status = recorders_.Add(stream); !status.ok()) {
-    return Fail<v1::RecordAccessesResponse>(status, "");
+    return FailStream<v1::RecordAccessesResponse>(status, "");
   }
   stream->Start();
   return stream.get();

@@ -30,6 +30,18 @@ void UnitLease::Release() {
   if (held_ != nullptr) engine_->Release(std::move(held_));
 }
 
+void PinHold::Keep() {
+  if (set_ == nullptr) return;
+  engine_->Tell([set = set_](EngineCore& core) {
+    core.Pin(*set, PinReason::kKept).IgnoreError();  // what is held fits, if its model is served
+  });
+}
+
+void PinHold::Release() {
+  if (set_ == nullptr) return;
+  engine_->Tell([set = std::move(set_)](EngineCore& core) { core.Unpin(*set, PinReason::kHeld); });
+}
+
 void UnitLease::Raise(Priority priority) const { engine_->Raise(held_, priority); }
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(
@@ -55,6 +67,7 @@ absl::Status Engine::Open(const EngineOptions& options,
   device_ = std::move(opened.device);
   device_fallback_reason_ = std::move(opened.fallback_reason);
   slots_.emplace(device_->slot_memory_dev(), device_->shared_slots().generations);
+  grants_.emplace(slots_->capacity_bytes());
   frames_.emplace(device_->frame_memory_dev(), kDeviceFrameBytes);
   const uint64_t scratch_bytes = device_->info().host_scratch_bytes;
   if (options.host_budget_bytes <= scratch_bytes + kHugePageBytes) {
@@ -79,6 +92,7 @@ absl::Status Engine::Open(const EngineOptions& options,
                   .tiers = {.arena = arena_.get(),
                             .frames = &*frames_,
                             .slots = &*slots_,
+                            .grants = &*grants_,
                             .host_policy = host_policy_.get(),
                             .device_policy = device_policy_.get(),
                             .slot_policy = slot_policy_.get(),
@@ -186,12 +200,48 @@ void Engine::OnJobDone(DeviceJobDone done) {
   Post([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { mail_.jobs.push_back(std::move(done)); });
 }
 
-void Engine::RunInLoop(const std::function<void()>& task) {
+absl::Status Engine::Ask(std::function<void(EngineCore&)> question) {
   MutexLock lock(mutex_);
-  mail_.tasks.push_back(&task);
-  const uint64_t number = ++tasks_posted_;
+  if (mail_.tasks.size() >= kMaxQuestions) {
+    return WithErrorInfo(
+        absl::ResourceExhaustedError("too many ask the engine at once: try again later"),
+        {.reason = ErrorReason::kOverloaded});
+  }
+  mail_.tasks.push_back(std::move(question));
   news_.NotifyOne();
-  while (tasks_done_ < number) task_done_.Wait(lock);
+  return absl::OkStatus();
+}
+
+void Engine::Tell(std::function<void(EngineCore&)> task) {
+  Post([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { mail_.tasks.push_back(std::move(task)); });
+}
+
+void Engine::RunInLoop(const std::function<void()>& task) {
+  Mutex mutex;
+  CondVar changed;
+  bool done = false;
+  Tell([&](EngineCore& /*core*/) {
+    task();
+    MutexLock lock(mutex);
+    done = true;
+    changed.NotifyAll();  // under the lock: the waiter's stack has both
+  });
+  MutexLock lock(mutex);
+  while (!done) changed.Wait(lock);
+}
+
+absl::Status Engine::HoldPins(UnitSet set, std::function<void(absl::StatusOr<PinHold>)> on_answer) {
+  return Ask([this, set = std::make_shared<const UnitSet>(std::move(set)),
+              on_answer = std::move(on_answer)](EngineCore& core) {
+    absl::Status status = core.Pin(*set, PinReason::kHeld).status();
+    if (!status.ok()) return on_answer(std::move(status));
+    on_answer(PinHold(this, set));
+  });
+}
+
+std::vector<PinnedModel> Engine::pins() const {
+  MutexLock lock(mutex_);
+  return pins_;
 }
 
 std::vector<TierHeat> Engine::ExportHeat(uint32_t model) {
@@ -225,13 +275,18 @@ EngineStats Engine::stats() const {
 }
 
 void Engine::Run() {
-  Clock::time_point last_tick = Clock::now();
+  const Clock::time_point begin = Clock::now();
+  Clock::time_point last_tick = begin;
   constexpr std::chrono::milliseconds kTick(EngineCore::kTickMs);
   while (true) {
     Mail mail;
     {
       MutexLock lock(mutex_);
       stats_ = core_->stats();
+      if (pin_changes_ != core_->pin_changes()) {
+        pin_changes_ = core_->pin_changes();
+        pins_ = core_->ListPins();
+      }
       bool ticked = false;
       while (mail_.empty() && !ticked) {
         if (stopping_ && core_->idle()) return;
@@ -243,6 +298,8 @@ void Engine::Run() {
       }
       mail = std::exchange(mail_, {});
     }
+    core_->SetTime(static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count()));
     Deliver(std::move(mail));
     if (Clock::now() >= last_tick + kTick) {
       last_tick = Clock::now();
@@ -255,12 +312,7 @@ void Engine::Run() {
 void Engine::Deliver(Mail mail) {
   for (const BlockReadDone& done : mail.reads) core_->OnReadDone(done);
   for (DeviceJobDone& done : mail.jobs) core_->OnJobDone(std::move(done));
-  for (const std::function<void()>* task : mail.tasks) (*task)();
-  if (!mail.tasks.empty()) {
-    MutexLock lock(mutex_);
-    tasks_done_ += mail.tasks.size();
-    task_done_.NotifyAll();
-  }
+  for (const std::function<void(EngineCore&)>& task : mail.tasks) task(*core_);
   for (const Call& call : mail.calls) {
     switch (call.kind) {
       case Call::Kind::kAcquire:

@@ -32,6 +32,9 @@
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/held_unit.h"
 #include "loader/engine/open_device.h"
+#include "loader/engine/pin_hold.h"
+#include "loader/engine/residency.h"
+#include "loader/engine/slot_grants.h"
 #include "loader/io/block_reader.h"
 #include "loader/memory/arena.h"
 #include "loader/memory/frame_space.h"
@@ -114,6 +117,25 @@ class Engine final : private BlockReadSink, private DeviceSink {
   // max_requests are held or waiting; NOT_FOUND where the engine knows no model of that number.
   absl::StatusOr<UnitLease> Acquire(UnitRequest request);
 
+  // Has `question` called between two events of the loop, on its thread: it is short, and calls
+  // nothing of the engine but what it is given, nor waits for anything. Never blocks.
+  // RESOURCE_EXHAUSTED where kMaxQuestions wait.
+  absl::Status Ask(std::function<void(EngineCore&)> question);
+  static constexpr size_t kMaxQuestions = 256;
+
+  // Pins all units of the set, or none, until the hold that `on_answer` is given ends. Errors of
+  // EngineCore::Pin are told to `on_answer`, which is called on the loop's thread as a question of
+  // Ask, whose errors are returned.
+  absl::Status HoldPins(UnitSet set, std::function<void(absl::StatusOr<PinHold>)> on_answer);
+
+  // What sessions and pins have of the slots.
+  SlotGrants& slot_grants() { return *grants_; }
+  const SlotGrants& slot_grants() const { return *grants_; }
+  // What is pinned, by tier and model.
+  std::vector<PinnedModel> pins() const;
+  // Empty for one that was forgotten.
+  std::string NameOfModel(uint32_t number) const { return core_->NameOfModel(number); }
+
   // Waits until the tiers' memory has been touched, or that has failed. The engine serves before.
   void WaitUntilTouched();
 
@@ -136,10 +158,11 @@ class Engine final : private BlockReadSink, private DeviceSink {
 
  private:
   friend class EngineModel;
+  friend class PinHold;
   friend class UnitLease;
 
-  // What the other threads have left for the loop. Bounded: by max_requests, two a model, and the
-  // depths of the reader's and the device's queues.
+  // What the other threads have left for the loop. Bounded: by max_requests, two a model, the
+  // depths of the reader's and the device's queues, kMaxQuestions, and the holds of pins that end.
   struct Call {
     enum class Kind : uint8_t { kAcquire, kRaise, kRelease, kRetireModel, kForgetModel };
 
@@ -152,7 +175,7 @@ class Engine final : private BlockReadSink, private DeviceSink {
     std::vector<Call> calls;  // in the order in which they were made
     std::vector<BlockReadDone> reads;
     std::vector<DeviceJobDone> jobs;
-    std::vector<const std::function<void()>*> tasks;  // of RunInLoop
+    std::vector<std::function<void(EngineCore&)>> tasks;
 
     bool empty() const { return calls.empty() && reads.empty() && jobs.empty() && tasks.empty(); }
   };
@@ -180,7 +203,9 @@ class Engine final : private BlockReadSink, private DeviceSink {
             {"device", device_policy_.get()},
             {"slots", slot_policy_.get()}};
   }
-  // Calls `task` between two events of the loop, and waits for it.
+  // As Ask, but never refused.
+  void Tell(std::function<void(EngineCore&)> task);
+  // Tells, and waits until it is done.
   void RunInLoop(const std::function<void()>& task);
   void Run();
   void Deliver(Mail mail);
@@ -195,9 +220,8 @@ class Engine final : private BlockReadSink, private DeviceSink {
   size_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
   EngineStats stats_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  CondVar task_done_;
-  uint64_t tasks_posted_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t tasks_done_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<PinnedModel> pins_ ABSL_GUARDED_BY(mutex_);
+  uint64_t pin_changes_ = 0;  // the loop's: those that pins_ shows
 
   // In the order in which each needs those before it.
   std::unique_ptr<SchedulePolicy> host_policy_;
@@ -208,6 +232,7 @@ class Engine final : private BlockReadSink, private DeviceSink {
   std::string device_fallback_reason_;
   std::optional<FrameSpace> frames_;
   std::optional<SlotSpace> slots_;
+  std::optional<SlotGrants> grants_;
   std::unique_ptr<BlockReader> reader_;
   std::optional<WorkerPool> closer_;
   std::optional<EngineCore> core_;  // the loop's, once it runs; MakeHold anybody's

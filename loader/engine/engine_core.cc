@@ -42,7 +42,15 @@ UnitState* EngineCore::Find(const HeldUnit& held) {
   return tiers_.Find(CacheKey(held.request().model, held.request().unit_index));
 }
 
+// Frames are filled by decoding: a slot that nobody uses is given up for them.
+void EngineCore::GiveUpSlotForFrames(const HeldUnit& held) {
+  UnitState* const unit = Find(held);
+  if (unit == nullptr || unit->device != Stage::kAbsent || !unit->is_idle(Tier::kSlots)) return;
+  if (!tiers_.IsHeldByPin(Tier::kSlots, *unit)) tiers_.Evict(*unit, Tier::kSlots);
+}
+
 void EngineCore::Acquire(const std::shared_ptr<HeldUnit>& held) {
+  if (held->request().for_frames) GiveUpSlotForFrames(*held);
   UnitState* const found = FindOrMake(*held);
   if (found == nullptr) {
     ++request_count_;

@@ -10,7 +10,8 @@
 // Every unit is in flight once: whoever asks for what is on its way joins. What nobody holds stays
 // in memory until the memory is wanted; the policies say what to give up (unit_tiers.h). A unit
 // that is decoded from host memory is kept on the device as well, where the policy admits it: the
-// next time it is decoded from there, without a read or a copy.
+// next time it is decoded from there, without a read or a copy. A preload takes what nobody uses,
+// or is declined; what is pinned stays (engine_residency.cc).
 #ifndef ECF8_LOADER_ENGINE_ENGINE_CORE_H_
 #define ECF8_LOADER_ENGINE_ENGINE_CORE_H_
 
@@ -19,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -29,6 +31,7 @@
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/held_unit.h"
 #include "loader/engine/operation_table.h"
+#include "loader/engine/residency.h"
 #include "loader/engine/turn_queue.h"
 #include "loader/engine/unit_state.h"
 #include "loader/engine/unit_tiers.h"
@@ -57,7 +60,7 @@ struct EngineParts {
   std::function<void(EngineModelFiles)> on_forgotten{};
 };
 
-// Units that are read or decoded at once, at most.
+// Units that are read or decoded at once, at most; half of the places are no preload's.
 inline constexpr size_t kMaxActiveUnits = 32;
 
 // Thread-compatible.
@@ -79,6 +82,9 @@ class EngineCore {
   // As RetireModel, and nobody asks for them any more: when the last is gone, so is the model.
   void ForgetModel(uint32_t number);
 
+  // Empty for one that was forgotten. Thread-safe.
+  std::string NameOfModel(uint32_t number) const;
+
   // A hold to give to Acquire. NOT_FOUND where the model was forgotten; RESOURCE_EXHAUSTED, with
   // the shortfall, where the unit can never fit. Thread-safe.
   absl::StatusOr<std::shared_ptr<HeldUnit>> MakeHold(UnitRequest request) const;
@@ -91,6 +97,27 @@ class EngineCore {
 
   // Ends a hold, in whatever state: what it waited for or held is given back.
   void Release(const std::shared_ptr<HeldUnit>& held);
+
+  // The units of the set that are not in its tier, for a preload to ask for. RESOURCE_EXHAUSTED,
+  // with the shortfall and the holder, where they can never be there together, beside what is
+  // pinned and what sessions were granted; NOT_FOUND where the model is retired.
+  absl::StatusOr<std::vector<uint32_t>> PlanPreload(const UnitSet& set) const;
+  std::vector<uint32_t> AbsentOf(const UnitSet& set) const;
+
+  // Pins all units of the set, there or not; or none, with RESOURCE_EXHAUSTED as above, where no
+  // room would be left for any one unit, or NOT_FOUND as above. Those that are pinned may be again;
+  // the totals count the others. Pins of a model end where it is retired.
+  absl::StatusOr<UnitTotals> Pin(const UnitSet& set, PinReason reason);
+  UnpinReport Unpin(const UnitSet& set, PinReason reason);
+  // All pins, and a number that changes with them.
+  std::vector<PinnedModel> ListPins() const;
+  uint64_t pin_changes() const { return pin_changes_; }
+
+  // Gives up the memory of those units of the set that nobody uses and that are not pinned.
+  EvictReport Evict(const UnitSet& set);
+
+  // As UnitTiers::SetTime.
+  void SetTime(uint64_t now_ms) { tiers_.SetTime(now_ms); }
 
   void OnReadDone(const BlockReadDone& done);
   void OnJobDone(DeviceJobDone done);
@@ -123,6 +150,7 @@ class EngineCore {
   // engine_core.cc: requests.
   UnitState* FindOrMake(const HeldUnit& held);  // null where the model is gone
   UnitState* Find(const HeldUnit& held);
+  void GiveUpSlotForFrames(const HeldUnit& held);
   void SetPriority(UnitState& unit, UnitForm form, Priority priority);
   void Abandon(UnitState& unit, UnitForm form);
   static Turn TurnOf(UnitState& unit, UnitForm form);
@@ -131,11 +159,18 @@ class EngineCore {
   void Observe(EngineEvent::Kind kind, UnitState& unit, UnitForm form, EngineEvent event = {});
 
   // engine_memory.cc: who gets memory.
-  enum class StartResult : uint8_t { kStarted, kBusy, kNoMemory };
+  enum class StartResult : uint8_t { kStarted, kDeclined, kBusy, kNoMemory };
   void StartWaiting();
   bool StartOneOf(Priority priority);
   StartResult Start(Turn turn);
+  TakeResult TakeMemory(const Turn& turn, bool reads);
+  static Claim ClaimOf(const Turn& turn, Tier tier);
+  void Decline(Turn turn);
   void RevokeIdle(FormState& form);
+
+  // engine_residency.cc: what is pinned.
+  absl::StatusOr<std::shared_ptr<const CompressedModel>> ServedModelOf(const UnitSet& set) const;
+  absl::Status RefuseSet(const UnitSet& set, uint64_t shortfall_bytes, MemoryHolders holders) const;
 
   // engine_progress.cc: what is in flight.
   void BeginFilling(UnitState& unit, UnitForm form);
@@ -164,6 +199,7 @@ class EngineCore {
   bool blocked_ = false;  // somebody waits for memory that is in use
   bool hungry_ = false;   // and that not for a mere hint: idle holds have to give way
   bool retry_ = false;    // who waits may be luckier now
+  uint64_t pin_changes_ = 0;
   OperationTable reads_;
   OperationTable jobs_;
   std::vector<std::shared_ptr<HeldUnit>> news_;

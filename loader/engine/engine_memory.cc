@@ -21,10 +21,14 @@ void EngineCore::StartWaiting() {
 // Starts the first of its kind that can be; false where none can. Those behind one that finds no
 // memory are not tried, or it might wait for ever.
 bool EngineCore::StartOneOf(Priority priority) {
+  if (priority == Priority::kPreload && active_.size() >= kMaxActiveUnits) {
+    waiting_.CountRefusal(priority);
+    return false;
+  }
   StartResult result = StartResult::kBusy;
   waiting_.ForEachOf(priority, [&](const Turn& turn) {
     result = Start(turn);
-    blocked_ = blocked_ || result != StartResult::kStarted;
+    blocked_ = blocked_ || result == StartResult::kBusy || result == StartResult::kNoMemory;
     return result == StartResult::kBusy;
   });
   if (result == StartResult::kNoMemory) {
@@ -34,8 +38,44 @@ bool EngineCore::StartOneOf(Priority priority) {
   return result == StartResult::kStarted;
 }
 
-// All the memory that the form needs, or none. `turn` is gone afterwards, unless kBusy or
-// kNoMemory.
+// What a preload is for it takes where that hurts nobody. What it passes through it must have.
+Claim EngineCore::ClaimOf(const Turn& turn, Tier tier) {
+  if (turn.priority != Priority::kPreload) return Claim::kMust;
+  if (tier == Tier::kHost) {
+    return turn.form == UnitForm::kStored ? Claim::kIfUnused : Claim::kMust;
+  }
+  const Holds& waiters = turn.state().waiters;
+  const bool passes = std::any_of(waiters.begin(), waiters.end(),
+                                  [](const auto& held) { return held->request().for_frames; });
+  return passes ? Claim::kMust : Claim::kIfUnused;
+}
+
+// Those who wait are preloads, all of them.
+void EngineCore::Decline(Turn turn) {
+  waiting_.Erase(turn);
+  Observe(EngineEvent::Kind::kGivenUp, *turn.unit, turn.form);
+  for (const std::shared_ptr<HeldUnit>& held : std::exchange(turn.state().waiters, {})) {
+    held->Decline();
+    Tell(held);
+  }
+  Settle(*turn.unit);
+}
+
+// All the memory that the form needs, or none.
+TakeResult EngineCore::TakeMemory(const Turn& turn, bool reads) {
+  UnitState& unit = *turn.unit;
+  const bool decode = turn.form == UnitForm::kDecoded;
+  if (decode) {
+    const TakeResult taken = tiers_.Take(unit, Tier::kSlots, ClaimOf(turn, Tier::kSlots));
+    if (taken != TakeResult::kTaken) return taken;
+  }
+  if (!reads) return TakeResult::kTaken;
+  const TakeResult taken = tiers_.Take(unit, Tier::kHost, ClaimOf(turn, Tier::kHost));
+  if (taken != TakeResult::kTaken && decode) tiers_.Free(unit, Tier::kSlots);
+  return taken;
+}
+
+// `turn` is gone afterwards, unless kBusy or kNoMemory.
 EngineCore::StartResult EngineCore::Start(Turn turn) {
   UnitState& unit = *turn.unit;
   const bool decode = turn.form == UnitForm::kDecoded;
@@ -45,14 +85,19 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
     return StartResult::kBusy;
   }
   const bool reads = needs_host && unit.stored.stage == Stage::kAbsent;
-  if (decode && !tiers_.Take(unit, Tier::kSlots)) return StartResult::kNoMemory;
-  if (reads && !tiers_.Take(unit, Tier::kHost)) {
-    if (decode) tiers_.Free(unit, Tier::kSlots);
-    return StartResult::kNoMemory;
+  const TakeResult taken = TakeMemory(turn, reads);
+  if (taken == TakeResult::kInUse) return StartResult::kNoMemory;
+  if (taken == TakeResult::kNotWorth) {
+    Decline(turn);
+    return StartResult::kDeclined;
   }
   waiting_.Start(turn);
   turn.state().sequence = next_sequence_++;  // from here on in the order of the starts
-  if (decode && needs_host && tiers_.Take(unit, Tier::kDevice)) unit.device = Stage::kFilling;
+  // A unit can do without frames of the device.
+  const Claim claim = turn.priority == Priority::kPreload ? Claim::kIfUnused : Claim::kIfWorthMore;
+  if (decode && needs_host && tiers_.Take(unit, Tier::kDevice, claim) == TakeResult::kTaken) {
+    unit.device = Stage::kFilling;
+  }
   if (decode && reads) {
     // Who waits for the stored bytes gets them, too.
     if (!unit.stored.waiters.empty()) waiting_.Erase(TurnOf(unit, UnitForm::kStored));

@@ -36,6 +36,12 @@ uint32_t EngineCore::AddModel(EngineModelFiles model) {
   return number;
 }
 
+std::string EngineCore::NameOfModel(uint32_t number) const {
+  MutexLock lock(models_mutex_);
+  const auto found = models_.find(number);
+  return found == models_.end() ? std::string() : found->second.opened.model->name();
+}
+
 absl::StatusOr<std::shared_ptr<HeldUnit>> EngineCore::MakeHold(UnitRequest request) const {
   std::shared_ptr<const CompressedModel> model;
   {
@@ -55,6 +61,8 @@ void EngineCore::RetireModel(uint32_t number) {
     MutexLock lock(models_mutex_);
     models_.at(number).retired = true;
   }
+  tiers_.DropPinsOf(number);
+  ++pin_changes_;
   tiers_.ForEach([&](UnitState& unit) {
     if (CacheKeyModel(unit.key) != number) return;
     unit.retired = true;

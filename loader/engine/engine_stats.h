@@ -5,6 +5,8 @@
 #include <array>
 #include <cstdint>
 
+#include "loader/engine/residency.h"
+
 namespace ecf8 {
 
 // One tier of memory.
@@ -12,6 +14,7 @@ struct TierStats {
   uint64_t capacity_bytes = 0;
   uint64_t free_bytes = 0;
   uint64_t units = 0;  // there, or on their way
+  UnitTotals pinned;   // there or not
   // Since the start. A request that joins one on its way is a hit: it costs nothing more.
   uint64_t hits = 0;
   uint64_t misses = 0;

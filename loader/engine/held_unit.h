@@ -41,6 +41,8 @@ struct UnitRequest {
   uint32_t unit_index = 0;
   UnitForm form = UnitForm::kDecoded;
   Priority priority = Priority::kDemand;
+  // Of a preload that is decoded: for the sake of the device's frames. It has a slot in passing.
+  bool for_frames = false;
   // Of Engine::NewFlow: all that one client asks for has one, and clients of equal priority get
   // memory in turn (turn_queue.h). 0: of nobody.
   uint64_t flow = 0;
@@ -72,6 +74,8 @@ class HeldUnit {
 
   // Not OK: the unit will not come. Carries an ErrorInfo.
   absl::Status status() const;
+  // A preload's: the unit will not come, because clients use the memory that it would need.
+  bool declined() const { return declined_.load(std::memory_order_acquire); }
 
   // Copies a ready part, in the form asked for, to `out`, which has just its size. False where the
   // memory was taken back: ask the engine for the unit again; or where status() is an error now.
@@ -94,6 +98,7 @@ class HeldUnit {
   void Begin(const Extents* stored, uint8_t* slot_dev, Device* device);
   void Publish(size_t ready_parts) { ready_parts_.store(ready_parts, std::memory_order_release); }
   void Fail(const absl::Status& status);
+  void Decline() { declined_.store(true, std::memory_order_release); }
   // True where the holder is not just copying: from here on it gets nothing more.
   bool TryRevoke();
   void Notify() const {
@@ -110,6 +115,7 @@ class HeldUnit {
   Device* device_ = nullptr;
   std::atomic<bool> begun_ = false;
   std::atomic<size_t> ready_parts_ = 0;
+  std::atomic<bool> declined_ = false;
   std::atomic<Use> use_ = Use::kIdle;
   std::atomic<bool> used_ = true;  // since the loop last looked
   std::vector<uint8_t> scratch_;   // the user's

@@ -15,6 +15,11 @@ enum class Tier : uint8_t {
 };
 inline constexpr size_t kTierCount = 3;
 
+// Whose budget it is: "host", "device", "slot".
+inline const char* BudgetName(Tier tier) {
+  return tier == Tier::kHost ? "host" : tier == Tier::kDevice ? "device" : "slot";
+}
+
 }  // namespace ecf8
 
 #endif  // ECF8_LOADER_ENGINE_TIER_H_

@@ -1,6 +1,7 @@
 #include "loader/engine/unit_errors.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "loader/base/strings.h"
@@ -35,16 +36,29 @@ absl::Status ModelIsGone(const std::string& model) {
                        {.reason = ErrorReason::kModelNotFound, .model = model});
 }
 
-absl::Status DoesNotFit(const CompressedModel& model, const Unit& unit, const char* tier,
+absl::Status DoesNotFit(const CompressedModel& model, const Unit& unit, Tier tier,
                         uint64_t shortfall_bytes) {
-  return WithErrorInfo(absl::ResourceExhaustedError(
-                           absl::StrCat("model ", Quoted(model.name()), ", unit ", Quoted(unit.id),
-                                        ": the ", tier, " budget is too small by ", shortfall_bytes,
-                                        " bytes (", FormatBytes(shortfall_bytes), ")")),
+  return WithErrorInfo(absl::ResourceExhaustedError(absl::StrCat(
+                           "model ", Quoted(model.name()), ", unit ", Quoted(unit.id), ": the ",
+                           BudgetName(tier), " budget is too small by ", shortfall_bytes,
+                           " bytes (", FormatBytes(shortfall_bytes), ")")),
                        {.reason = ErrorReason::kBudgetTooSmall,
                         .model = model.name(),
                         .unit = unit.id,
                         .shortfall_bytes = shortfall_bytes});
+}
+
+absl::Status DoNotFit(const std::string& model, Tier tier, uint64_t shortfall_bytes,
+                      std::string holder) {
+  std::string message = absl::StrCat("model ", Quoted(model), ": the ", BudgetName(tier),
+                                     " budget is too small for the units by ", shortfall_bytes,
+                                     " bytes (", FormatBytes(shortfall_bytes), ")");
+  if (!holder.empty()) absl::StrAppend(&message, ", beside ", holder);
+  return WithErrorInfo(absl::ResourceExhaustedError(message),
+                       {.reason = ErrorReason::kBudgetTooSmall,
+                        .model = model,
+                        .shortfall_bytes = shortfall_bytes,
+                        .holder = std::move(holder)});
 }
 
 absl::Status ReadFailure(const UnitState& unit, uint64_t stored_offset_bytes,

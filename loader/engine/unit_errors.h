@@ -15,8 +15,13 @@ namespace ecf8 {
 absl::Status ModelIsGone(const std::string& model);
 
 // The unit can never have the memory of a tier: `shortfall_bytes` more would be needed.
-absl::Status DoesNotFit(const CompressedModel& model, const Unit& unit, const char* tier,
+absl::Status DoesNotFit(const CompressedModel& model, const Unit& unit, Tier tier,
                         uint64_t shortfall_bytes);
+
+// Some units of the model cannot have the memory of a tier together. `holder` says who has what is
+// missing, in words; empty: nobody, there is not so much.
+absl::Status DoNotFit(const std::string& model, Tier tier, uint64_t shortfall_bytes,
+                      std::string holder);
 
 // A read of stored bytes from `stored_offset_bytes` on has failed.
 absl::Status ReadFailure(const UnitState& unit, uint64_t stored_offset_bytes,

@@ -2,6 +2,7 @@
 #ifndef ECF8_LOADER_ENGINE_UNIT_STATE_H_
 #define ECF8_LOADER_ENGINE_UNIT_STATE_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -140,6 +141,13 @@ struct UnitState {
     const bool decodes = decoded.stage == Stage::kFilling;
     if (tier == Tier::kDevice) return !decodes;
     return stored.holders.empty() && !(decodes && !decodes_from_frames());
+  }
+  // Somebody holds what is there for as long as he likes.
+  bool is_leased(Tier tier) const {
+    if (tier == Tier::kDevice) return false;
+    const Holds& holders = (tier == Tier::kHost ? stored : decoded).holders;
+    return std::any_of(holders.begin(), holders.end(),
+                       [](const auto& held) { return !held->request().revocable; });
   }
   bool forgotten() const {
     return stored.stage == Stage::kAbsent && device == Stage::kAbsent &&

@@ -1,5 +1,6 @@
 #include "loader/engine/unit_tiers.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 #include <vector>
@@ -26,7 +27,8 @@ Access AccessFor(Tier tier, Priority priority) {
 UnitTiers::UnitTiers(const TierParts& parts, std::function<void(UnitState&, Tier)> on_evicted)
     : parts_(parts),
       weights_(parts.costs, *parts.host_policy, *parts.slot_policy),
-      on_evicted_(std::move(on_evicted)) {}
+      on_evicted_(std::move(on_evicted)),
+      pinned_slots_(parts.slots->capacity_bytes()) {}
 
 UnitTiers::~UnitTiers() {
   for (const auto& [key, unit] : units_) {
@@ -71,7 +73,10 @@ void UnitTiers::AddModel(uint32_t number, const CompressedModel& model) {
     for (uint32_t i = 0; i < model.unit_count(); ++i) {
       const Unit& unit = model.unit(i);
       const UnitPlace place = PlaceOfUnit(unit.id);
-      walk.units.push_back({SizeIn(tier, unit), place.layer, place.expert});
+      const uint64_t size_bytes = SizeIn(tier, unit);
+      walk.units.push_back({size_bytes, place.layer, place.expert});
+      uint64_t& largest_bytes = largest_bytes_[static_cast<size_t>(tier)][number];
+      if (size_bytes <= CapacityOf(tier)) largest_bytes = std::max(largest_bytes, size_bytes);
     }
     PolicyOf(tier).AddModel(walk);
   }
@@ -80,25 +85,34 @@ void UnitTiers::AddModel(uint32_t number, const CompressedModel& model) {
 
 void UnitTiers::RemoveModel(uint32_t number) {
   assert(CountUnitsOf(number) == 0);
-  for (const Tier tier : kTiers) PolicyOf(tier).RemoveModel(number);
+  for (const Tier tier : kTiers) {
+    PolicyOf(tier).RemoveModel(number);
+    largest_bytes_[static_cast<size_t>(tier)].erase(number);
+  }
   unit_counts_.erase(number);
+  asked_at_ms_.erase(number);
 }
 
 size_t UnitTiers::CountUnitsOf(uint32_t model) const { return unit_counts_.at(model); }
 
 absl::Status UnitTiers::CheckFits(const CompressedModel& model, const Unit& unit,
                                   UnitForm form) const {
-  const auto check = [&](Tier tier, const char* name) {
+  const auto check = [&](Tier tier) {
     const uint64_t needed_bytes = SizeIn(tier, unit);
     const uint64_t capacity_bytes = CapacityOf(tier);
     if (needed_bytes <= capacity_bytes) return absl::OkStatus();
-    return DoesNotFit(model, unit, name, needed_bytes - capacity_bytes);
+    return DoesNotFit(model, unit, tier, needed_bytes - capacity_bytes);
   };
-  ECF8_RETURN_IF_ERROR(check(Tier::kHost, "host"));
-  return form == UnitForm::kStored ? absl::OkStatus() : check(Tier::kSlots, "slot");
+  ECF8_RETURN_IF_ERROR(check(Tier::kHost));
+  return form == UnitForm::kStored ? absl::OkStatus() : check(Tier::kSlots);
 }
 
 UnitState* UnitTiers::Find(uint64_t key) {
+  const auto found = units_.find(key);
+  return found == units_.end() ? nullptr : found->second.get();
+}
+
+const UnitState* UnitTiers::Find(uint64_t key) const {
   const auto found = units_.find(key);
   return found == units_.end() ? nullptr : found->second.get();
 }
@@ -123,10 +137,16 @@ void UnitTiers::ForgetIfAbsent(UnitState& unit) {
 }
 
 void UnitTiers::CountRequest(UnitState& unit, HeldUnit& held) {
-  if (held.request().form == UnitForm::kStored) {
+  const UnitRequest& request = held.request();
+  asked_at_ms_[request.model] = now_ms_;
+  if (request.form == UnitForm::kStored) {
     unit.asked_stored = true;
     CountIn(Tier::kHost, unit, held);
     return Reweigh(unit);
+  }
+  if (request.priority == Priority::kPreload) {
+    CountIn(request.for_frames ? Tier::kDevice : Tier::kSlots, unit, held);
+    return;
   }
   for (const Tier tier : kTiers) {
     if (CountIn(tier, unit, held)) return;
@@ -149,18 +169,26 @@ bool UnitTiers::CountIn(Tier tier, UnitState& unit, HeldUnit& held) {
 
 // The tiers that the hint has asked are now asked for good; the device's frames were at once.
 void UnitTiers::CountRaise(const UnitState& unit, const HeldUnit& held, Priority priority) {
+  asked_at_ms_[held.request().model] = now_ms_;
   for (const Tier tier : {Tier::kSlots, Tier::kHost}) {
     if (!held.asked_tiers_[static_cast<size_t>(tier)]) continue;
     PolicyOf(tier).OnAccess(unit.cached(tier), AccessFor(tier, priority), unit.has(tier));
   }
 }
 
-bool UnitTiers::Take(UnitState& unit, Tier tier) {
+bool UnitTiers::IsUnused(uint32_t model) const {
+  const auto found = asked_at_ms_.find(model);
+  return found == asked_at_ms_.end() || now_ms_ - found->second >= kUnusedAfterMs;
+}
+
+TakeResult UnitTiers::Take(UnitState& unit, Tier tier, Claim claim) {
   assert(unit.stage(tier) == Stage::kAbsent);
-  if (tier == Tier::kSlots) {
-    if (!TakeSlot(unit)) return false;
-  } else {
-    if (!MakeRoom(tier, unit, unit.cached(tier).size_bytes)) return false;
+  if (pins(tier).Has(unit.key)) claim = Claim::kMust;
+  const TakeResult room = tier == Tier::kSlots
+                              ? TakeSlot(unit, claim)
+                              : MakeRoom(tier, unit, unit.cached(tier).size_bytes, claim);
+  if (room != TakeResult::kTaken) return room;
+  if (tier != Tier::kSlots) {
     const uint64_t size_bytes = unit.unit->stored_size_bytes;
     if (tier == Tier::kHost) {
       unit.frames = *parts_.arena->Allocate(size_bytes);
@@ -171,44 +199,61 @@ bool UnitTiers::Take(UnitState& unit, Tier tier) {
   PolicyOf(tier).OnInsert(unit.cached(tier));
   ++stats_[static_cast<size_t>(tier)].units;
   Reweigh(unit);
-  return true;
+  return TakeResult::kTaken;
 }
 
-bool UnitTiers::TakeSlot(UnitState& unit) {
+TakeResult UnitTiers::TakeSlot(UnitState& unit, Claim claim) {
+  if (TakePinnedSlot(unit)) return TakeResult::kTaken;
   uint64_t wanted_bytes = unit.cached(Tier::kSlots).size_bytes;
-  while (MakeRoom(Tier::kSlots, unit, wanted_bytes)) {
+  TakeResult room = MakeRoom(Tier::kSlots, unit, wanted_bytes, claim);
+  while (room == TakeResult::kTaken) {
     const auto slot = parts_.slots->Allocate(unit.unit->decoded_size_bytes);
     if (slot) {
       unit.slot_dev = *slot;
-      return true;
+      if (!slot->empty()) units_by_slot_[parts_.slots->OffsetOf(*slot)] = &unit;
+      break;
     }
     // Enough is free, but not in one run.
     wanted_bytes = parts_.slots->free_bytes() + kSlotPageBytes;
+    room = MakeRoom(Tier::kSlots, unit, wanted_bytes, claim);
   }
-  return false;
+  return room;
 }
 
 // So that `free_bytes` are free.
-bool UnitTiers::MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes) {
+TakeResult UnitTiers::MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes, Claim claim) {
+  const auto may_go = [&](const UnitState& held) {
+    return !IsHeldByPin(tier, held) &&
+           (claim != Claim::kIfUnused || IsUnused(CacheKeyModel(held.key)));
+  };
   const auto can_evict = [&](uint64_t key) {
     const UnitState* const held = Find(key);
-    return held != nullptr && held->is_idle(tier);
+    return held != nullptr && held->is_idle(tier) && may_go(*held);
   };
   const uint64_t free_now = FreeOf(tier);
   const uint64_t missing_bytes = free_bytes > free_now ? free_bytes - free_now : 0;
-  // A unit can do without frames of the device, but not without the others.
-  const bool must = tier != Tier::kDevice;
+  const bool must = claim != Claim::kIfWorthMore;
+  CachePolicy& policy = PolicyOf(tier);
   std::vector<uint64_t> victims;
-  if (!PolicyOf(tier).Admit(unit.cached(tier), missing_bytes, must, can_evict, &victims)) {
-    return false;
+  if (policy.Admit(unit.cached(tier), missing_bytes, must, can_evict, &victims)) {
+    for (const uint64_t key : victims) Evict(*units_.at(key), tier);
+    return TakeResult::kTaken;
   }
-  for (const uint64_t key : victims) {
-    UnitState& victim = *units_.at(key);
-    ++stats_[static_cast<size_t>(tier)].evictions;
-    Evict(victim, tier);
-    ForgetIfAbsent(victim);
-  }
-  return true;
+  if (claim != Claim::kIfUnused) return must ? TakeResult::kInUse : TakeResult::kNotWorth;
+  // What nobody leases is idle before long.
+  const auto can_go_soon = [&](uint64_t key) {
+    const UnitState* const held = Find(key);
+    return held != nullptr && !held->is_leased(tier) && may_go(*held);
+  };
+  return policy.Admit(unit.cached(tier), missing_bytes, must, can_go_soon, &victims)
+             ? TakeResult::kInUse
+             : TakeResult::kNotWorth;
+}
+
+void UnitTiers::Evict(UnitState& unit, Tier tier) {
+  ++stats_[static_cast<size_t>(tier)].evictions;
+  Drop(unit, tier);
+  ForgetIfAbsent(unit);
 }
 
 bool UnitTiers::DropIdle(UnitState& unit) {
@@ -216,13 +261,13 @@ bool UnitTiers::DropIdle(UnitState& unit) {
   bool dropped = false;
   for (const Tier tier : kTiers) {
     if (!unit.is_idle(tier)) continue;
-    Evict(unit, tier);
+    Drop(unit, tier);
     dropped = true;
   }
   return dropped;
 }
 
-void UnitTiers::Evict(UnitState& unit, Tier tier) {
+void UnitTiers::Drop(UnitState& unit, Tier tier) {
   on_evicted_(unit, tier);
   unit.stage(tier) = Stage::kAbsent;
   Free(unit, tier);
@@ -241,6 +286,10 @@ void UnitTiers::Free(UnitState& unit, Tier tier) {
       unit.frames_dev.clear();
       break;
     case Tier::kSlots:
+      if (!unit.slot_dev.empty()) {
+        units_by_slot_.erase(parts_.slots->OffsetOf(unit.slot_dev));
+        pinned_slots_.Remove(parts_.slots->OffsetOf(unit.slot_dev));
+      }
       parts_.slots->Free(unit.slot_dev);
       unit.slot_dev = {};
       break;
@@ -263,6 +312,7 @@ TierStats UnitTiers::stats(Tier tier) const {
   TierStats stats = stats_[static_cast<size_t>(tier)];
   stats.capacity_bytes = CapacityOf(tier);
   stats.free_bytes = FreeOf(tier);
+  stats.pinned = pins(tier).totals();
   return stats;
 }
 

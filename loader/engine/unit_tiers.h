@@ -2,14 +2,17 @@
 // frames of the device, decoded in a slot.
 //
 // Each tier has a policy that says what goes for what; they are told of each other's copies
-// (tier_weights.h).
+// (tier_weights.h). What is pinned goes for nothing (tier_pins.h), nor for a preload what belongs
+// to a model that clients ask for.
 #ifndef ECF8_LOADER_ENGINE_UNIT_TIERS_H_
 #define ECF8_LOADER_ENGINE_UNIT_TIERS_H_
 
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include "absl/status/status.h"
@@ -17,6 +20,10 @@
 #include "loader/cache/form_costs.h"
 #include "loader/cache/tier_weights.h"
 #include "loader/engine/engine_stats.h"
+#include "loader/engine/pinned_slots.h"
+#include "loader/engine/residency.h"
+#include "loader/engine/slot_grants.h"
+#include "loader/engine/tier_pins.h"
 #include "loader/engine/unit_state.h"
 #include "loader/memory/arena.h"
 #include "loader/memory/frame_space.h"
@@ -29,15 +36,37 @@ struct TierParts {
   Arena* arena = nullptr;
   FrameSpace* frames = nullptr;  // the device's; may be of no bytes
   SlotSpace* slots = nullptr;
+  SlotGrants* grants = nullptr;  // of the slots' capacity
   CachePolicy* host_policy = nullptr;
   CachePolicy* device_policy = nullptr;
   CachePolicy* slot_policy = nullptr;
   FormCosts costs{};
 };
 
+// What a unit may push out for its place.
+enum class Claim : uint8_t {
+  kMust,         // the cheapest
+  kIfWorthMore,  // what is worth less
+  kIfUnused,     // what belongs to models that nobody has asked for, for a while
+};
+
+enum class TakeResult : uint8_t {
+  kTaken,
+  kInUse,     // what would have to go is in use; later, perhaps
+  kNotWorth,  // nothing that the claim may push out would be enough
+};
+
+enum class PinReason : uint8_t {
+  kKept,  // somebody said so, and may say otherwise
+  kHeld,  // somebody lives who needs it
+};
+
 // Thread-compatible.
 class UnitTiers {
  public:
+  // A model that nobody asks for, demand, hint or preload, for so long is unused.
+  static constexpr uint64_t kUnusedAfterMs = 30'000;
+
   // `on_evicted` is told of each unit that gives memory up though all is well with it, before it
   // does.
   UnitTiers(const TierParts& parts, std::function<void(UnitState&, Tier)> on_evicted);
@@ -52,12 +81,16 @@ class UnitTiers {
   // Units of the model that are known.
   size_t CountUnitsOf(uint32_t model) const;
 
+  // What time it is; never less than before. Needed for nothing but what is unused.
+  void SetTime(uint64_t now_ms) { now_ms_ = now_ms; }
+
   // RESOURCE_EXHAUSTED, with the shortfall, where the unit can never have the memory that the form
   // needs. Thread-safe.
   absl::Status CheckFits(const CompressedModel& model, const Unit& unit, UnitForm form) const;
 
   // Null where the unit is not known.
   UnitState* Find(uint64_t key);
+  const UnitState* Find(uint64_t key) const;
   // `unit` was not known.
   UnitState& Add(std::unique_ptr<UnitState> unit);
   // Unless it has memory or waits for some.
@@ -75,17 +108,38 @@ class UnitTiers {
 
   // Counts a request for the unit. What is on its way, or waited for, costs nothing more: a hit.
   // A tier is asked where the better ones had none, so that it learns only of what it could have
-  // saved.
+  // saved. A preload asks the tier that it is for.
   void CountRequest(UnitState& unit, HeldUnit& held);
   // The same request has become more urgent.
   void CountRaise(const UnitState& unit, const HeldUnit& held, Priority priority);
 
-  // Memory for the unit in the tier, which it has none in, at the cost of units that nobody uses.
-  // False, and nothing changed, where there is not enough of those; of the device, also where they
-  // are worth more.
-  bool Take(UnitState& unit, Tier tier);
+  // Memory for the unit in the tier, which it has none in, at the cost of units that are idle. A
+  // pinned unit must have it, whatever the claim.
+  TakeResult Take(UnitState& unit, Tier tier, Claim claim);
   // What the unit has there, in any state.
   void Free(UnitState& unit, Tier tier);
+  // It is idle there. The unit may be gone afterwards.
+  void Evict(UnitState& unit, Tier tier);
+
+  // Pins the units of the set, which are `model`'s, and returns 0; or none, and returns how many
+  // bytes are missing. What is pinned, or granted to sessions, leaves room for any one unit in host
+  // memory and slots; frames are no unit's need.
+  uint64_t Pin(const UnitSet& set, const CompressedModel& model, PinReason reason);
+  // `reason` is none any more. Nothing for units that are not pinned.
+  UnpinReport Unpin(const UnitSet& set, PinReason reason);
+  // Whatever the reasons, in all tiers.
+  void DropPinsOf(uint32_t model);
+  const TierPins& pins(Tier tier) const { return pins_[static_cast<size_t>(tier)]; }
+  // Pins, and of slots sessions' grants.
+  MemoryHolders HoldersOf(Tier tier) const;
+  // What pins leave for any one unit.
+  uint64_t RoomBytes(Tier tier) const;
+  // Whether the unit's memory there stays because it is pinned. A slot in a place where it would
+  // leave no run for others (pinned_slots.h) does not.
+  bool IsHeldByPin(Tier tier, const UnitState& unit) const;
+
+  uint64_t CapacityOf(Tier tier) const;
+  uint64_t SizeIn(Tier tier, const Unit& unit) const;
 
   // Frees what nobody uses of a unit that is not to be kept; whether there was something.
   bool DropIdle(UnitState& unit);
@@ -97,20 +151,31 @@ class UnitTiers {
 
  private:
   CachePolicy& PolicyOf(Tier tier) const;
-  uint64_t CapacityOf(Tier tier) const;
   uint64_t FreeOf(Tier tier) const;
-  uint64_t SizeIn(Tier tier, const Unit& unit) const;
   bool CountIn(Tier tier, UnitState& unit, HeldUnit& held);  // whether it was a hit
-  bool TakeSlot(UnitState& unit);
-  void Evict(UnitState& unit, Tier tier);
-  bool MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes);
+  bool IsUnused(uint32_t model) const;
+  TakeResult TakeSlot(UnitState& unit, Claim claim);
+  bool TakePinnedSlot(UnitState& unit);
+  std::optional<uint64_t> PlaceForPin(uint64_t size_bytes) const;
+  TakeResult MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes, Claim claim);
+  void Drop(UnitState& unit, Tier tier);
+  // Of all models, of those units that can be there at all.
+  uint64_t LargestUnitBytes(Tier tier) const;
+  void FixSlot(const UnitState& unit);
+  void EndSlotPin(uint64_t key);
 
   const TierParts parts_;
   TierWeights weights_;
   const std::function<void(UnitState&, Tier)> on_evicted_;
   std::unordered_map<uint64_t, std::unique_ptr<UnitState>> units_;
   std::unordered_map<uint32_t, size_t> unit_counts_;  // of units_, by model
-  std::array<TierStats, kTierCount> stats_{};         // capacity and free are asked for
+  std::array<TierStats, kTierCount> stats_{};         // what does not change at events is asked for
+  std::array<TierPins, kTierCount> pins_{};
+  PinnedSlots pinned_slots_;
+  std::map<uint64_t, UnitState*> units_by_slot_;                          // by offset
+  std::array<std::map<uint32_t, uint64_t>, kTierCount> largest_bytes_{};  // by model
+  uint64_t now_ms_ = 0;
+  std::unordered_map<uint32_t, uint64_t> asked_at_ms_;  // by model, of those that somebody has
 };
 
 }  // namespace ecf8

@@ -27,6 +27,18 @@ std::optional<FrameRuns> FrameMap::Allocate(uint64_t count) {
   return runs;
 }
 
+void FrameMap::AllocateRun(FrameRun run) {
+  const auto after = by_address_.upper_bound(run.first);
+  assert(run.count > 0 && after != by_address_.begin());
+  const FrameRun free{std::prev(after)->first, std::prev(after)->second};
+  assert(run.count <= free.count && run.first - free.first <= free.count - run.count);
+  Erase(free);
+  const uint64_t before_count = run.first - free.first;
+  const uint64_t after_count = free.count - before_count - run.count;
+  if (before_count > 0) Insert({free.first, before_count});
+  if (after_count > 0) Insert({run.first + run.count, after_count});
+}
+
 void FrameMap::Free(FrameRun run) {
   assert(run.count > 0 && run.first < frame_count_ && run.count <= frame_count_ - run.first);
   const auto next = by_address_.lower_bound(run.first);

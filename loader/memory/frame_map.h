@@ -1,7 +1,7 @@
 // Which frames of an arena are free: best fit over runs of adjacent frames.
 //
-// Best fit keeps the long runs whole (Knuth, TAOCP 1, 2.5); free neighbours always join. Allocate
-// and Free take time logarithmic in the number of free runs.
+// Best fit keeps the long runs whole (Knuth, TAOCP 1, 2.5); free neighbours always join. All take
+// time logarithmic in the number of free runs.
 #ifndef ECF8_LOADER_MEMORY_FRAME_MAP_H_
 #define ECF8_LOADER_MEMORY_FRAME_MAP_H_
 
@@ -31,6 +31,9 @@ class FrameMap {
   // `count` frames: of the smallest free run that holds them; where there is none, the largest runs
   // and then the smallest that holds the rest. nullopt, and nothing taken, where fewer are free.
   std::optional<FrameRuns> Allocate(uint64_t count);
+
+  // Just these, which are free (asserted).
+  void AllocateRun(FrameRun run);
 
   // Every frame of `run` is allocated (asserted).
   void Free(FrameRun run);

@@ -16,17 +16,26 @@ std::optional<absl::Span<uint8_t>> SlotSpace::Allocate(uint64_t size_bytes) {
   const uint64_t count = SlotBytes(size_bytes) / kSlotPageBytes;
   if (count == 0) return absl::Span<uint8_t>();
   if (pages_.largest_run() < count) return std::nullopt;
-  const FrameRun run = pages_.Allocate(count)->front();
+  return Begin(pages_.Allocate(count)->front());
+}
+
+absl::Span<uint8_t> SlotSpace::AllocateAt(uint64_t offset_bytes, uint64_t size_bytes) {
+  assert(offset_bytes % kSlotPageBytes == 0 && size_bytes > 0);
+  const FrameRun run{offset_bytes / kSlotPageBytes, SlotBytes(size_bytes) / kSlotPageBytes};
+  pages_.AllocateRun(run);
+  return Begin(run);
+}
+
+absl::Span<uint8_t> SlotSpace::Begin(FrameRun run) {
   if (!generations_.empty()) {
-    SetGeneration(generations_.subspan(run.first, count), ++last_generation_);
+    SetGeneration(generations_.subspan(run.first, run.count), ++last_generation_);
   }
-  return absl::Span<uint8_t>(base_ + run.first * kSlotPageBytes, count * kSlotPageBytes);
+  return {base_ + run.first * kSlotPageBytes, run.count * kSlotPageBytes};
 }
 
 void SlotSpace::Free(absl::Span<uint8_t> slot) {
   if (slot.empty()) return;
-  pages_.Free(
-      {static_cast<uint64_t>(slot.data() - base_) / kSlotPageBytes, slot.size() / kSlotPageBytes});
+  pages_.Free({OffsetOf(slot) / kSlotPageBytes, slot.size() / kSlotPageBytes});
 }
 
 }  // namespace ecf8

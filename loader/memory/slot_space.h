@@ -30,13 +30,24 @@ class SlotSpace {
   // there is none, though there may be as many free bytes. Empty for 0 bytes.
   std::optional<absl::Span<uint8_t>> Allocate(uint64_t size_bytes);
 
-  // `slot` came from Allocate.
+  // A slot for `size_bytes`, not 0, which starts at `offset_bytes`, a multiple of a page. All of it
+  // is free (asserted).
+  absl::Span<uint8_t> AllocateAt(uint64_t offset_bytes, uint64_t size_bytes);
+
+  // `slot` came from here.
   void Free(absl::Span<uint8_t> slot);
+
+  // Where a slot that is not empty starts.
+  uint64_t OffsetOf(absl::Span<const uint8_t> slot) const {
+    return static_cast<uint64_t>(slot.data() - base_);
+  }
 
   uint64_t capacity_bytes() const { return page_count_ * kSlotPageBytes; }
   uint64_t free_bytes() const { return pages_.free_count() * kSlotPageBytes; }
 
  private:
+  absl::Span<uint8_t> Begin(FrameRun run);
+
   uint8_t* const base_;
   const uint64_t page_count_;
   const absl::Span<SlotGeneration> generations_;

@@ -54,6 +54,7 @@ absl::Status WithErrorInfo(absl::Status status, const ErrorInfo& info) {
   AppendField(info.shard, &text);
   AppendField(std::to_string(info.offset_bytes), &text);
   AppendField(std::to_string(info.shortfall_bytes), &text);
+  AppendField(info.holder, &text);
   status.SetPayload(kPayload, absl::Cord(std::move(text)));
   return status;
 }
@@ -70,7 +71,10 @@ std::optional<ErrorInfo> GetErrorInfo(const absl::Status& status) {
   auto shard = TakeField(&text);
   const auto offset = TakeNumber<uint64_t>(&text);
   const auto shortfall = TakeNumber<uint64_t>(&text);
-  if (!reason || !model || !unit || !tensor || !shard || !offset || !shortfall) return std::nullopt;
+  auto holder = TakeField(&text);
+  if (!reason || !model || !unit || !tensor || !shard || !offset || !shortfall || !holder) {
+    return std::nullopt;
+  }
   if (*reason > static_cast<uint8_t>(ErrorReason::kBudgetTooSmall)) return std::nullopt;
   return ErrorInfo{static_cast<ErrorReason>(*reason),
                    *std::move(model),
@@ -78,7 +82,8 @@ std::optional<ErrorInfo> GetErrorInfo(const absl::Status& status) {
                    *std::move(tensor),
                    *std::move(shard),
                    *offset,
-                   *shortfall};
+                   *shortfall,
+                   *std::move(holder)};
 }
 
 }  // namespace ecf8

@@ -37,6 +37,7 @@ struct ErrorInfo {
   std::string shard{};           // a file name, never a path
   uint64_t offset_bytes = 0;     // in the shard
   uint64_t shortfall_bytes = 0;  // what is missing to a budget
+  std::string holder{};          // who holds what is missing, in words
 
   bool operator==(const ErrorInfo&) const = default;
 };

@@ -1,6 +1,7 @@
 #include "loader/session/open_session.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -43,8 +44,10 @@ uint64_t LargestSlotBytes(const SessionOrder& order, const CompressedModel& mode
   return largest_bytes;
 }
 
-absl::StatusOr<uint64_t> TakeGrant(SlotGrants& grants, const SessionLimits& limits,
+absl::StatusOr<uint64_t> TakeGrant(Engine& engine, const SessionLimits& limits,
                                    const SessionOrder& order, const CompressedModel& model) {
+  SlotGrants& grants = engine.slot_grants();
+  if (order.resident && order.slot_bytes == 0) return uint64_t{0};
   const uint64_t largest_bytes = LargestSlotBytes(order, model);
   const uint64_t wanted_bytes = order.slot_bytes / kSlotPageBytes * kSlotPageBytes;
   const uint64_t least_bytes =
@@ -65,33 +68,48 @@ absl::StatusOr<uint64_t> TakeGrant(SlotGrants& grants, const SessionLimits& limi
   const uint64_t granted_bytes = grants.Take(least_bytes, most_bytes);
   if (granted_bytes > 0) return granted_bytes;
   const uint64_t left_bytes = std::min(grants.free_bytes(), least_bytes);
-  return WithErrorInfo(
-      absl::ResourceExhaustedError("the session needs " + std::to_string(least_bytes) +
-                                   " bytes of slots, and " + std::to_string(left_bytes) +
-                                   " are not granted to others: raise slot-budget, or try later"),
-      {.reason = ErrorReason::kBudgetTooSmall,
-       .model = order.model,
-       .shortfall_bytes = least_bytes - left_bytes});
+  const std::string holder =
+      HoldersText(grants.holders(), [&](uint32_t number) { return engine.NameOfModel(number); });
+  std::string message = "the session needs " + std::to_string(least_bytes) +
+                        " bytes of slots, and " + std::to_string(left_bytes) + " are left";
+  if (!holder.empty()) message += " beside " + holder;
+  return WithErrorInfo(absl::ResourceExhaustedError(message + ": raise slot-budget, or try later"),
+                       {.reason = ErrorReason::kBudgetTooSmall,
+                        .model = order.model,
+                        .shortfall_bytes = least_bytes - left_bytes,
+                        .holder = holder});
 }
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<Session>> OpenSession(Engine& engine, const ModelSet& models,
-                                                     SlotGrants& grants,
-                                                     const SessionLimits& limits,
-                                                     SessionOrder order,
+absl::StatusOr<ServedModel> CheckOrder(const ModelSet& models, const SessionLimits& limits,
+                                       const SessionOrder& order) {
+  ECF8_ASSIGN_OR_RETURN(ServedModel served, models.Get(order.model));
+  ECF8_RETURN_IF_ERROR(CheckDigest(*served->model(), order.digest));
+  ECF8_RETURN_IF_ERROR(CheckWalk(order, *served->model(), limits));
+  return served;
+}
+
+UnitSet ResidentSet(const EngineModel& model) {
+  UnitSet set{.model = model.number(), .tier = Tier::kSlots};
+  set.units.resize(model.model()->unit_count());
+  std::iota(set.units.begin(), set.units.end(), 0u);
+  return set;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> OpenSession(Engine& engine, const SessionLimits& limits,
+                                                     SessionOrder order, ServedModel model,
+                                                     PinHold residence,
                                                      std::function<void()> on_outcome) {
-  ECF8_ASSIGN_OR_RETURN(auto served, models.Get(order.model));
-  const CompressedModel& model = *served->model();
-  ECF8_RETURN_IF_ERROR(CheckDigest(model, order.digest));
-  ECF8_RETURN_IF_ERROR(CheckWalk(order, model, limits));
-  ECF8_ASSIGN_OR_RETURN(const uint64_t granted_bytes, TakeGrant(grants, limits, order, model));
+  ECF8_ASSIGN_OR_RETURN(const uint64_t granted_bytes,
+                        TakeGrant(engine, limits, order, *model->model()));
+  residence.Keep();
   return std::make_shared<Session>(
-      engine, grants, limits,
-      SessionPlan{.model = std::move(served),
+      engine, limits,
+      SessionPlan{.model = std::move(model),
                   .walk = SessionWalk(std::move(order.walk), order.cyclic, order.depth),
                   .granted_bytes = granted_bytes},
-      std::move(on_outcome));
+      std::move(residence), std::move(on_outcome));
 }
 
 }  // namespace ecf8

@@ -10,9 +10,10 @@
 
 #include "absl/status/statusor.h"
 #include "loader/engine/engine.h"
+#include "loader/engine/pin_hold.h"
+#include "loader/engine/residency.h"
 #include "loader/serve/model_set.h"
 #include "loader/session/session.h"
-#include "loader/session/slot_grants.h"
 
 namespace ecf8 {
 
@@ -22,17 +23,27 @@ struct SessionOrder {
   std::vector<uint32_t> walk;  // unit indices
   bool cyclic = false;
   uint32_t depth = 0;
-  uint64_t slot_bytes = 0;  // 0: for depth units and two more, or what is left
+  // 0: for depth units and two more, or what is left; of a resident session, none
+  uint64_t slot_bytes = 0;
+  bool resident = false;  // the whole model is to stay in slots, whoever comes and goes
 };
 
-// All references outlive the session; for `on_outcome` see Session. NOT_FOUND for a model that is
-// not served, FAILED_PRECONDITION where its digest is another, INVALID_ARGUMENT for a walk over
-// units that there are not, or not once, RESOURCE_EXHAUSTED with the shortfall where so many slots
-// are not left. Every error carries an ErrorInfo.
-absl::StatusOr<std::shared_ptr<Session>> OpenSession(Engine& engine, const ModelSet& models,
-                                                     SlotGrants& grants,
-                                                     const SessionLimits& limits,
-                                                     SessionOrder order,
+// The model of a session that may be, whatever memory there is. NOT_FOUND for a model that is not
+// served, FAILED_PRECONDITION where its digest is another, INVALID_ARGUMENT for a walk over units
+// that there are not, or not once. Every error carries an ErrorInfo.
+absl::StatusOr<ServedModel> CheckOrder(const ModelSet& models, const SessionLimits& limits,
+                                       const SessionOrder& order);
+
+// All units of the model in slots: what a resident session holds pins of.
+UnitSet ResidentSet(const EngineModel& model);
+
+// The order has been checked, and `model` is its. `residence`, for a resident session and for no
+// other, holds the pins of the ResidentSet. All references outlive the session; for `on_outcome`
+// see Session. RESOURCE_EXHAUSTED, with the shortfall and who holds what is missing, where so many
+// slots are not left, or more than one session may have.
+absl::StatusOr<std::shared_ptr<Session>> OpenSession(Engine& engine, const SessionLimits& limits,
+                                                     SessionOrder order, ServedModel model,
+                                                     PinHold residence,
                                                      std::function<void()> on_outcome);
 
 }  // namespace ecf8

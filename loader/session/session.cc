@@ -42,14 +42,15 @@ absl::Status NotReadyInTime(const CompressedModel& model) {
 
 }  // namespace
 
-Session::Session(Engine& engine, SlotGrants& grants, const SessionLimits& limits, SessionPlan plan,
+Session::Session(Engine& engine, const SessionLimits& limits, SessionPlan plan, PinHold residence,
                  std::function<void()> on_outcome)
     : engine_(engine),
-      grants_(grants),
       limits_(limits),
       plan_(std::move(plan)),
+      is_resident_(static_cast<bool>(residence)),
       on_outcome_(std::move(on_outcome)),
       flow_(engine.NewFlow()),
+      residence_(std::move(residence)),
       walk_(plan_.walk) {}
 
 Session::~Session() { Close(); }
@@ -65,11 +66,17 @@ void Session::Close() {
   hints_.clear();
   waiting_hints_.clear();
   held_hints_.clear();
-  grants_.Return(plan_.granted_bytes);  // after the leases, so that the next one finds the memory
+  // After the leases, so that the next one finds the memory.
+  engine_.slot_grants().Return(plan_.granted_bytes);
+  residence_.Release();
 }
 
 uint64_t Session::SlotBytesOf(uint32_t unit) const {
   return SlotSpace::SlotBytes(model().unit(unit).decoded_size_bytes);
+}
+
+uint64_t Session::ChargeOf(uint32_t unit) const {
+  return engine_.slot_grants().IsPinned(KeyOf(unit)) ? 0 : SlotBytesOf(unit);
 }
 
 absl::Status Session::CheckSet(uint64_t set_id, const std::vector<uint32_t>& units) const {
@@ -103,7 +110,7 @@ absl::Status Session::Acquire(uint64_t set_id, std::vector<uint32_t> units,
     ECF8_RETURN_IF_ERROR(CheckSet(set_id, units));
     uint64_t needed_bytes = 0;
     for (const uint32_t unit : units) {
-      needed_bytes += SlotBytesOf(unit);
+      needed_bytes += ChargeOf(unit);
       walk_.Reached(unit);
     }
     Set& set = sets_[set_id];
@@ -209,11 +216,14 @@ void Session::Announce() {
   on_outcome_();
 }
 
-bool Session::WaitsForMemory(const Set& set) const {
-  if (set.stage == Set::Stage::kQueued) return true;
+// For its turn, and memory: one that is queued or waiting.
+bool Session::HasWaitedTooLong(const Set& set, Clock::time_point now) const {
+  const Clock::time_point latest = now - limits_.set_patience;
+  if (set.stage == Set::Stage::kQueued) return set.asked_at <= latest;
   for (const uint32_t unit : set.units) {
     const Entry& entry = entries_.at(unit);
-    if (!entry.settled && !entry.lease->begun()) return true;
+    if (entry.settled || entry.lease->begun()) continue;
+    if ((entry.pin ? set.moved_at : set.asked_at) <= latest) return true;
   }
   return false;
 }
@@ -227,7 +237,7 @@ void Session::Tick() {
       if (!set.waits()) continue;
       if (set.until <= now) {
         GiveUp(set_id, set, NotReadyInTime(model()));
-      } else if (set.asked_at + limits_.set_patience <= now && WaitsForMemory(set)) {
+      } else if (HasWaitedTooLong(set, now)) {
         GiveUp(set_id, set, NoMemoryInTime(model(), limits_.set_patience));
       }
     }
@@ -241,6 +251,10 @@ void Session::OnUnitNews(uint32_t unit) {
     MutexLock lock(mutex_);
     const auto found = entries_.find(unit);
     if (closed_ || found == entries_.end()) return;
+    for (const uint64_t set_id : found->second.waiting_sets) {
+      const auto set = sets_.find(set_id);
+      if (set != sets_.end()) set->second.moved_at = Clock::now();
+    }
     Settle(found->second);
   }
   Announce();

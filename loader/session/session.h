@@ -9,11 +9,14 @@
 //   can wait for each other.
 // - What is ahead (the schedule, then hints) fills what the sets leave of the grant and makes room
 //   for them: first what was hinted goes, then the schedule's farthest.
-// - A unit is held once, however many sets have it.
+// - A unit is held once, however many sets have it. One that is pinned in slots costs nothing of
+//   the grant: its pin has paid for it.
 // - Where the model is not served any more, sets that were asked for before go on, and nothing is
 //   made ready ahead.
 // - The grant counts bytes. That they lie in one piece nobody can promise beside leases that cannot
-//   move, so a set that waits for memory for too long fails, and with it what it held meanwhile.
+//   move, so a set that waits for memory for too long fails, and with it what it held meanwhile. Of
+//   pinned units a set may be large and on its way from the disk: it has time as long as one of
+//   them moves.
 #ifndef ECF8_LOADER_SESSION_SESSION_H_
 #define ECF8_LOADER_SESSION_SESSION_H_
 
@@ -32,11 +35,13 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "loader/base/mutex.h"
+#include "loader/cache/cache_policy.h"
 #include "loader/engine/engine.h"
 #include "loader/engine/engine_model.h"
+#include "loader/engine/pin_hold.h"
+#include "loader/engine/slot_grants.h"
 #include "loader/model/compressed_model.h"
 #include "loader/session/session_walk.h"
-#include "loader/session/slot_grants.h"
 
 namespace ecf8 {
 
@@ -76,10 +81,11 @@ struct SetOutcome {
 // Thread-safe. Never blocks.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  // Use OpenSession. `engine` and `grants` outlive it. `on_outcome` is called without locks, on any
+  // Use OpenSession. `engine` outlives it. `residence` holds the pins of a resident session's model
+  // in slots, and is empty of another. `on_outcome` is called without locks, on any
   // thread, also from within Acquire and Tick, when TakeOutcome has something; on the engine's it
   // must not call anything but TakeOutcome. It must keep alive what it uses.
-  Session(Engine& engine, SlotGrants& grants, const SessionLimits& limits, SessionPlan plan,
+  Session(Engine& engine, const SessionLimits& limits, SessionPlan plan, PinHold residence,
           std::function<void()> on_outcome);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -121,14 +127,16 @@ class Session : public std::enable_shared_from_this<Session> {
   const CompressedModel& model() const { return *plan_.model->model(); }
   const SessionLimits& limits() const { return limits_; }
   uint64_t granted_bytes() const { return plan_.granted_bytes; }
+  bool is_resident() const { return is_resident_; }
 
  private:
   using Clock = std::chrono::steady_clock;
 
   // A unit that the session holds or waits for.
   struct Entry {
+    PinUse pin;  // of a unit that its pin has paid for
     UnitLease lease;
-    uint64_t slot_bytes = 0;  // of the grant; 0 where it has failed
+    uint64_t slot_bytes = 0;  // of the grant; 0 where it has failed, or is pinned
     bool settled = false;     // ready or failed
     bool failed = false;
     uint32_t sets = 0;  // that have it
@@ -147,6 +155,7 @@ class Session : public std::enable_shared_from_this<Session> {
     bool counted = false;  // in its entries' `sets`
     size_t missing = 0;    // units that are not settled
     Clock::time_point asked_at;
+    Clock::time_point moved_at;  // there was news of a unit that it waits for
     Clock::time_point until = Clock::time_point::max();
 
     bool waits() const { return stage == Stage::kQueued || stage == Stage::kWaiting; }
@@ -159,7 +168,10 @@ class Session : public std::enable_shared_from_this<Session> {
 
   absl::Status CheckSet(uint64_t set_id, const std::vector<uint32_t>& units) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint64_t KeyOf(uint32_t unit) const { return CacheKey(plan_.model->number(), unit); }
   uint64_t SlotBytesOf(uint32_t unit) const;
+  // What the unit would cost of the grant now.
+  uint64_t ChargeOf(uint32_t unit) const;
   // session_room.cc: what is possible now.
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool AdmitFront() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -183,7 +195,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void FailSet(uint64_t set_id, Set& set, const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Uncount(Set& set) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool WaitsForMemory(const Set& set) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasWaitedTooLong(const Set& set, Clock::time_point now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // From the engine's loop.
   void OnUnitNews(uint32_t unit);
   void Settle(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -191,14 +204,15 @@ class Session : public std::enable_shared_from_this<Session> {
   void Announce();
 
   Engine& engine_;
-  SlotGrants& grants_;
   const SessionLimits limits_;
   const SessionPlan plan_;
+  const bool is_resident_;
   const std::function<void()> on_outcome_;
   const uint64_t flow_;
 
   Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  PinHold residence_ ABSL_GUARDED_BY(mutex_);
   SessionWalk walk_ ABSL_GUARDED_BY(mutex_);
   std::unordered_map<uint32_t, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   uint64_t charged_bytes_ ABSL_GUARDED_BY(mutex_) = 0;

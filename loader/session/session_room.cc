@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "decoder/status_macros.h"
+#include "loader/model/error_info.h"
 #include "loader/session/session.h"
 
 namespace ecf8 {
@@ -29,7 +30,7 @@ bool Session::AdmitFront() {
   for (const uint32_t unit : set.units) {
     const auto found = entries_.find(unit);
     if (found != entries_.end() && is_new) ++found->second.sets;
-    if (found == entries_.end() || found->second.failed) missing_bytes += SlotBytesOf(unit);
+    if (found == entries_.end() || found->second.failed) missing_bytes += ChargeOf(unit);
   }
   if (!MakeRoom(missing_bytes, /*from_ahead=*/true)) return false;
   queue_.pop_front();
@@ -76,8 +77,15 @@ void Session::DropUnused() {
   });
 }
 
-// A new entry, or a new try of one that has failed.
+// A new entry, or a new try of one that has failed. There is room for it, unless it has been
+// unpinned since somebody looked.
 absl::Status Session::AcquireUnit(uint32_t unit, Priority priority) {
+  PinUse pin(engine_.slot_grants(), KeyOf(unit));
+  const uint64_t charge_bytes = pin ? 0 : SlotBytesOf(unit);
+  if (!Fits(charge_bytes)) {
+    return WithErrorInfo(absl::ResourceExhaustedError("a unit was just unpinned: try again"),
+                         {.reason = ErrorReason::kOverloaded, .model = model().name()});
+  }
   auto lease = engine_.Acquire({.model = plan_.model->number(),
                                 .unit_index = unit,
                                 .form = UnitForm::kDecoded,
@@ -89,7 +97,8 @@ absl::Status Session::AcquireUnit(uint32_t unit, Priority priority) {
   ECF8_RETURN_IF_ERROR(lease.status());
   Entry& entry = entries_[unit];
   entry.lease = *std::move(lease);
-  entry.slot_bytes = SlotBytesOf(unit);
+  entry.pin = std::move(pin);
+  entry.slot_bytes = charge_bytes;
   entry.settled = entry.failed = false;
   charged_bytes_ += entry.slot_bytes;
   return absl::OkStatus();
@@ -98,6 +107,7 @@ absl::Status Session::AcquireUnit(uint32_t unit, Priority priority) {
 // The set has its room.
 void Session::Demand(uint64_t set_id, Set& set) {
   set.stage = Set::Stage::kWaiting;
+  set.moved_at = Clock::now();
   for (const uint32_t unit : set.units) {
     const bool is_there = entries_.contains(unit);
     if (!is_there || entries_.at(unit).failed) {
@@ -146,7 +156,7 @@ void Session::ForgetAhead() {
 void Session::AcquireAhead() {
   for (const uint32_t unit : walk_.Ahead()) {
     if (entries_.contains(unit)) continue;  // and marked
-    if (!MakeRoom(SlotBytesOf(unit), /*from_ahead=*/false) ||
+    if (!MakeRoom(ChargeOf(unit), /*from_ahead=*/false) ||
         !AcquireUnit(unit, Priority::kHinted).ok()) {
       return;
     }
@@ -171,7 +181,7 @@ void Session::ExpireHints() {
 void Session::AcquireHints() {
   while (!hints_.empty()) {
     const HintedUnit hint = hints_.front();
-    const uint64_t bytes = SlotBytesOf(hint.unit);
+    const uint64_t bytes = ChargeOf(hint.unit);
     if (!entries_.contains(hint.unit) && bytes <= plan_.granted_bytes) {
       if (!Fits(bytes) || !AcquireUnit(hint.unit, Priority::kHinted).ok()) return;
       entries_.at(hint.unit).hinted = true;

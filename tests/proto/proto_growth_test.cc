@@ -3,7 +3,8 @@
 // an addition, record it:
 //   cd proto && protoc -I. --descriptor_set_out=../tests/proto/v1.golden.binpb
 //     ecf8/v1/weights.proto ecf8/v1/status.proto ecf8/v1/recording.proto ecf8/v1/session.proto
-//     ecf8/v1/rpc_status.proto ecf8/v1/error.proto ecf8/manifest/v1/manifest.proto
+//     ecf8/v1/control.proto ecf8/v1/models.proto ecf8/v1/rpc_status.proto ecf8/v1/error.proto
+//     ecf8/manifest/v1/manifest.proto
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
@@ -12,7 +13,9 @@
 #include <vector>
 
 #include "ecf8/manifest/v1/manifest.pb.h"
+#include "ecf8/v1/control.pb.h"
 #include "ecf8/v1/error.pb.h"
+#include "ecf8/v1/models.pb.h"
 #include "ecf8/v1/recording.pb.h"
 #include "ecf8/v1/rpc_status.pb.h"
 #include "ecf8/v1/session.pb.h"
@@ -109,7 +112,7 @@ FileDescriptorSet Golden() {
   FileDescriptorSet set;
   std::ifstream file(ECF8_SOURCE_DIR "/tests/proto/v1.golden.binpb", std::ios::binary);
   EXPECT_TRUE(set.ParseFromIstream(&file));
-  EXPECT_EQ(set.file_size(), 7);
+  EXPECT_EQ(set.file_size(), 9);
   return set;
 }
 
@@ -118,6 +121,7 @@ FileDescriptorSet Now() {
   for (const auto* descriptor :
        {v1::FetchRequest::descriptor(), v1::GetStatusRequest::descriptor(),
         v1::RecordAccessesRequest::descriptor(), v1::OpenSession::descriptor(),
+        v1::PreloadRequest::descriptor(), v1::AddModelRequest::descriptor(),
         v1::RpcStatus::descriptor(), v1::ErrorDetail::descriptor(),
         manifest::v1::Manifest::descriptor()}) {
     descriptor->file()->CopyTo(set.add_file());

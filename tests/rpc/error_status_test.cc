@@ -35,7 +35,9 @@ const ErrorInfo kDamage{.reason = ErrorReason::kCorruptData,
                         .unit = "layers.3",
                         .tensor = "a.weight",
                         .shard = "model-00001-of-00002.safetensors",
-                        .offset_bytes = 8192};
+                        .offset_bytes = 8192,
+                        .shortfall_bytes = 4096,
+                        .holder = "pins of model \"m\""};
 
 TEST(StatusTable, MapsEveryCodeToItsNamesakeAndBack) {
   for (int number = 0; number <= 16; ++number) {
@@ -66,6 +68,8 @@ TEST(ErrorStatus, DamageNamesAllButThePath) {
   EXPECT_EQ(detail.tensor(), "a.weight");
   EXPECT_EQ(detail.shard(), "model-00001-of-00002.safetensors");
   EXPECT_EQ(detail.offset_bytes(), 8192u);
+  EXPECT_EQ(detail.shortfall_bytes(), 4096u);
+  EXPECT_EQ(detail.holder(), "pins of model \"m\"");
   EXPECT_EQ(detail.request_id(), "req-7");
 }
 
@@ -90,6 +94,7 @@ TEST(ErrorStatus, FitsIntoMetadataHoweverLongTheNames) {
   info.unit.assign(1 << 20, '\x01');
   info.tensor.assign(1 << 20, 'y');
   info.shard.assign(1 << 20, 's');
+  info.holder.assign(1 << 20, 'h');
   const grpc::Status status =
       ToGrpcStatus(WithErrorInfo(absl::NotFoundError(std::string(1 << 20, '%')), info),
                    std::string(1 << 20, 'r'));

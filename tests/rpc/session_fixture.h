@@ -25,12 +25,14 @@ inline constexpr uint64_t kLayerSlot = 2 * kSlotPageBytes;
 
 class SessionTest : public ::testing::Test {
  protected:
-  void Start(uint64_t slot_bytes = 64 << 20, const SessionLimits& limits = {}) {
+  void Start(uint64_t slot_bytes = 64 << 20, const SessionLimits& limits = {},
+             bool with_other = false) {
     EngineOptions options = SmallEngine();
+    options.host_budget_bytes = host_bytes_;
     options.slot_budget_bytes = slot_bytes;
     options.reader.backend = BlockReaderBackend::kThreads;
     options.reader.calls = &faults_;
-    server_ = std::make_unique<TestServer>(kLayers, options, 64, limits);
+    server_ = std::make_unique<TestServer>(kLayers, options, 64, limits, with_other);
     client_ = server_->Connect();
     ASSERT_NE(client_, nullptr);
   }
@@ -45,7 +47,7 @@ class SessionTest : public ::testing::Test {
   }
 
   absl::StatusOr<std::unique_ptr<SessionClient>> TryOpen(SessionClientOptions options) const {
-    options.model = "small";
+    if (options.model.empty()) options.model = "small";
     return SessionClient::Open(*client_, server_->address(), options);
   }
   std::unique_ptr<SessionClient> Open(const SessionClientOptions& options = {.model = {}}) const {
@@ -76,11 +78,12 @@ class SessionTest : public ::testing::Test {
     return Within20s([&] {
       return server_->server().session_count() == 0 && server_->engine().stats().requests == 0 &&
              server_->server().slot_socket()->connection_count() == 0 &&
-             server_->server().slot_grants().free_bytes() ==
+             server_->engine().slot_grants().free_bytes() ==
                  server_->engine().shared_slots().slot_bytes;
     });
   }
 
+  uint64_t host_bytes_ = 64 << 20;
   ShardFaults faults_;
   std::unique_ptr<TestServer> server_;
   std::unique_ptr<WeightClient> client_;

@@ -43,7 +43,7 @@ class SessionKillTest : public ::testing::Test {
     const Server& server = server_.server();
     return server.session_count() == 0 && server.engine().stats().requests == 0 &&
            server.slot_socket()->connection_count() == 0 &&
-           server.slot_grants().free_bytes() == 12 * kSlotPageBytes;
+           server.engine().slot_grants().free_bytes() == 12 * kSlotPageBytes;
   }
 
   // Every unit through a session, compared.
@@ -84,7 +84,7 @@ TEST_F(SessionKillTest, AKilledClientLeavesNothing) {
                        "--slots", "24MiB", "--passes", "1000000"});
     // Two of three once the sessions run, the others wherever the start has come to.
     if (i % 3 != 0) {
-      ASSERT_TRUE(Within20s([&] { return server_.server().slot_grants().free_bytes() == 0; }));
+      ASSERT_TRUE(Within20s([&] { return server_.engine().slot_grants().free_bytes() == 0; }));
     }
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
     in_session += server_.server().session_count() > 0 ? 1 : 0;

@@ -1,4 +1,5 @@
-// A server in this process, with one small model "small", on a socket of its own.
+// A server in this process, with one small model "small", on a socket of its own; with another one
+// besides, "other", where a test wants it.
 #ifndef ECF8_TESTS_RPC_TEST_SERVER_H_
 #define ECF8_TESTS_RPC_TEST_SERVER_H_
 
@@ -79,9 +80,14 @@ class TestServer {
       : TestServer(model, SmallEngine(), max_streams) {}
 
   TestServer(const SmallModelOptions& model, const EngineOptions& engine, size_t max_streams = 64,
-             const SessionLimits& session = {}) {
+             const SessionLimits& session = {}, bool with_other = false) {
     tensors_ = MakeCompressedModel(directory_.path(), "small", model);
     model_ = OpenModel(directory_ / "small");
+    OpenedModels served = {model_};
+    if (with_other) {
+      MakeCompressedModel(directory_.path(), "other", model);
+      served.push_back(OpenModel(directory_ / "other"));
+    }
     ServerOptions options;
     options.address.socket_path = directory_ / "s.sock";
     options.threads = 2;
@@ -90,7 +96,7 @@ class TestServer {
     options.session = session;
     options.model_roots = *ModelRoots::Open({directory_.path()});
     options.max_models = kMaxModels;
-    auto server = Server::Start({model_}, options);
+    auto server = Server::Start(served, options);
     EXPECT_TRUE(server.ok()) << server.status();
     if (server.ok()) server_ = *std::move(server);
   }

@@ -127,6 +127,24 @@ TEST(BenchCommandTest, ExpertsOfAModelLargerThanMemory) {
   }
 }
 
+TEST(BenchCommandTest, AnEngineThatComesBackCausesNoReadsAndNoDecoding) {
+  const TempDir dir;
+  testing::WriteTinyModel(dir / "plain");
+  RunJson({"compress", dir / "plain", dir / "packed"});
+  const Json bench = RunJson({"bench", "resident", dir / "packed", "--attaches", "2",
+                              "--host-budget", "64MiB", "--against", dir / "plain"});
+  EXPECT_EQ(bench["attaches"], 2);
+  EXPECT_EQ(bench["read_bytes_again"], 0);
+  EXPECT_EQ(bench["decoded_bytes_again"], 0);
+  EXPECT_GT(bench["compared_bytes"], 0);
+  EXPECT_GT(bench["attach_p50_ms"], 0);
+  EXPECT_LE(bench["attach_p50_ms"], bench["attach_max_ms"]);
+  const RunResult text = testing::RunProgram(
+      {kCli, "bench", "resident", dir / "packed", "--attaches", "1", "--host-budget", "64MiB"});
+  EXPECT_EQ(text.exit_status, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("attach again"));
+}
+
 TEST(BenchCommandTest, ExpertsWantsAModelThatHasThem) {
   const TempDir dir;
   testing::WriteTinyModel(dir / "plain");

@@ -13,6 +13,7 @@
 #include "tools/ecf8/bench_moe_model.h"
 #include "tools/ecf8/bench_offload.h"
 #include "tools/ecf8/bench_read.h"
+#include "tools/ecf8/bench_resident.h"
 #include "tools/ecf8/bench_stream.h"
 #include "tools/ecf8/commands.h"
 
@@ -36,6 +37,7 @@ class BenchCommand : public Command {
     AddExperts(arguments);
     AddMoeModel(arguments);
     AddOffload(arguments);
+    AddResident(arguments);
     AddCache(arguments);
   }
 
@@ -181,10 +183,23 @@ class BenchCommand : public Command {
         .RealRange(0, 60'000);
     offload.Add("--depth", offload_.depth, "units kept ready beyond the two that a client has")
         .Range(0, 64);
+    offload.Add("--resident", offload_.resident,
+                "by resident sessions: the model stays in slots, also when they have ended");
     offload.Add("--clients", offload_.clients, "at once").Range(1, 64);
     offload.Add("--passes", offload_.passes, "of each client").Range(1, 1'000'000);
     offload.Add("--against", offload_.against,
                 "compare every byte with this plain model: a directory or .safetensors file");
+  }
+
+  void AddResident(Arguments arguments) {
+    Arguments resident = AddBench(
+        arguments, "resident", "how long an engine that restarts takes to have its weights again",
+        [this](const CommandContext& context) { return RunBenchResident(resident_, context); });
+    resident.Add("DIR", resident_.model, "a compressed model").Required();
+    resident.AddSize("--host-budget", resident_.host_budget_bytes, "as in 1GiB");
+    resident.Add("--attaches", resident_.attaches, "after the first").Range(1, 10'000);
+    resident.Add("--against", resident_.against,
+                 "compare every byte with this plain model: a directory or .safetensors file");
   }
 
   void AddStream(Arguments arguments) {
@@ -220,6 +235,7 @@ class BenchCommand : public Command {
   BenchMoeModelOptions moe_model_;
   BenchCacheOptions cache_;
   BenchOffloadOptions offload_;
+  BenchResidentOptions resident_;
 };
 
 }  // namespace

@@ -2,11 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -14,11 +11,10 @@
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
 #include "loader/memory/slot_space.h"
-#include "loader/serve/open_models.h"
 #include "rpc/grpc_log.h"
-#include "rpc/server.h"
 #include "tools/ecf8/model_walk.h"
 #include "tools/ecf8/offload_client.h"
+#include "tools/ecf8/own_server.h"
 #include "tools/ecf8/text.h"
 
 namespace ecf8 {
@@ -33,43 +29,6 @@ EngineOptions EngineFor(const BenchOffloadOptions& options) {
   engine.slot_budget_bytes = options.slot_bytes;
   return engine;
 }
-
-// A server in this process, on a socket of its own.
-class OwnServer {
- public:
-  static absl::StatusOr<std::unique_ptr<OwnServer>> Start(const BenchOffloadOptions& options) {
-    std::unique_ptr<OwnServer> self(new OwnServer);
-    self->directory_ = std::filesystem::temp_directory_path().string() + "/ecf8-bench-XXXXXX";
-    if (mkdtemp(self->directory_.data()) == nullptr) {
-      return absl::InternalError("could not make " + self->directory_);
-    }
-    std::vector<SkippedDirectory> skipped;
-    ECF8_ASSIGN_OR_RETURN(const OpenedModels models, OpenModels({options.model}, &skipped));
-    if (models.size() != 1) return absl::InvalidArgumentError("give one model");
-    self->model_ = models.front();
-    ServerOptions server;
-    server.address.socket_path = self->directory_ + "/ecf8.sock";
-    server.engine = EngineFor(options);
-    ECF8_ASSIGN_OR_RETURN(self->server_, Server::Start(models, server));
-    self->server_->WaitUntilTouched();
-    return self;
-  }
-  ~OwnServer() {
-    server_.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(directory_, ignored);
-  }
-
-  const Address& address() const { return server_->address(); }
-  const std::shared_ptr<const CompressedModel>& model() const { return model_; }
-
- private:
-  OwnServer() = default;
-
-  std::string directory_;
-  std::shared_ptr<const CompressedModel> model_;
-  std::unique_ptr<Server> server_;
-};
 
 using Clients = std::vector<std::unique_ptr<OffloadClient>>;
 
@@ -149,14 +108,17 @@ absl::StatusOr<Clients> OpenClients(const BenchOffloadOptions& options, const Ad
   Clients clients;
   for (int i = 0; i < options.clients; ++i) {
     ECF8_ASSIGN_OR_RETURN(
-        auto client, OffloadClient::Open(
-                         {.address = address,
-                          .model = model,
-                          .layers_only = options.layers_only,
-                          .depth = static_cast<uint32_t>(options.depth),
-                          .slot_bytes = options.slot_bytes / static_cast<uint64_t>(options.clients),
-                          .against = options.against,
-                          .cancel = context.cancel}));
+        auto client,
+        OffloadClient::Open(
+            {.address = address,
+             .model = model,
+             .layers_only = options.layers_only,
+             .depth = static_cast<uint32_t>(options.depth),
+             .slot_bytes =
+                 options.resident ? 0 : options.slot_bytes / static_cast<uint64_t>(options.clients),
+             .resident = options.resident,
+             .against = options.against,
+             .cancel = context.cancel}));
     clients.push_back(std::move(client));
   }
   return clients;
@@ -247,7 +209,7 @@ absl::Status RunBenchOffload(const BenchOffloadOptions& options, const CommandCo
   Address address;
   std::string model = options.model;
   if (options.daemon.empty()) {
-    ECF8_ASSIGN_OR_RETURN(server, OwnServer::Start(options));
+    ECF8_ASSIGN_OR_RETURN(server, OwnServer::Start(options.model, EngineFor(options)));
     address = server->address();
     model = server->model()->name();
   } else {

@@ -18,6 +18,7 @@ struct BenchOffloadOptions {
   bool layers_only = false;
   double compute_ms = 0;
   int depth = 2;
+  bool resident = false;
   int clients = 1;
   int passes = 3;
   std::string against;

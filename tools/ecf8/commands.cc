@@ -13,6 +13,10 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeRemoveCommand());
   commands.push_back(MakeUnitsCommand());
   commands.push_back(MakeFetchCommand());
+  commands.push_back(MakePreloadCommand());
+  commands.push_back(MakePinCommand());
+  commands.push_back(MakeUnpinCommand());
+  commands.push_back(MakeEvictCommand());
   commands.push_back(MakeStatusCommand());
   commands.push_back(MakeTraceCommand());
   commands.push_back(MakeAnalyzeCommand());

@@ -22,6 +22,7 @@ double SecondsSince(Clock::time_point begin) {
 absl::StatusOr<std::unique_ptr<OffloadClient>> OffloadClient::Open(const Options& options) {
   std::unique_ptr<OffloadClient> self(new OffloadClient);
   self->cancel_ = options.cancel;
+  self->resident_ = options.resident;
   ECF8_ASSIGN_OR_RETURN(self->client_, WeightClient::Connect(options.address, kTimeout));
   ECF8_RETURN_IF_ERROR(self->client_
                            ->DescribeModel(options.model, /*with_chunks=*/false,
@@ -43,7 +44,8 @@ absl::StatusOr<std::unique_ptr<OffloadClient>> OffloadClient::Open(const Options
                                                              .walk = self->walk_,
                                                              .cyclic = true,
                                                              .depth = options.depth,
-                                                             .slot_bytes = options.slot_bytes}));
+                                                             .slot_bytes = options.slot_bytes,
+                                                             .resident = options.resident}));
   return self;
 }
 
@@ -87,7 +89,7 @@ absl::StatusOr<OffloadClient::Latencies> OffloadClient::MeasureLatencies(size_t 
   for (size_t i = 0; i < walk_.size() && set_units.size() < units; ++i) {
     const uint64_t slot_bytes =
         SlotSpace::SlotBytes(session_->units()[walk_[i]].decoded_size_bytes());
-    if (bytes + slot_bytes > session_->slot_bytes()) continue;
+    if (!resident_ && bytes + slot_bytes > session_->slot_bytes()) continue;
     bytes += slot_bytes;
     set_units.push_back(walk_[i]);
   }

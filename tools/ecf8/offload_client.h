@@ -32,6 +32,7 @@ class OffloadClient {
     bool layers_only = false;
     uint32_t depth = 0;
     uint64_t slot_bytes = 0;
+    bool resident = false;
     std::string against;                        // empty: nothing is compared
     const std::atomic<bool>* cancel = nullptr;  // outlives the client
   };
@@ -64,6 +65,7 @@ class OffloadClient {
   std::unique_ptr<SessionClient> session_;
   std::optional<SourceComparison> against_;
   const std::atomic<bool>* cancel_ = nullptr;
+  bool resident_ = false;  // units cost nothing of the grant
   std::vector<uint32_t> walk_;
   uint64_t walk_bytes_ = 0;
 };

@@ -37,6 +37,24 @@ std::vector<std::string> TierRow(const char* name, const v1::Tier& tier) {
           std::to_string(tier.evictions())};
 }
 
+// What is not to be had by others, a line each; empty where all of it is.
+std::string PinsText(const v1::GetStatusResponse& now) {
+  std::string text;
+  const auto add = [&](const char* where, const v1::Tier& tier) {
+    for (const v1::PinnedModel& pinned : tier.pinned()) {
+      text += std::string("pinned ") + where + ": " + Printable(pinned.model()) + ", " +
+              std::to_string(pinned.units()) + " units, " + FormatBytes(pinned.bytes()) + "\n";
+    }
+  };
+  add("in host memory", now.host());
+  add("on the device", now.device());
+  add("in slots", now.slots());
+  if (now.slots().granted_bytes() > 0) {
+    text += "slots granted to sessions: " + FormatBytes(now.slots().granted_bytes()) + "\n";
+  }
+  return text.empty() ? text : "\n" + text;
+}
+
 // Rates are since `before`, or since the start.
 std::string StatusText(const v1::GetStatusResponse& now, const v1::GetStatusResponse& before) {
   const double seconds = static_cast<double>(now.uptime_ms() - before.uptime_ms()) / 1000;
@@ -53,6 +71,7 @@ std::string StatusText(const v1::GetStatusResponse& now, const v1::GetStatusResp
                                   TierRow("device, compressed", now.device()),
                                   TierRow("slots, decoded", now.slots())},
                                  {false, true, true, true, true, true, true});
+  text += PinsText(now);
   text += '\n';
   text += FormatTable(
       {{"STAGE", "TOTAL", "RATE", "A THREAD"},

@@ -82,12 +82,19 @@ nlohmann::ordered_json ToJson(const v1::Unit& unit) {
 
 nlohmann::ordered_json ToJson(const v1::GetStatusResponse& status) {
   const auto tier = [](const v1::Tier& t) {
-    return nlohmann::ordered_json{{"capacity_bytes", t.capacity_bytes()},
-                                  {"free_bytes", t.free_bytes()},
-                                  {"units", t.units()},
-                                  {"hits", t.hits()},
-                                  {"misses", t.misses()},
-                                  {"evictions", t.evictions()}};
+    nlohmann::ordered_json json = {{"capacity_bytes", t.capacity_bytes()},
+                                   {"free_bytes", t.free_bytes()},
+                                   {"units", t.units()},
+                                   {"hits", t.hits()},
+                                   {"misses", t.misses()},
+                                   {"evictions", t.evictions()},
+                                   {"granted_bytes", t.granted_bytes()}};
+    auto& pinned = json["pinned"] = nlohmann::ordered_json::array();
+    for (const v1::PinnedModel& model : t.pinned()) {
+      pinned.push_back(
+          {{"model", model.model()}, {"units", model.units()}, {"bytes", model.bytes()}});
+    }
+    return json;
   };
   const v1::Reader& reader = status.reader();
   const v1::Pipeline& pipeline = status.pipeline();

@@ -149,9 +149,13 @@ TEST_F(EngineCoreTest, WhoeverCannotEverFitIsToldByHowMuch) {
 
 TEST_F(EngineCoreTest, DemandGoesBeforeHintsAndHintsBeforePreloads) {
   SimulationOptions options;
-  options.slot_bytes = 4 << 20;
+  options.slot_bytes = 8 << 20;
   StartEngine(options);
+  // A preload that has to have a slot.
+  ASSERT_THAT(engine_->core->Pin({.tier = Tier::kSlots, .units = {Layer(1)}}, PinReason::kKept),
+              IsOk());
   const auto first = Acquire(Layer(0));
+  const auto other = Acquire(Layer(3));
   ASSERT_TRUE(engine_->RunUntilIdle(1'000'000));
   const auto preload = Acquire(Layer(1), UnitForm::kDecoded, Priority::kPreload);
   const auto demand = Acquire(Layer(2), UnitForm::kDecoded, Priority::kDemand);
@@ -163,6 +167,7 @@ TEST_F(EngineCoreTest, DemandGoesBeforeHintsAndHintsBeforePreloads) {
   engine_->RunUntilIdle(9'000'000);
   ExpectReadyAndRight(*preload);
   engine_->Release(preload);
+  engine_->Release(other);
   EXPECT_TRUE(engine_->RunUntilIdle());
 }
 

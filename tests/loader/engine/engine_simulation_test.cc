@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <map>
@@ -12,6 +13,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "loader/model/error_info.h"
@@ -28,6 +30,17 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* const value = std::getenv(name);
   return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
 }
+
+// What is pinned in host memory and on the device does not go.
+class PinWatcher final : public EngineObserver {
+ public:
+  void OnEvent(const EngineEvent& event) override {
+    if (event.kind != EngineEvent::Kind::kEvicted || event.tier == Tier::kSlots) return;
+    EXPECT_FALSE(pinned.contains({event.tier, event.key})) << event.unit->id;
+  }
+
+  std::set<std::pair<Tier, uint64_t>> pinned;
+};
 
 // One client: asks, looks at what it gets, and lets go, now or then.
 struct Client {
@@ -61,12 +74,20 @@ class Scenario {
       options.device.failure = 0.02;
       options.device.copy_failure = 0.02;
     }
+    options.observers.push_back(&watcher_);
     engine_.emplace(expected, options);
   }
 
   void Go() {
     clients_.resize(Draw(1, 24));
-    for (Client& client : clients_) At(Draw(0, 20'000), [this, &client] { Ask(client); });
+    // Some come when nothing has been asked for in a while.
+    const uint64_t later_us = Draw(0, 3) == 0 ? 1000 * UnitTiers::kUnusedAfterMs : 0;
+    for (Client& client : clients_) {
+      At(Draw(0, 20'000) + Draw(0, 1) * later_us, [this, &client] { Ask(client); });
+    }
+    if (Draw(0, 1) == 0) {
+      for (uint64_t i = Draw(1, 12); i > 0; --i) At(Draw(0, 40'000), [this] { Command(); });
+    }
     for (uint64_t i = Draw(0, 3); i > 0; --i) At(Draw(0, 20'000), [this] { ReplaceModel(); });
     if (faulty_ && Draw(0, 2) == 0) {
       At(Draw(0, 10'000), [this] { SetBadDisk(EIO); });
@@ -79,6 +100,7 @@ class Scenario {
     if (!faulty_) {
       EXPECT_EQ(engine_->core->stats().failed_units, 0u);
     }
+    EndPins();
     CheckThatModelsGo();
   }
 
@@ -94,8 +116,15 @@ class Scenario {
   // The same weights, as another model; who has found the old one may ask for it a while longer.
   void ReplaceModel() {
     const uint32_t old = std::exchange(model_, engine_->AddModel());
+    // Its pins end with it, whatever the reasons.
+    std::erase_if(pins_, [&](const auto& pin) { return pin.first.model == old; });
+    std::erase_if(watcher_.pinned,
+                  [&](const auto& pinned) { return CacheKeyModel(pinned.second) == old; });
     engine_->RetireModel(old);
     retired_.push_back(old);
+    WatchPins();
+    EXPECT_FALSE(engine_->core->Pin({.model = old, .units = {0}}, PinReason::kHeld).ok());
+    engine_->core->Unpin({.model = old, .units = {0}}, PinReason::kHeld);
     At(Draw(0, 5'000), [this, old] {
       std::erase(retired_, old);
       forgotten_.push_back(old);
@@ -127,6 +156,8 @@ class Scenario {
         static_cast<uint32_t>(std::min(Draw(0, 9), Draw(0, expected_.model->unit_count() - 1)));
     request.form = Draw(0, 2) == 0 ? UnitForm::kStored : UnitForm::kDecoded;
     request.priority = static_cast<Priority>(Draw(0, 2));
+    request.for_frames = request.priority == Priority::kPreload &&
+                         request.form == UnitForm::kDecoded && Draw(0, 1) == 0;
     request.flow = Draw(0, 3);
     request.revocable = Draw(0, 1) == 0;
     request.on_progress = [this, &client] { At(0, [this, &client] { Look(client); }); };
@@ -134,12 +165,75 @@ class Scenario {
     if (Draw(0, 4) == 0) At(Draw(0, 5000), [this, &client] { LetGo(client); });
   }
 
+  // Of an operator, a preload that pins, or a resident session.
+  void Command() {
+    UnitSet set{.model = model_, .tier = static_cast<Tier>(Draw(0, 2))};
+    for (uint32_t i = 0; i < expected_.model->unit_count(); ++i) {
+      if (Draw(0, 3) == 0) set.units.push_back(i);
+    }
+    const auto reason = static_cast<PinReason>(Draw(0, 1));
+    switch (Draw(0, 3)) {
+      case 0:
+      case 1:
+        if (engine_->core->Pin(set, reason).ok()) pins_.emplace_back(set, reason);
+        break;
+      case 2:
+        if (!pins_.empty()) Unpin(Draw(0, pins_.size() - 1));
+        break;
+      default: {
+        const EvictReport report = engine_->core->Evict(set);
+        EXPECT_LE(report.freed.units + report.in_use.units + report.pinned.units, set.units.size());
+      }
+    }
+    WatchPins();
+    engine_->AdvanceSoon();
+  }
+
+  void Unpin(size_t number) {
+    const UnitSet set = pins_[number].first;  // clang 14 lets no lambda have a structured binding
+    const PinReason reason = pins_[number].second;
+    pins_.erase(pins_.begin() + static_cast<int64_t>(number));
+    engine_->core->Unpin(set, reason);
+    if (reason == PinReason::kHeld) return;
+    // Who wanted them kept has said otherwise, whoever else had said so.
+    for (auto& [other, other_reason] : pins_) {
+      if (other_reason == PinReason::kHeld || other.tier != set.tier) continue;
+      if (other.model != set.model) continue;
+      std::erase_if(other.units, [&](uint32_t unit) {
+        return std::find(set.units.begin(), set.units.end(), unit) != set.units.end();
+      });
+    }
+  }
+
+  void WatchPins() {
+    watcher_.pinned.clear();
+    for (const auto& [set, reason] : pins_) {
+      for (const uint32_t unit : set.units) {
+        watcher_.pinned.emplace(set.tier, CacheKey(set.model, unit));
+      }
+    }
+    const EngineStats stats = engine_->core->stats();
+    EXPECT_EQ(stats.host.pinned.units + stats.device.pinned.units + stats.slots.pinned.units,
+              watcher_.pinned.size());
+    EXPECT_EQ(engine_->grants().free_bytes(),
+              stats.slots.capacity_bytes - stats.slots.pinned.bytes);
+  }
+
+  void EndPins() {
+    while (!pins_.empty()) Unpin(pins_.size() - 1);
+    WatchPins();
+    EXPECT_EQ(engine_->core->ListPins().size(), 0u);
+  }
+
   void Look(Client& client) {
     if (client.done) return;
     HeldUnit& held = *client.held;
     engine_->CheckReadyParts(held, &client.checked_parts);
-    const bool over = !held.status().ok() || held.ready();
+    const bool over = !held.status().ok() || held.ready() || held.declined();
     if (!held.status().ok()) CheckError(held);
+    if (held.declined()) {
+      EXPECT_EQ(held.request().priority, Priority::kPreload);
+    }
     if (over) At(Draw(0, 3000), [this, &client] { LetGo(client); });
   }
 
@@ -170,6 +264,8 @@ class Scenario {
   std::vector<uint32_t> retired_;
   std::vector<uint32_t> forgotten_;
   std::vector<Client> clients_;
+  PinWatcher watcher_;
+  std::vector<std::pair<UnitSet, PinReason>> pins_;
   std::optional<SimulatedEngine> engine_;  // last: it goes first, and checks that nothing is left
 };
 

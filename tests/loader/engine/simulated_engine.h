@@ -1,10 +1,11 @@
-// An EngineCore with a disk and a device in virtual time, over one small model.
+// An EngineCore with a disk and a device in virtual time, over one small model, or more.
 #ifndef ECF8_TESTS_LOADER_ENGINE_SIMULATED_ENGINE_H_
 #define ECF8_TESTS_LOADER_ENGINE_SIMULATED_ENGINE_H_
 
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,9 +30,9 @@ struct ExpectedModel {
   std::string shard;                 // the bytes of its one shard
   std::vector<std::string> decoded;  // by unit: the decoded layout, gaps as zeros
 
-  explicit ExpectedModel(const SmallModelOptions& options) {
-    const TensorBytes tensors = MakeCompressedModel(directory_.path(), "small", options);
-    model = OpenModel(directory_ / "small");
+  explicit ExpectedModel(const SmallModelOptions& options, const std::string& name = "small") {
+    const TensorBytes tensors = MakeCompressedModel(directory_.path(), name, options);
+    model = OpenModel(directory_ / name);
     shard = ReadFile(shard_path());
     for (uint32_t i = 0; i < model->unit_count(); ++i) {
       std::string bytes(model->unit(i).decoded_size_bytes, '\0');
@@ -73,7 +74,12 @@ struct SimulationOptions {
 
 class SimulatedEngine final : public BlockReadSink, public DeviceSink {
  public:
-  SimulatedEngine(const ExpectedModel& expected, SimulationOptions options) : expected_(expected) {
+  SimulatedEngine(const ExpectedModel& expected, const SimulationOptions& options)
+      : SimulatedEngine(std::vector{&expected}, options) {}
+
+  // The models get the numbers 0, 1, ... in order.
+  SimulatedEngine(const std::vector<const ExpectedModel*>& models, SimulationOptions options)
+      : models_(models) {
     ArenaOptions arena;
     arena.budget_bytes = options.host_bytes;
     arena.lock = false;
@@ -83,8 +89,11 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     device_.emplace(options.device, time, *this);
     frames_.emplace(device_->frame_memory_dev(), kDeviceFrameBytes);
     slots_.emplace(device_->slot_memory_dev());
+    grants_.emplace(slots_->capacity_bytes());
     reader_.emplace(options.reader, time, *this);
-    reader_->SetContent(expected.shard_path(), expected.shard);
+    for (const ExpectedModel* const model : models_) {
+      reader_->SetContent(model->shard_path(), model->shard);
+    }
     host_policy_ = MakeSchedulePolicy(arena_->capacity_bytes());
     device_policy_ = MakeSchedulePolicy(frames_->capacity_bytes());
     slot_policy_ = MakeSchedulePolicy(slots_->capacity_bytes());
@@ -96,12 +105,13 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
                              .tiers = {.arena = arena_.get(),
                                        .frames = &*frames_,
                                        .slots = &*slots_,
+                                       .grants = &*grants_,
                                        .host_policy = host_policy_.get(),
                                        .device_policy = device_policy_.get(),
                                        .slot_policy = slot_policy_.get(),
                                        .costs = costs},
                              .observers = options.observers});
-    EXPECT_EQ(AddModel(), 0u);
+    for (uint32_t i = 0; i < models_.size(); ++i) EXPECT_EQ(AddModel(*models_[i]), i);
   }
 
   // Everything must have been given back.
@@ -113,12 +123,8 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     EXPECT_EQ(slots_->free_bytes(), slots_->capacity_bytes());
   }
 
-  // The model under another number.
-  uint32_t AddModel() {
-    auto opened = OpenModelFiles(*reader_, expected_.model);
-    EXPECT_TRUE(opened.ok()) << opened.status();
-    return core->AddModel(*std::move(opened));
-  }
+  // The first model under another number.
+  uint32_t AddModel() { return AddModel(*models_[0]); }
   void RetireModel(uint32_t number) {
     core->RetireModel(number);
     AdvanceSoon();
@@ -129,6 +135,7 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
   }
 
   std::shared_ptr<HeldUnit> Acquire(UnitRequest request) {
+    TellTime();
     auto held = core->MakeHold(std::move(request));
     EXPECT_TRUE(held.ok()) << held.status();
     core->Acquire(*held);
@@ -154,7 +161,8 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     const UnitRequest& request = held.request();
     for (; *checked < held.ready_parts(); ++*checked) {
       const UnitPart& part = held.parts()[*checked];
-      const std::string_view want = expected_.Part(request.unit_index, request.form, part);
+      const std::string_view want =
+          model_of_.at(request.model)->Part(request.unit_index, request.form, part);
       std::string got(want.size(), '\0');
       if (!held.CopyPart(*checked, reinterpret_cast<uint8_t*>(got.data()))) return;
       ASSERT_EQ(got == want, true) << held.unit().id << ", part " << *checked;
@@ -163,6 +171,18 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
 
   FaultyBlockReader& reader() { return *reader_; }
   FakeDevice& device() { return *device_; }
+  SlotGrants& grants() { return *grants_; }
+
+  // After what was done to the core directly.
+  void AdvanceSoon() {
+    if (std::exchange(advancing_, true)) return;
+    time.At(1, [this] {
+      advancing_ = false;
+      TellTime();
+      core->Advance();
+      TickWhileWanted();
+    });
+  }
 
   VirtualTime time;
   std::optional<EngineCore> core;
@@ -176,14 +196,14 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     core->OnJobDone(std::move(done));
     AdvanceSoon();
   }
-  void AdvanceSoon() {
-    if (std::exchange(advancing_, true)) return;
-    time.At(1, [this] {
-      advancing_ = false;
-      core->Advance();
-      TickWhileWanted();
-    });
+  uint32_t AddModel(const ExpectedModel& model) {
+    auto opened = OpenModelFiles(*reader_, model.model);
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    const uint32_t number = core->AddModel(*std::move(opened));
+    model_of_[number] = &model;
+    return number;
   }
+  void TellTime() { core->SetTime(time.now_us() / 1000); }
   void TickWhileWanted() {
     if (!core->wants_ticks() || std::exchange(ticking_, true)) return;
     time.At(EngineCore::kTickMs * 1000, [this] {
@@ -194,7 +214,8 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     });
   }
 
-  const ExpectedModel& expected_;
+  const std::vector<const ExpectedModel*> models_;
+  std::map<uint32_t, const ExpectedModel*> model_of_;  // by number
   EventChecker checker_;
   std::unique_ptr<Arena> arena_;
   std::unique_ptr<CachePolicy> host_policy_;
@@ -203,6 +224,7 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
   std::optional<FakeDevice> device_;
   std::optional<FrameSpace> frames_;
   std::optional<SlotSpace> slots_;
+  std::optional<SlotGrants> grants_;
   std::optional<FaultyBlockReader> reader_;
   bool advancing_ = false;
   bool ticking_ = false;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -70,6 +71,18 @@ TEST(FrameMapTest, FreeNeighboursJoinOnBothSides) {
   EXPECT_EQ(map.largest_run(), 12);
 }
 
+TEST(FrameMapTest, GivesJustTheRunThatIsAskedFor) {
+  FrameMap map = WithThreeRuns();
+  map.AllocateRun({4, 2});  // of 3..7
+  EXPECT_EQ(map.free_count(), 8);
+  EXPECT_EQ(map.run_count(), 4);
+  map.AllocateRun({3, 1});
+  map.AllocateRun({6, 2});
+  map.AllocateRun({9, 3});
+  EXPECT_EQ(map.free_count(), 2);
+  EXPECT_THAT(map.Allocate(2), Optional(ElementsAre(FrameRun{0, 2})));
+}
+
 // Every frame has one owner at a time, and none is lost, whatever the order.
 TEST(FrameMapTest, RandomUseLosesAndDoublesNothing) {
   constexpr uint64_t kFrames = 200;
@@ -82,7 +95,14 @@ TEST(FrameMapTest, RandomUseLosesAndDoublesNothing) {
     const uint64_t taken = static_cast<uint64_t>(std::accumulate(owners.begin(), owners.end(), 0));
     ASSERT_EQ(map.free_count(), kFrames - taken);
     std::optional<FrameRuns> runs;
-    if (random() % 2 == 0) runs = map.Allocate(count);
+    const uint64_t place = random() % (kFrames - count);
+    const auto first = owners.begin() + static_cast<int64_t>(place);
+    if (random() % 2 == 0) {
+      runs = map.Allocate(count);
+    } else if (count > 0 && std::count(first, first + static_cast<int64_t>(count), 1) == 0) {
+      map.AllocateRun({place, count});
+      runs = FrameRuns{{place, count}};
+    }
     if (runs.has_value()) {
       uint64_t got = 0;
       for (const FrameRun& run : *runs) {
@@ -116,6 +136,15 @@ TEST(FrameMapDeathTest, FreeingTwiceIsABug) {
   EXPECT_DEATH(map.Free({4, 2}), "");
   EXPECT_DEATH(map.Free({9, 2}), "");
   EXPECT_DEATH(map.Free({5, 0}), "");
+}
+
+TEST(FrameMapDeathTest, TakingWhatIsNotFreeIsABug) {
+  FrameMap map(10);
+  map.AllocateRun({3, 2});
+  EXPECT_DEATH(map.AllocateRun({4, 2}), "");
+  EXPECT_DEATH(map.AllocateRun({2, 2}), "");
+  EXPECT_DEATH(map.AllocateRun({9, 2}), "");
+  EXPECT_DEATH(map.AllocateRun({5, 0}), "");
 }
 #endif
 

@@ -51,6 +51,20 @@ TEST_F(SlotSpaceTest, ASlotIsOneRunOrNone) {
   EXPECT_EQ(slot->data(), base_);
 }
 
+TEST_F(SlotSpaceTest, ASlotCanBeHadAtAPlace) {
+  const absl::Span<uint8_t> slot = space_.AllocateAt(5 * kPage, kPage + 1);
+  EXPECT_EQ(slot.data(), base_ + 5 * kPage);
+  EXPECT_EQ(slot.size(), 2 * kPage);
+  EXPECT_EQ(space_.OffsetOf(slot), 5 * kPage);
+  EXPECT_EQ(space_.free_bytes(), 6 * kPage);
+  EXPECT_FALSE(space_.Allocate(6 * kPage).has_value());
+  const absl::Span<uint8_t> before = space_.AllocateAt(0, 5 * kPage);
+  const absl::Span<uint8_t> after = space_.AllocateAt(7 * kPage, kPage);
+  EXPECT_EQ(space_.free_bytes(), 0u);
+  for (const auto& each : {before, slot, after}) space_.Free(each);
+  EXPECT_TRUE(space_.Allocate(8 * kPage).has_value());
+}
+
 TEST(SlotGenerations, EverySlotHasOneThatNoneHadBefore) {
   std::vector<SlotGeneration> generations(4);
   auto* const base = reinterpret_cast<uint8_t*>(uintptr_t{1} << 40);
@@ -73,6 +87,10 @@ TEST(SlotGenerations, EverySlotHasOneThatNoneHadBefore) {
   EXPECT_FALSE(HaveGeneration(pages(*first), old_generation));
   EXPECT_NE(pages(*second).front().load(), pages(*third).front().load());
   for (const SlotGeneration& generation : generations) EXPECT_NE(generation, old_generation);
+  const uint64_t second_generation = pages(*second).front();
+  space.Free(*second);
+  const absl::Span<uint8_t> again = space.AllocateAt(space.OffsetOf(*second), kPage);
+  EXPECT_NE(pages(again).front(), second_generation);
   EXPECT_TRUE(HaveGeneration(pages(*third), pages(*third).front()));
 }
 

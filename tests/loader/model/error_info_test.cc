@@ -13,7 +13,9 @@ ErrorInfo Full() {
           .unit = "layers.3",
           .tensor = std::string("odd:\0name\n12:", 13),
           .shard = "model-00001-of-00002.safetensors",
-          .offset_bytes = 0xFFFF'FFFF'FFFF'FFFFu};
+          .offset_bytes = 0xFFFF'FFFF'FFFF'FFFFu,
+          .shortfall_bytes = 4096,
+          .holder = "pins of model \"m\""};
 }
 
 TEST(ErrorInfo, ComesBackAsItWasAttached) {

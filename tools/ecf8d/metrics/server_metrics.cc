@@ -28,6 +28,8 @@ void AddTiers(const EngineStats& stats, Families* out) {
                              ByTier(stats, [](const TierStats& t) { return t.free_bytes; })));
   out->push_back(GaugeFamily("ecf8_tier_units", "Units there, or on their way.",
                              ByTier(stats, [](const TierStats& t) { return t.units; })));
+  out->push_back(GaugeFamily("ecf8_tier_pinned_bytes", "Memory of pinned units, there or not.",
+                             ByTier(stats, [](const TierStats& t) { return t.pinned.bytes; })));
   std::vector<MetricSample> requests;
   for (MetricSample& hits : ByTier(stats, [](const TierStats& t) { return t.hits; })) {
     hits.labels.push_back({"result", "hit"});
@@ -92,11 +94,11 @@ void AddReader(const BlockReaderInfo& reader, Families* out) {
 void AddService(const Server& server, Families* out) {
   out->push_back(GaugeFamily("ecf8_streams", "Streams being served.",
                              {{{{"kind", "fetch"}}, Number(server.stream_count())},
+                              {{{"kind", "preload"}}, Number(server.preload_count())},
                               {{{"kind", "session"}}, Number(server.session_count())}}));
-  out->push_back(GaugeFamily(
-      "ecf8_session_granted_bytes", "Memory of slots that sessions were granted.",
-      {{{},
-        Number(server.engine().shared_slots().slot_bytes - server.slot_grants().free_bytes())}}));
+  out->push_back(GaugeFamily("ecf8_session_granted_bytes",
+                             "Memory of slots that sessions were granted.",
+                             {{{}, Number(server.engine().slot_grants().granted_bytes())}}));
   std::vector<MetricSample> models;
   for (const ServedModel& served : server.models().models()) {
     const CompressedModel& model = *served->model();

@@ -1,0 +1,157 @@
+// UnitTiers: what is pinned, and where pinned slots lie.
+#include <algorithm>
+#include <iterator>
+#include <vector>
+
+#include "loader/engine/unit_tiers.h"
+
+namespace ecf8 {
+
+uint64_t UnitTiers::Pin(const UnitSet& set, const CompressedModel& model, PinReason reason) {
+  TierPins& pins = pins_[static_cast<size_t>(set.tier)];
+  std::vector<SlotGrants::SlotPin> added;
+  uint64_t needed_bytes = pins.totals().bytes + RoomBytes(set.tier);
+  for (const uint32_t index : set.units) {
+    const uint64_t key = CacheKey(set.model, index);
+    if (pins.Has(key)) continue;
+    added.push_back({key, SizeIn(set.tier, model.unit(index))});
+    needed_bytes += added.back().size_bytes;
+  }
+  const uint64_t capacity_bytes = CapacityOf(set.tier);
+  if (!added.empty() && needed_bytes > capacity_bytes) return needed_bytes - capacity_bytes;
+  if (set.tier == Tier::kSlots) {
+    if (const uint64_t missing_bytes = parts_.grants->Pin(added)) return missing_bytes;
+  }
+  for (const uint32_t index : set.units) {
+    const uint64_t key = CacheKey(set.model, index);
+    const uint64_t size_bytes = SizeIn(set.tier, model.unit(index));
+    reason == PinReason::kKept ? pins.Keep(key, size_bytes) : pins.Hold(key, size_bytes);
+  }
+  for (const SlotGrants::SlotPin& pin : added) {
+    UnitState* const unit = Find(pin.key);
+    if (set.tier != Tier::kSlots || unit == nullptr || !unit->has(Tier::kSlots)) continue;
+    FixSlot(*unit);
+    // It comes back to a better place.
+    if (!IsHeldByPin(Tier::kSlots, *unit) && unit->is_idle(Tier::kSlots)) {
+      Evict(*unit, Tier::kSlots);
+    }
+  }
+  return 0;
+}
+
+UnpinReport UnitTiers::Unpin(const UnitSet& set, PinReason reason) {
+  TierPins& pins = pins_[static_cast<size_t>(set.tier)];
+  UnpinReport report;
+  for (const uint32_t index : set.units) {
+    const uint64_t key = CacheKey(set.model, index);
+    if (!pins.Has(key)) continue;
+    const uint64_t size_bytes = pins.size_bytes_of(key);
+    reason == PinReason::kKept ? pins.Unkeep(key) : pins.Unhold(key);
+    (pins.Has(key) ? report.held : report.removed).Add(size_bytes);
+    if (set.tier == Tier::kSlots && !pins.Has(key)) EndSlotPin(key);
+  }
+  return report;
+}
+
+void UnitTiers::DropPinsOf(uint32_t model) {
+  for (const Tier tier : {Tier::kHost, Tier::kDevice, Tier::kSlots}) {
+    TierPins& pins = pins_[static_cast<size_t>(tier)];
+    for (const uint64_t key : pins.KeysOf(model)) {
+      pins.Drop(key);
+      if (tier == Tier::kSlots) EndSlotPin(key);
+    }
+  }
+}
+
+void UnitTiers::EndSlotPin(uint64_t key) {
+  parts_.grants->Unpin(key);
+  const UnitState* const unit = Find(key);
+  if (unit != nullptr && !unit->slot_dev.empty()) {
+    pinned_slots_.Remove(parts_.slots->OffsetOf(unit->slot_dev));
+  }
+}
+
+MemoryHolders UnitTiers::HoldersOf(Tier tier) const {
+  MemoryHolders holders;
+  if (tier == Tier::kSlots) {
+    holders = parts_.grants->holders();
+  } else {
+    for (const auto& [model, pinned] : pins(tier).by_model()) {
+      holders.pinned_bytes[model] = pinned.bytes;
+    }
+  }
+  return holders;
+}
+
+bool UnitTiers::IsHeldByPin(Tier tier, const UnitState& unit) const {
+  if (!pins(tier).Has(unit.key)) return false;
+  return tier != Tier::kSlots || unit.slot_dev.empty() ||
+         pinned_slots_.Has(parts_.slots->OffsetOf(unit.slot_dev));
+}
+
+// A pinned unit's slot stays where it is, if that leaves a run for any other unit.
+void UnitTiers::FixSlot(const UnitState& unit) {
+  if (unit.slot_dev.empty()) return;
+  const uint64_t offset_bytes = parts_.slots->OffsetOf(unit.slot_dev);
+  const uint64_t size_bytes = unit.slot_dev.size();
+  if (pinned_slots_.LeavesRun(offset_bytes, size_bytes, LargestUnitBytes(Tier::kSlots))) {
+    pinned_slots_.Add(offset_bytes, size_bytes);
+  }
+}
+
+uint64_t UnitTiers::LargestUnitBytes(Tier tier) const {
+  uint64_t largest_bytes = 0;
+  for (const auto& [model, bytes] : largest_bytes_[static_cast<size_t>(tier)]) {
+    largest_bytes = std::max(largest_bytes, bytes);
+  }
+  return largest_bytes;
+}
+
+uint64_t UnitTiers::RoomBytes(Tier tier) const {
+  return tier == Tier::kDevice ? 0 : LargestUnitBytes(tier);
+}
+
+// Pinned slots go to the end of the memory, close together, so that they leave one long run to all
+// others. What is idle there gives way. False where the unit is not pinned, or no place will do.
+bool UnitTiers::TakePinnedSlot(UnitState& unit) {
+  const uint64_t size_bytes = unit.cached(Tier::kSlots).size_bytes;
+  if (!pins(Tier::kSlots).Has(unit.key) || size_bytes == 0) return false;
+  const std::optional<uint64_t> place = PlaceForPin(size_bytes);
+  if (!place) return false;
+  auto next = units_by_slot_.lower_bound(*place + size_bytes);
+  while (next != units_by_slot_.begin()) {
+    UnitState& there = *std::prev(next)->second;
+    const uint64_t end = std::prev(next)->first + there.cached(Tier::kSlots).size_bytes;
+    if (end <= *place) break;
+    Evict(there, Tier::kSlots);
+    next = units_by_slot_.lower_bound(*place + size_bytes);
+  }
+  unit.slot_dev = parts_.slots->AllocateAt(*place, unit.unit->decoded_size_bytes);
+  units_by_slot_[*place] = &unit;
+  pinned_slots_.Add(*place, size_bytes);
+  return true;
+}
+
+// The last place where nothing lies but what is free or idle, and which leaves a run for any unit.
+std::optional<uint64_t> UnitTiers::PlaceForPin(uint64_t size_bytes) const {
+  const uint64_t run_bytes = LargestUnitBytes(Tier::kSlots);
+  uint64_t end = CapacityOf(Tier::kSlots);
+  // The gaps between what must stay, from the end on.
+  for (auto slot = units_by_slot_.rbegin();; ++slot) {
+    const bool is_last = slot == units_by_slot_.rend();
+    if (!is_last && slot->second->is_idle(Tier::kSlots) &&
+        !IsHeldByPin(Tier::kSlots, *slot->second)) {
+      continue;
+    }
+    const uint64_t begin =
+        is_last ? 0 : slot->first + slot->second->cached(Tier::kSlots).size_bytes;
+    if (end - begin >= size_bytes &&
+        pinned_slots_.LeavesRun(end - size_bytes, size_bytes, run_bytes)) {
+      return end - size_bytes;
+    }
+    if (is_last) return std::nullopt;
+    end = slot->first;
+  }
+}
+
+}  // namespace ecf8

@@ -1,0 +1,20 @@
+// What handlers check of any request.
+#ifndef ECF8_RPC_REQUEST_CHECKS_H_
+#define ECF8_RPC_REQUEST_CHECKS_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace ecf8 {
+
+// INVALID_ARGUMENT. The client is told the message.
+absl::Status BadRequest(const std::string& message);
+
+// INVALID_ARGUMENT for one that is too long.
+absl::Status CheckRequestId(std::string_view request_id);
+
+}  // namespace ecf8
+
+#endif  // ECF8_RPC_REQUEST_CHECKS_H_
