@@ -28,6 +28,12 @@ if(ECF8_BUILD_FUZZERS)
   target_compile_options(ecf8_compile INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# What becomes part of the client library: code that may be loaded anywhere, and is not seen outside.
+function(ecf8_hide name)
+  set_target_properties(${name} PROPERTIES
+    POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+endfunction()
+
 # ecf8_library(NAME SOURCES... [LINK LIBRARIES...] [PRECOMPILE HEADERS...]): a static library of the
 # project. PRECOMPILE names the large third-party headers that most of its files include: they would
 # take longer to compile than all of our own code.
@@ -35,6 +41,7 @@ function(ecf8_library name)
   cmake_parse_arguments(arg "" "" "LINK;PRECOMPILE" ${ARGN})
   add_library(${name} STATIC ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PUBLIC ecf8_compile ${arg_LINK})
+  ecf8_hide(${name})
   if(arg_PRECOMPILE)
     target_precompile_headers(${name} PRIVATE ${arg_PRECOMPILE})
   endif()

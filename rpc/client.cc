@@ -3,14 +3,20 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
 #include "decoder/status_macros.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/sync_stream.h"
+#include "loader/base/mutex.h"
 #include "rpc/call_ends.h"
 #include "rpc/error_status.h"
+#include "rpc/fetch_message.h"
 #include "rpc/grpc_lifetime.h"
 #include "rpc/unix_socket.h"
 
@@ -19,9 +25,59 @@ namespace {
 
 // Data messages are 1 MiB; the description of a unit with very many tensors may be larger.
 constexpr int kMaxMessageBytes = 64 << 20;
+// Of HTTP/2, which has 16 KiB by itself: a message would come in 65.
+constexpr int kFrameBytes = 1 << 20;
+constexpr std::chrono::milliseconds kStopInterval(50);
 constexpr uint32_t kMaxUnits = 1 << 22;
-// How long a recording that is cancelled may take to end in order.
+constexpr char kFetchMethod[] = "/ecf8.v1.WeightService/Fetch";
+// How long a recording that is stopped may take to end in order.
 constexpr std::chrono::seconds kRecordingGrace(3);
+// A daemon that is restarted is found again this soon.
+constexpr int kFirstReconnectMs = 50;
+constexpr int kLastReconnectMs = 500;
+
+// Cancels a call where `grace` has passed since a stop was requested, and the call goes on.
+class LateCancel {
+ public:
+  LateCancel(grpc::ClientContext* context, const std::stop_token& stop, std::chrono::seconds grace)
+      : thread_([this, context, grace] {
+          MutexLock lock(mutex_);
+          while (!done_ && !stopped_) changed_.Wait(lock);
+          const auto end = std::chrono::steady_clock::now() + grace;
+          while (!done_ && std::chrono::steady_clock::now() < end) changed_.WaitUntil(lock, end);
+          if (!done_) context->TryCancel();
+        }),
+        on_stop_(stop, Stopper{this}) {}
+
+  ~LateCancel() {
+    Set(&done_);
+    thread_.join();
+  }
+
+  LateCancel(const LateCancel&) = delete;
+  LateCancel& operator=(const LateCancel&) = delete;
+
+ private:
+  struct Stopper {
+    LateCancel* self;
+    void operator()() const { self->Set(&self->stopped_); }
+  };
+
+  void Set(bool* flag) {
+    {
+      MutexLock lock(mutex_);
+      *flag = true;
+    }
+    changed_.NotifyAll();
+  }
+
+  Mutex mutex_;
+  CondVar changed_;
+  bool stopped_ = false;  // with the lock, as done_
+  bool done_ = false;
+  std::thread thread_;
+  std::stop_callback<Stopper> on_stop_;
+};
 
 // When a recording ends, on the daemon's clock, which runs beside ours at a distance that only the
 // messages show: none has come before it was sent.
@@ -52,7 +108,7 @@ class RecordingEnd {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<WeightClient>> WeightClient::Connect(
-    const Address& address, std::chrono::milliseconds timeout, const std::atomic<bool>* cancel) {
+    const Address& address, std::chrono::milliseconds timeout, std::stop_token stop) {
   KeepGrpc();
   std::error_code ignored;
   if (IsDefaultAddress(address)) {
@@ -63,84 +119,98 @@ absl::StatusOr<std::unique_ptr<WeightClient>> WeightClient::Connect(
   }
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  const auto channel = grpc::CreateCustomChannel(address.ToGrpcTarget(),
-                                                 grpc::InsecureChannelCredentials(), arguments);
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  // The channel keeps trying; there is no use in waiting where nothing listens.
-  grpc_connectivity_state state = channel->GetState(/*try_to_connect=*/true);
-  while (state != GRPC_CHANNEL_READY && state != GRPC_CHANNEL_TRANSIENT_FAILURE) {
-    if (cancel != nullptr && cancel->load()) return absl::CancelledError("interrupted");
-    if (std::chrono::steady_clock::now() >= deadline) break;
-    channel->WaitForStateChange(state, std::chrono::system_clock::now() + kCancelInterval);
-    state = channel->GetState(/*try_to_connect=*/true);
-  }
-  if (state != GRPC_CHANNEL_READY) {
-    return absl::UnavailableError("no daemon answers at " + address.ToString() +
-                                  ": start ecf8d, or name its address with --daemon");
-  }
-  return std::unique_ptr<WeightClient>(new WeightClient(channel, cancel));
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, kFrameBytes);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLastReconnectMs);
+  auto channel = grpc::CreateCustomChannel(address.ToGrpcTarget(),
+                                           grpc::InsecureChannelCredentials(), arguments);
+  std::unique_ptr<WeightClient> client(
+      new WeightClient(address, std::move(channel), std::move(stop)));
+  ECF8_RETURN_IF_ERROR(client->WaitUntilReady(
+      {.deadline = std::chrono::steady_clock::now() + timeout}, /*until_failure=*/true));
+  return client;
 }
 
-WeightClient::WeightClient(const std::shared_ptr<grpc::Channel>& channel,
-                           const std::atomic<bool>* cancel)
-    : stub_(v1::WeightService::NewStub(channel)),
-      model_stub_(v1::ModelService::NewStub(channel)),
-      control_stub_(v1::ControlService::NewStub(channel)),
-      cancel_(cancel) {}
+WeightClient::WeightClient(Address address, std::shared_ptr<grpc::Channel> channel,
+                           std::stop_token stop)
+    : address_(std::move(address)),
+      channel_(std::move(channel)),
+      stub_(v1::WeightService::NewStub(channel_)),
+      model_stub_(v1::ModelService::NewStub(channel_)),
+      control_stub_(v1::ControlService::NewStub(channel_)),
+      fetch_method_(kFetchMethod, grpc::internal::RpcMethod::SERVER_STREAMING, channel_),
+      stop_(std::move(stop)) {}
 
-bool WeightClient::cancelled() const { return cancel_ != nullptr && cancel_->load(); }
+absl::Status WeightClient::WaitForConnection(const CallLimits& limits) {
+  grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
+  return WaitUntilReady(limits, /*until_failure=*/false);
+}
 
-absl::StatusOr<std::vector<v1::Model>> WeightClient::ListModels() {
-  grpc::ClientContext context;
-  const CancelWatcher watcher(cancel_, &context);
+// The channel keeps trying.
+absl::Status WeightClient::WaitUntilReady(const CallLimits& limits, bool until_failure) {
+  grpc_connectivity_state state = channel_->GetState(/*try_to_connect=*/true);
+  while (state != GRPC_CHANNEL_READY &&
+         !(until_failure && state == GRPC_CHANNEL_TRANSIENT_FAILURE)) {
+    if (stop_.stop_requested() || limits.stop.stop_requested()) {
+      return absl::CancelledError("interrupted");
+    }
+    if (std::chrono::steady_clock::now() >= limits.deadline) break;
+    channel_->WaitForStateChange(
+        state, ToGrpcDeadline(
+                   std::min(limits.deadline, std::chrono::steady_clock::now() + kStopInterval)));
+    state = channel_->GetState(/*try_to_connect=*/true);
+  }
+  if (state == GRPC_CHANNEL_READY) return absl::OkStatus();
+  return absl::UnavailableError("no daemon answers at " + address_.ToString() +
+                                ": start ecf8d, or name its address with --daemon");
+}
+
+absl::StatusOr<std::vector<v1::Model>> WeightClient::ListModels(const CallLimits& limits) {
+  LimitedContext context(limits, stop_);
   v1::ListModelsResponse response;
-  ECF8_RETURN_IF_ERROR(
-      FromGrpcStatus(stub_->ListModels(&context, v1::ListModelsRequest(), &response)));
+  ECF8_RETURN_IF_ERROR(context.Explain(
+      FromGrpcStatus(stub_->ListModels(context.get(), v1::ListModelsRequest(), &response))));
   return std::vector<v1::Model>(response.models().begin(), response.models().end());
 }
 
-absl::StatusOr<v1::GetStatusResponse> WeightClient::GetStatus() {
-  grpc::ClientContext context;
-  const CancelWatcher watcher(cancel_, &context);
+absl::StatusOr<v1::GetStatusResponse> WeightClient::GetStatus(const CallLimits& limits) {
+  LimitedContext context(limits, stop_);
   v1::GetStatusResponse response;
-  ECF8_RETURN_IF_ERROR(
-      FromGrpcStatus(stub_->GetStatus(&context, v1::GetStatusRequest(), &response)));
+  ECF8_RETURN_IF_ERROR(context.Explain(
+      FromGrpcStatus(stub_->GetStatus(context.get(), v1::GetStatusRequest(), &response))));
   return response;
 }
 
 absl::StatusOr<v1::Model> WeightClient::AddModel(const std::string& name,
                                                  const std::string& digest) {
-  grpc::ClientContext context;
-  const CancelWatcher watcher(cancel_, &context);
+  LimitedContext context({}, stop_);
   v1::AddModelRequest request;
   request.set_name(name);
   request.set_digest(digest);
   v1::AddModelResponse response;
-  ECF8_RETURN_IF_ERROR(FromGrpcStatus(model_stub_->AddModel(&context, request, &response)));
+  ECF8_RETURN_IF_ERROR(FromGrpcStatus(model_stub_->AddModel(context.get(), request, &response)));
   return response.model();
 }
 
 absl::StatusOr<v1::Model> WeightClient::RemoveModel(const std::string& name,
                                                     const std::string& digest) {
-  grpc::ClientContext context;
-  const CancelWatcher watcher(cancel_, &context);
+  LimitedContext context({}, stop_);
   v1::RemoveModelRequest request;
   request.set_name(name);
   request.set_digest(digest);
   v1::RemoveModelResponse response;
-  ECF8_RETURN_IF_ERROR(FromGrpcStatus(model_stub_->RemoveModel(&context, request, &response)));
+  ECF8_RETURN_IF_ERROR(FromGrpcStatus(model_stub_->RemoveModel(context.get(), request, &response)));
   return response.model();
 }
 
 absl::StatusOr<v1::Model> WeightClient::DescribeModel(
     const std::string& model, bool with_chunks,
-    const std::function<absl::Status(const v1::Unit&)>& on_unit) {
+    const std::function<absl::Status(const v1::Unit&)>& on_unit, const CallLimits& limits) {
   v1::DescribeModelRequest request;
   request.set_model(model);
   request.set_with_chunks(with_chunks);
-  grpc::ClientContext context;
-  const CancelWatcher watcher(cancel_, &context);
-  const auto reader = stub_->DescribeModel(&context, request);
+  LimitedContext context(limits, stop_);
+  const auto reader = stub_->DescribeModel(context.get(), request);
   v1::Model described;
   bool has_model = false;
   uint32_t unit_count = 0;
@@ -153,43 +223,51 @@ absl::StatusOr<v1::Model> WeightClient::DescribeModel(
     if (message.has_model()) described = message.model();
     has_model = true;
     for (const v1::Unit& unit : message.units()) {
+      if (!error.ok()) break;
+      error = unit.index() == unit_count
+                  ? on_unit(unit)
+                  : absl::DataLossError("the daemon's units are out of order");
       if (error.ok() && unit_count++ == kMaxUnits) error = absl::DataLossError("too many units");
-      if (error.ok()) error = on_unit(unit);
     }
   }
-  ECF8_RETURN_IF_ERROR(EndStream(*reader, context, error));
+  ECF8_RETURN_IF_ERROR(context.Explain(EndStream(*reader, *context.get(), error)));
   if (!has_model || unit_count != described.unit_count()) {
     return absl::DataLossError("the daemon described only some of the units");
   }
   return described;
 }
 
-absl::Status WeightClient::Fetch(const v1::FetchRequest& request, bool verify, FetchSink& sink) {
+absl::Status WeightClient::Fetch(const v1::FetchRequest& request, bool verify, FetchSink& sink,
+                                 const CallLimits& limits) {
   uint32_t model_units = 0;
   if (request.units().empty() && request.tensors().empty()) {
-    ECF8_ASSIGN_OR_RETURN(const std::vector<v1::Model> models, ListModels());
+    ECF8_ASSIGN_OR_RETURN(const std::vector<v1::Model> models, ListModels(limits));
     for (const v1::Model& model : models) {
       if (model.name() == request.model()) model_units = model.unit_count();
     }
   }
-  grpc::ClientContext context;
-  const CancelWatcher watcher(cancel_, &context);
-  const auto reader = stub_->Fetch(&context, request);
+  LimitedContext context(limits, stop_);
+  // As the stub does it, but for the bytes of the messages.
+  const std::unique_ptr<grpc::ClientReader<grpc::ByteBuffer>> reader(
+      grpc::internal::ClientReaderFactory<grpc::ByteBuffer>::Create(channel_.get(), fetch_method_,
+                                                                    context.get(), request));
   FetchChecker checker(request, model_units, verify, sink);
   absl::Status error;
-  v1::FetchResponse message;
-  while (error.ok() && reader->Read(&message)) error = checker.Accept(message);
-  if (absl::Status end = EndStream(*reader, context, error); !end.ok()) {
-    return cancelled() ? absl::CancelledError("interrupted") : end;
+  grpc::ByteBuffer buffer;
+  ReceivedMessage message;
+  while (error.ok() && reader->Read(&buffer)) {
+    error = message.Parse(buffer);
+    if (error.ok()) error = checker.Accept(message);
   }
+  ECF8_RETURN_IF_ERROR(context.Explain(EndStream(*reader, *context.get(), error)));
   return checker.Finish();
 }
 
 absl::Status WeightClient::RecordAccesses(const v1::RecordAccessesRequest& request,
                                           std::chrono::milliseconds duration, RecordingSink& sink) {
-  grpc::ClientContext context;
-  const CancelWatcher watcher(cancel_, &context, kRecordingGrace);
-  const auto reader = stub_->RecordAccesses(&context, request);
+  LimitedContext context({});
+  const LateCancel late_cancel(context.get(), stop_, kRecordingGrace);
+  const auto reader = stub_->RecordAccesses(context.get(), request);
   RecordingChecker checker(sink);
   RecordingEnd end(duration);
   absl::Status error;
@@ -197,12 +275,12 @@ absl::Status WeightClient::RecordAccesses(const v1::RecordAccessesRequest& reque
   bool ended = false;
   while (error.ok() && !ended && reader->Read(&message)) {
     error = checker.Accept(message);
-    ended = error.ok() && checker.begun() && end.Reached(checker.time_us(), cancelled());
+    ended = error.ok() && checker.begun() && end.Reached(checker.time_us(), stop_.stop_requested());
   }
-  if (ended) context.TryCancel();
-  const absl::Status status = EndStream(*reader, context, error);
+  if (ended) context.get()->TryCancel();
+  const absl::Status status = EndStream(*reader, *context.get(), error);
   if (ended) return absl::OkStatus();
-  return cancelled() ? absl::CancelledError("interrupted") : status;
+  return stop_.stop_requested() ? absl::CancelledError("interrupted") : status;
 }
 
 }  // namespace ecf8

@@ -2,10 +2,10 @@
 #ifndef ECF8_RPC_CLIENT_H_
 #define ECF8_RPC_CLIENT_H_
 
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -15,50 +15,59 @@
 #include "ecf8/v1/models.grpc.pb.h"
 #include "ecf8/v1/weights.grpc.pb.h"
 #include "ecf8/v1/weights.pb.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/impl/codegen/rpc_method.h"
 #include "rpc/address.h"
+#include "rpc/call_limits.h"
 #include "rpc/fetch_checker.h"
 #include "rpc/recording_checker.h"
+#include "rpc/session_link.h"
 
 namespace ecf8 {
 
 // Thread-safe. Every error is the daemon's Status with its ErrorInfo, or UNAVAILABLE naming the
-// address where there is no daemon, or DATA_LOSS where what came is wrong, or CANCELLED.
+// address where there is no daemon, or DATA_LOSS where what came is wrong, or CANCELLED or
+// DEADLINE_EXCEEDED by the limits.
+//
+// A call fails where the daemon is gone. Those that come after WaitForConnection has found it, or
+// another in its place, do not.
 class WeightClient {
  public:
   // Connects within `timeout`. FAILED_PRECONDITION where `address` is the default one and its
-  // directory is not this user's own. `cancel`, if not null, is watched during calls and must
-  // outlive the client.
-  static absl::StatusOr<std::unique_ptr<WeightClient>> Connect(
-      const Address& address, std::chrono::milliseconds timeout,
-      const std::atomic<bool>* cancel = nullptr);
+  // directory is not this user's own. `stop` ends every call.
+  static absl::StatusOr<std::unique_ptr<WeightClient>> Connect(const Address& address,
+                                                               std::chrono::milliseconds timeout,
+                                                               std::stop_token stop = {});
 
-  absl::StatusOr<std::vector<v1::Model>> ListModels();
+  // Waits until a daemon answers at the address, however often it did not. UNAVAILABLE beyond the
+  // deadline.
+  absl::Status WaitForConnection(const CallLimits& limits);
+
+  absl::StatusOr<std::vector<v1::Model>> ListModels(const CallLimits& limits = {});
 
   // The model and its units, these one by one; an error of `on_unit` ends the call.
   absl::StatusOr<v1::Model> DescribeModel(
       const std::string& model, bool with_chunks,
-      const std::function<absl::Status(const v1::Unit&)>& on_unit);
+      const std::function<absl::Status(const v1::Unit&)>& on_unit, const CallLimits& limits = {});
 
-  absl::StatusOr<v1::GetStatusResponse> GetStatus();
+  absl::StatusOr<v1::GetStatusResponse> GetStatus(const CallLimits& limits = {});
 
   // The model that was added or removed. `digest`: that it must have; empty: any.
   absl::StatusOr<v1::Model> AddModel(const std::string& name, const std::string& digest);
   absl::StatusOr<v1::Model> RemoveModel(const std::string& name, const std::string& digest);
 
-  // Records until `duration` is over (0: without end) or the client is cancelled, which both end it
+  // Records until `duration` is over (0: without end) or the client is stopped, which both end it
   // in order: OK, and what was asked for until then is in. UNAVAILABLE with kShuttingDown where the
   // daemon has stopped before, and all was in, too.
   absl::Status RecordAccesses(const v1::RecordAccessesRequest& request,
                               std::chrono::milliseconds duration, RecordingSink& sink);
 
   // The stream of a session, for SessionClient.
-  std::unique_ptr<grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionResponse>> StartSession(
-      grpc::ClientContext* context) {
-    return stub_->Session(context);
-  }
+  std::unique_ptr<SessionLink> StartSession() { return StartSessionLink(*stub_); }
 
   // `verify`: decode stored bytes and check the result. Decoded ones are checked always.
-  absl::Status Fetch(const v1::FetchRequest& request, bool verify, FetchSink& sink);
+  absl::Status Fetch(const v1::FetchRequest& request, bool verify, FetchSink& sink,
+                     const CallLimits& limits = {});
 
   // What is to be in memory; client_control.cc. Tells `on_progress` how far it is, and returns the
   // last that it was told.
@@ -70,14 +79,18 @@ class WeightClient {
   absl::StatusOr<v1::EvictResponse> Evict(const v1::UnitsInTier& units);
 
  private:
-  WeightClient(const std::shared_ptr<grpc::Channel>& channel, const std::atomic<bool>* cancel);
+  WeightClient(Address address, std::shared_ptr<grpc::Channel> channel, std::stop_token stop);
 
-  bool cancelled() const;
+  // `until_failure`: gives up where nobody listens.
+  absl::Status WaitUntilReady(const CallLimits& limits, bool until_failure);
 
-  std::unique_ptr<v1::WeightService::Stub> stub_;
-  std::unique_ptr<v1::ModelService::Stub> model_stub_;
-  std::unique_ptr<v1::ControlService::Stub> control_stub_;
-  const std::atomic<bool>* cancel_;
+  const Address address_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::WeightService::Stub> stub_;
+  const std::unique_ptr<v1::ModelService::Stub> model_stub_;
+  const std::unique_ptr<v1::ControlService::Stub> control_stub_;
+  const grpc::internal::RpcMethod fetch_method_;
+  const std::stop_token stop_;
 };
 
 }  // namespace ecf8

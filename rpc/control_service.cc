@@ -65,6 +65,12 @@ absl::StatusOr<PreloadOrder> MakeOrder(const ModelSet& models, const v1::Preload
       .set = std::move(named.sets[0]), .model = std::move(named.model), .pin = request.pin()};
 }
 
+// Of the models that others pin.
+bool SeesAll(const AccessControl& access, const grpc::ServerContextBase& context, Scope scope) {
+  const absl::StatusOr<Principal> caller = access.Check(context, scope);
+  return caller.ok() && caller->all_models;
+}
+
 absl::Status TooManyCalls() {
   return WithErrorInfo(absl::ResourceExhaustedError("too many calls at once: try again later"),
                        {.reason = ErrorReason::kOverloaded});
@@ -91,6 +97,7 @@ grpc::ServerUnaryReactor* ControlService::Ask(grpc::CallbackServerContext* conte
     reactor->Finish(ToGrpcStatus(status, ""));
   };
   absl::Status status = access_.CheckModel(*context, Scope::kAdmin, request.units().model());
+  const bool sees_all = SeesAll(access_, *context, Scope::kAdmin);
   NamedUnits named;
   if (status.ok()) {
     auto resolved = Resolve(models_, request.units(), every_tier);
@@ -99,11 +106,13 @@ grpc::ServerUnaryReactor* ControlService::Ask(grpc::CallbackServerContext* conte
   }
   if (++calls_ > kMaxCalls) status.Update(TooManyCalls());
   if (status.ok()) {
-    status = engine_.Ask([this, named = std::move(named), question, end](EngineCore& core) {
-      absl::Status answer;
-      for (const UnitSet& set : named.sets) answer.Update(question(core, set));
-      if (!pool_.TrySubmit([end, answer] { end(answer); })) end(answer);
-    });
+    status =
+        engine_.Ask([this, named = std::move(named), question, sees_all, end](EngineCore& core) {
+          absl::Status answer;
+          for (const UnitSet& set : named.sets) answer.Update(question(core, set));
+          if (!sees_all) answer = HideHolder(answer);
+          if (!pool_.TrySubmit([end, answer] { end(answer); })) end(answer);
+        });
   }
   if (!status.ok()) end(status);
   return reactor;
@@ -116,8 +125,10 @@ grpc::ServerWriteReactor<v1::PreloadProgress>* ControlService::Preload(
   if (!may.ok()) return FailStream<v1::PreloadProgress>(may, request->request_id());
   auto order = MakeOrder(models_, *request);
   if (!order.ok()) return FailStream<v1::PreloadProgress>(order.status(), request->request_id());
-  const auto stream = PreloadStream::Make(context, engine_, *std::move(order),
-                                          request->request_id(), pool_, preloads_);
+  const auto stream = PreloadStream::Make(
+      context, engine_, *std::move(order),
+      {.request_id = request->request_id(), .sees_all = SeesAll(access_, *context, scope)}, pool_,
+      preloads_);
   if (absl::Status status = preloads_.Add(stream); !status.ok()) {
     return FailStream<v1::PreloadProgress>(status, request->request_id());
   }

@@ -1,11 +1,8 @@
 #include "rpc/fetch_checker.h"
 
-#include <vector>
-
 #include "decoder/checksum.h"
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
-#include "loader/checkpoint/dtype.h"
 #include "loader/serve/unit_reader.h"
 #include "rpc/unit_check.h"
 
@@ -16,13 +13,6 @@ absl::Status Broken(const std::string& what) {
   return absl::DataLossError("the daemon broke the protocol: " + what);
 }
 
-// Of a tensor that CheckUnit has passed.
-uint64_t WholeTensorBytes(const v1::Tensor& tensor) {
-  const std::vector<uint64_t> shape(tensor.shape().begin(), tensor.shape().end());
-  const std::optional<DType> dtype = ParseDType(tensor.dtype());
-  return dtype ? TensorSizeBytes(*dtype, shape).value_or(0) : 0;
-}
-
 }  // namespace
 
 FetchChecker::FetchChecker(const v1::FetchRequest& request, uint32_t model_unit_count, bool decode,
@@ -31,14 +21,14 @@ FetchChecker::FetchChecker(const v1::FetchRequest& request, uint32_t model_unit_
   for (const std::string& name : request.tensors()) tensor_bytes_.emplace(name, 0);
 }
 
-absl::Status FetchChecker::Accept(const v1::FetchResponse& message) {
-  switch (message.part_case()) {
+absl::Status FetchChecker::Accept(const ReceivedMessage& message) {
+  if (message.is_data()) return Data(message);
+  switch (message.plain().part_case()) {
     case v1::FetchResponse::kBegin:
-      return Begin(message.begin());
-    case v1::FetchResponse::kData:
-      return Data(message.data());
+      return Begin(message.plain().begin());
     case v1::FetchResponse::kEnd:
-      return End(message.end());
+      return End(message.plain().end());
+    case v1::FetchResponse::kData:
     case v1::FetchResponse::PART_NOT_SET:
       break;
   }
@@ -90,18 +80,31 @@ absl::Status FetchChecker::CheckIsWanted(const v1::Unit& unit) {
   return absl::OkStatus();
 }
 
-absl::Status FetchChecker::Data(const v1::UnitData& data) {
-  if (!unit_) return Broken("data outside a unit");
-  if (data.data().size() > kMaxMessageDataBytes) return Broken("a message that is too large");
-  const absl::Span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(data.data().data()),
-                                        data.data().size());
-  if (Xxh3(bytes) != data.xxh3()) {
-    return absl::DataLossError("unit " + Quoted(unit_->id()) + ": wrong bytes at offset " +
-                               std::to_string(data.offset_bytes()) + " (checksum)");
+absl::Status FetchChecker::CheckMessage(const ReceivedMessage& data) const {
+  Xxh3Stream hash;
+  for (const std::string_view piece : data.data()) {
+    hash.Update({reinterpret_cast<const uint8_t*>(piece.data()), piece.size()});
   }
-  ECF8_RETURN_IF_ERROR(payload_->Data(data.offset_bytes(), data.data()));
-  data_bytes_ += bytes.size();
-  return sink_.UnitData(data.offset_bytes(), data.data());
+  if (hash.Digest() == data.xxh3()) return absl::OkStatus();
+  return absl::DataLossError("unit " + Quoted(unit_->id()) + ": wrong bytes at offset " +
+                             std::to_string(data.offset_bytes()) + " (checksum)");
+}
+
+absl::Status FetchChecker::Data(const ReceivedMessage& data) {
+  if (!unit_) return Broken("data outside a unit");
+  uint64_t size_bytes = 0;
+  for (const std::string_view piece : data.data()) size_bytes += piece.size();
+  if (size_bytes == 0) return Broken("a message of no data");
+  if (size_bytes > kMaxMessageDataBytes) return Broken("a message that is too large");
+  if (!payload_->checks_bytes()) ECF8_RETURN_IF_ERROR(CheckMessage(data));
+  uint64_t offset_bytes = data.offset_bytes();
+  for (const std::string_view piece : data.data()) {
+    ECF8_RETURN_IF_ERROR(payload_->Data(offset_bytes, piece));
+    ECF8_RETURN_IF_ERROR(sink_.UnitData(offset_bytes, piece));
+    offset_bytes += piece.size();
+  }
+  data_bytes_ += size_bytes;
+  return absl::OkStatus();
 }
 
 absl::Status FetchChecker::End(const v1::UnitEnd& end) {

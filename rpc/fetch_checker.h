@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "ecf8/v1/weights.pb.h"
+#include "rpc/fetch_message.h"
 #include "rpc/payload_check.h"
 
 namespace ecf8 {
@@ -23,7 +24,7 @@ class FetchSink {
 
   // `unit` has been checked (CheckUnit); it stays valid until UnitEnd.
   virtual absl::Status UnitBegin(const v1::Unit& unit) = 0;
-  // In order of offset. The message's checksum holds; the tensor's is known at UnitEnd.
+  // In order of offset, in pieces as they come. That a checksum holds for them is known at UnitEnd.
   virtual absl::Status UnitData(uint64_t offset_bytes, std::string_view data) = 0;
   // Decoded bytes of a tensor of the unit, in order: where decoded ones were fetched, or stored
   // ones are decoded here. `offset_bytes` is in the whole tensor.
@@ -47,14 +48,16 @@ class FetchChecker {
                FetchSink& sink);
 
   // DATA_LOSS where the daemon breaks the contract, or the sink's error.
-  absl::Status Accept(const v1::FetchResponse& message);
+  absl::Status Accept(const ReceivedMessage& message);
 
   // To be called when the stream has ended with OK: whether all that was asked for has come.
   absl::Status Finish() const;
 
  private:
   absl::Status Begin(const v1::UnitBegin& begin);
-  absl::Status Data(const v1::UnitData& data);
+  absl::Status Data(const ReceivedMessage& data);
+  // Of data that nothing else is known of.
+  absl::Status CheckMessage(const ReceivedMessage& data) const;
   absl::Status End(const v1::UnitEnd& end);
   absl::Status CheckIsWanted(const v1::Unit& unit);
 

@@ -2,23 +2,27 @@
 
 #include <utility>
 
+#include "decoder/status_macros.h"
 #include "grpcpp/server_context.h"
 #include "loader/base/strings.h"
 #include "loader/model/error_info.h"
 #include "rpc/describe.h"
 #include "rpc/error_status.h"
+#include "rpc/fetch_message.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
 
 FetchStream::FetchStream(grpc::CallbackServerContext* context, Engine& engine, ReadOrder order,
-                         std::string request_id, WorkerPool& pool, StreamRegistry& registry)
+                         std::string request_id, WorkerPool& pool,
+                         std::shared_ptr<MessageBuffers> buffers, StreamRegistry& registry)
     : context_(context),
       engine_(engine),
       order_(std::move(order)),
       model_name_(order_.model->model()->name()),
       request_id_(std::move(request_id)),
       pool_(pool),
+      buffers_(std::move(buffers)),
       registry_(registry) {}
 
 void FetchStream::Start() {
@@ -63,9 +67,9 @@ FetchStream::Actions FetchStream::Decide() {
 }
 
 // Only one thread at a time gets each kind of action, since Decide marks what it hands out; gRPC
-// calls back from its own threads, never from within StartWrite or Finish.
+// calls back from its own threads, never from within StartWrite or Finish. The next message first:
+// a write sends what it can before it returns.
 void FetchStream::Act(Actions actions) {
-  if (actions.write != nullptr) StartWrite(actions.write);
   if (actions.prepare) {
     const bool taken = pool_.TrySubmit([self = shared_from_this()] { self->Prepare(); });
     if (!taken) {
@@ -81,6 +85,7 @@ void FetchStream::Act(Actions actions) {
       Act(std::move(next));
     }
   }
+  if (actions.write != nullptr) StartWrite(actions.write);
   if (actions.finish) {
     reader_->Stop();  // gRPC may take its time until OnDone
     Log(*actions.finish);
@@ -89,7 +94,7 @@ void FetchStream::Act(Actions actions) {
 }
 
 void FetchStream::Prepare() {
-  v1::FetchResponse* slot = nullptr;
+  grpc::ByteBuffer* slot = nullptr;
   {
     MutexLock lock(mutex_);
     if (!abort_) slot = &slots_[slot_to_prepare_];
@@ -127,32 +132,32 @@ void FetchStream::Wake() {
   Act(std::move(actions));
 }
 
-absl::StatusOr<ReadStep::Kind> FetchStream::FillSlot(v1::FetchResponse* message) {
-  if (message->has_data()) spare_ = std::move(*message->mutable_data()->mutable_data());
-  const absl::StatusOr<ReadStep> step = reader_->Next(&spare_);
-  if (!step.ok()) return step.status();
+v1::FetchResponse FetchStream::BeginMessage() const {
   const bool stored = reader_->form() == UnitForm::kStored;
-  switch (step->kind) {
-    case ReadStep::Kind::kBegin: {
-      v1::UnitBegin* const begin = message->mutable_begin();
-      begin->Clear();
-      begin->set_form(stored ? v1::FORM_STORED : v1::FORM_DECODED);
-      FillUnit(reader_->model(), reader_->unit().unit_index, reader_->unit().pieces, stored,
-               begin->mutable_unit());
-      break;
-    }
-    case ReadStep::Kind::kData:
-      data_bytes_ += spare_.size();
-      message->mutable_data()->set_offset_bytes(step->offset_bytes);
-      message->mutable_data()->set_xxh3(step->xxh3);
-      *message->mutable_data()->mutable_data() = std::move(spare_);
-      break;
-    case ReadStep::Kind::kEnd:
-      message->mutable_end()->set_data_size_bytes(step->data_size_bytes);
-      break;
-    case ReadStep::Kind::kDone:
-    case ReadStep::Kind::kWait:
-      break;
+  v1::FetchResponse message;
+  message.mutable_begin()->set_form(stored ? v1::FORM_STORED : v1::FORM_DECODED);
+  FillUnit(reader_->model(), reader_->unit().unit_index, reader_->unit().pieces, stored,
+           message.mutable_begin()->mutable_unit());
+  return message;
+}
+
+absl::StatusOr<ReadStep::Kind> FetchStream::FillSlot(grpc::ByteBuffer* message) {
+  MessageBuffers::Buffer buffer = buffers_->Take();
+  if (buffer == nullptr) return absl::ResourceExhaustedError("no memory for a message");
+  const absl::StatusOr<ReadStep> step = reader_->Next(buffers_->Span(buffer));
+  if (step.ok() && step->kind == ReadStep::Kind::kData) {
+    data_bytes_ += step->data_size_bytes;
+    *message = DataMessage(step->offset_bytes, step->xxh3,
+                           buffers_->Lend(std::move(buffer), step->data_size_bytes));
+    return step->kind;
+  }
+  buffers_->Give(std::move(buffer));
+  ECF8_RETURN_IF_ERROR(step.status());
+  if (step->kind == ReadStep::Kind::kBegin) *message = PlainMessage(BeginMessage());
+  if (step->kind == ReadStep::Kind::kEnd) {
+    v1::FetchResponse end;
+    end.mutable_end()->set_data_size_bytes(step->data_size_bytes);
+    *message = PlainMessage(end);
   }
   return step->kind;
 }

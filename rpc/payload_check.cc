@@ -52,6 +52,8 @@ class DecodedCheck final : public PayloadCheck {
   DecodedCheck(const v1::Unit& unit, TensorBytesFunction on_tensor_bytes)
       : unit_(unit), cursor_(DecodedExtents(unit)), on_tensor_bytes_(std::move(on_tensor_bytes)) {}
 
+  bool checks_bytes() const override { return true; }
+
   absl::Status Data(uint64_t offset_bytes, std::string_view data) override {
     ECF8_ASSIGN_OR_RETURN(const size_t tensor, cursor_.Take(offset_bytes, data.size()));
     hash_.Update(AsBytes(data));
@@ -78,6 +80,8 @@ class StoredCheck final : public PayloadCheck {
  public:
   explicit StoredCheck(const v1::Unit& unit) : unit_(unit), cursor_(StoredExtents(unit)) {}
 
+  bool checks_bytes() const override { return false; }
+
   absl::Status Data(uint64_t offset_bytes, std::string_view data) override {
     return cursor_.Take(offset_bytes, data.size()).status();
   }
@@ -94,6 +98,8 @@ class DecodingCheck final : public PayloadCheck {
  public:
   DecodingCheck(const v1::Unit& unit, TensorBytesFunction on_tensor_bytes)
       : unit_(unit), cursor_(StoredExtents(unit)), on_tensor_bytes_(std::move(on_tensor_bytes)) {}
+
+  bool checks_bytes() const override { return true; }
 
   absl::Status Data(uint64_t offset_bytes, std::string_view data) override {
     ECF8_ASSIGN_OR_RETURN(const size_t extent, cursor_.Take(offset_bytes, data.size()));
@@ -126,7 +132,7 @@ class DecodingCheck final : public PayloadCheck {
     for (const v1::TableSet& set : unit_.table_sets()) {
       layout.table_sets.push_back({static_cast<Codec>(set.codec()), set.table_count()});
     }
-    DeriveUnitLayout(layout);
+    layout.tables_size_bytes = collected_.size();  // which the cursor has seen to
     ECF8_ASSIGN_OR_RETURN(tables_, ParseUnitTables(layout, AsBytes(collected_)));
     collected_.clear();
     return absl::OkStatus();

@@ -47,6 +47,10 @@ class PayloadCheck {
  public:
   virtual ~PayloadCheck() = default;
 
+  // Whether a checksum that the unit's description has is compared for all bytes: then nothing more
+  // is to be had from those of the messages.
+  virtual bool checks_bytes() const = 0;
+
   // DATA_LOSS where the bytes are not what the unit's description promises.
   virtual absl::Status Data(uint64_t offset_bytes, std::string_view data) = 0;
   virtual absl::Status End() = 0;

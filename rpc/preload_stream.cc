@@ -5,6 +5,7 @@
 #include "grpcpp/server_context.h"
 #include "loader/base/strings.h"
 #include "rpc/error_status.h"
+#include "rpc/request_checks.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -17,18 +18,18 @@ double SecondsSince(std::chrono::steady_clock::time_point begin) {
 }  // namespace
 
 PreloadStream::PreloadStream(grpc::CallbackServerContext* context, std::string model_name,
-                             std::string request_id, StreamRegistry& registry)
+                             PreloadCaller caller, StreamRegistry& registry)
     : context_(context),
       model_name_(std::move(model_name)),
-      request_id_(std::move(request_id)),
+      caller_(std::move(caller)),
       registry_(registry) {}
 
 std::shared_ptr<PreloadStream> PreloadStream::Make(grpc::CallbackServerContext* context,
                                                    Engine& engine, PreloadOrder order,
-                                                   std::string request_id, WorkerPool& pool,
+                                                   PreloadCaller caller, WorkerPool& pool,
                                                    StreamRegistry& registry) {
   std::shared_ptr<PreloadStream> stream(
-      new PreloadStream(context, order.model->model()->name(), std::move(request_id), registry));
+      new PreloadStream(context, order.model->model()->name(), std::move(caller), registry));
   stream->task_ = std::make_shared<PreloadTask>(
       engine, std::move(order), pool,
       [weak = stream->weak_from_this()](const absl::StatusOr<PreloadProgress>& progress) {
@@ -65,7 +66,8 @@ void PreloadStream::Act(const Actions& actions) {
   }
   if (actions.finish) {
     Log(*actions.finish);
-    Finish(ToGrpcStatus(*actions.finish, request_id_));
+    const absl::Status told = caller_.sees_all ? *actions.finish : HideHolder(*actions.finish);
+    Finish(ToGrpcStatus(told, caller_.request_id));
   }
 }
 
@@ -141,12 +143,13 @@ void PreloadStream::Log(const absl::Status& status) const {
     MutexLock lock(mutex_);
     progress = progress_;
   }
-  spdlog::info("preload of {}{}: {}; {} of {} units, {} not kept, {} bytes loaded in {:.1f} ms",
-               Quoted(model_name_),
-               request_id_.empty() ? std::string() : " request " + Quoted(request_id_),
-               status.ok() ? "done" : status.ToString(absl::StatusToStringMode::kWithNoExtraData),
-               progress.units_done, progress.units, progress.units_not_kept, progress.bytes_loaded,
-               1000 * SecondsSince(started_));
+  spdlog::info(
+      "preload of {}{}: {}; {} of {} units, {} not kept, {} bytes loaded in {:.1f} ms",
+      Quoted(model_name_),
+      caller_.request_id.empty() ? std::string() : " request " + Quoted(caller_.request_id),
+      status.ok() ? "done" : status.ToString(absl::StatusToStringMode::kWithNoExtraData),
+      progress.units_done, progress.units, progress.units_not_kept, progress.bytes_loaded,
+      1000 * SecondsSince(started_));
 }
 
 }  // namespace ecf8

@@ -19,13 +19,19 @@
 
 namespace ecf8 {
 
+// Who asked for a preload.
+struct PreloadCaller {
+  std::string request_id;
+  bool sees_all = true;  // every model: he may be told whose the memory is
+};
+
 class PreloadStream final : public grpc::ServerWriteReactor<v1::PreloadProgress>,
                             public ServedStream,
                             public std::enable_shared_from_this<PreloadStream> {
  public:
   // `engine`, `pool` and `registry` must outlive the stream.
   static std::shared_ptr<PreloadStream> Make(grpc::CallbackServerContext* context, Engine& engine,
-                                             PreloadOrder order, std::string request_id,
+                                             PreloadOrder order, PreloadCaller caller,
                                              WorkerPool& pool, StreamRegistry& registry);
 
   // To be called once, after the registry has taken the stream. From here on it owns itself, until
@@ -40,8 +46,8 @@ class PreloadStream final : public grpc::ServerWriteReactor<v1::PreloadProgress>
   void OnDone() override;
 
  private:
-  PreloadStream(grpc::CallbackServerContext* context, std::string model_name,
-                std::string request_id, StreamRegistry& registry);
+  PreloadStream(grpc::CallbackServerContext* context, std::string model_name, PreloadCaller caller,
+                StreamRegistry& registry);
 
   // What Decide found to do; done without the lock.
   struct Actions {
@@ -57,7 +63,7 @@ class PreloadStream final : public grpc::ServerWriteReactor<v1::PreloadProgress>
 
   grpc::CallbackServerContext* const context_;
   const std::string model_name_;
-  const std::string request_id_;
+  const PreloadCaller caller_;
   StreamRegistry& registry_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::shared_ptr<PreloadStream> self_;  // from Start to OnDone

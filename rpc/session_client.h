@@ -22,9 +22,11 @@
 #include "absl/types/span.h"
 #include "ecf8/v1/session.pb.h"
 #include "ecf8/v1/weights.pb.h"
-#include "grpcpp/client_context.h"
+#include "loader/base/mutex.h"
 #include "rpc/address.h"
+#include "rpc/call_limits.h"
 #include "rpc/client.h"
+#include "rpc/session_mux.h"
 #include "rpc/slot_mapping.h"
 
 namespace ecf8 {
@@ -43,19 +45,30 @@ struct SessionClientOptions {
   std::chrono::milliseconds timeout{5000};  // for the slot socket to answer
 };
 
-class SessionClient;
+// What a session and its leases share: it lives as long as any of them, so that what was leased
+// stays mapped. Thread-safe.
+struct SessionState {
+  std::unique_ptr<SlotMapping> mapping;
+  v1::Model model;
+  std::vector<v1::Unit> units;  // by index
+  std::unique_ptr<SessionMux> mux;
+};
 
-// Slots that are leased until it is released or destroyed. Movable; must not outlive its session.
+// Slots that are leased until it is released or destroyed. Movable. Where the session ends before,
+// they are still mapped, but Check may find that they were given away. Thread-compatible.
 class LeasedSet {
  public:
   LeasedSet() = default;
-  LeasedSet(LeasedSet&& other) noexcept;
+  LeasedSet(LeasedSet&& other) noexcept = default;
   LeasedSet& operator=(LeasedSet&& other) noexcept;
+  // Releases, within a few seconds: a daemon that does not listen for longer loses the session.
   ~LeasedSet();
 
+  bool leased() const { return session_ != nullptr; }
   size_t size() const { return units_.size(); }
   // The decoded unit, as DescribeModel lays it out, of the `i`th that was asked for.
   absl::Span<const uint8_t> unit(size_t i) const { return bytes_[i]; }
+  uint32_t unit_index(size_t i) const { return units_[i]; }
   // One tensor of it, or the part that the unit holds, in layout order.
   absl::Span<const uint8_t> tensor(size_t i, int tensor) const;
 
@@ -64,83 +77,78 @@ class LeasedSet {
   absl::Status Check() const;
 
   // Checks, and gives the slots back.
-  absl::Status Release();
+  absl::Status Release(const CallLimits& limits = {});
 
  private:
   friend class SessionClient;
 
-  SessionClient* session_ = nullptr;
+  std::shared_ptr<SessionState> session_;  // null: nothing is leased
   uint64_t set_id_ = 0;
   std::vector<uint32_t> units_;
   std::vector<absl::Span<const uint8_t>> bytes_;
   std::vector<uint64_t> generations_;
 };
 
-// Thread-compatible, but for Cancel. Where the session has ended, every call says why.
+// Thread-safe. Where the session has ended, every call says why.
 class SessionClient {
  public:
-  // `client` is connected to `address` and outlives the session. Errors of SlotMapping::Connect and
-  // of the daemon; INVALID_ARGUMENT for an address that is no Unix socket; UNIMPLEMENTED where the
-  // daemon knows no resident sessions.
+  // `client` is connected to `address`. Errors of SlotMapping::Connect and of the daemon;
+  // INVALID_ARGUMENT for an address that is no Unix socket; UNIMPLEMENTED where the daemon knows no
+  // resident sessions.
   static absl::StatusOr<std::unique_ptr<SessionClient>> Open(WeightClient& client,
                                                              const Address& address,
-                                                             const SessionClientOptions& options);
+                                                             const SessionClientOptions& options,
+                                                             const CallLimits& limits = {});
   SessionClient(const SessionClient&) = delete;
   SessionClient& operator=(const SessionClient&) = delete;
-  // Ends the session, and with it whatever is leased.
+  // As Close.
   ~SessionClient();
 
+  // Ends the session, and with it whatever is leased. The daemon has given all of it back when this
+  // returns, if it answers within a few seconds.
+  void Close();
+
   // Waits until all of the units are there. An error of the set (a unit is damaged, it can never
-  // fit) leaves the session as it was.
-  // DEADLINE_EXCEEDED after a `timeout` above 0, which the daemon looks at five times a second.
+  // fit) leaves the session as it was; beyond the limits the set is given up.
   absl::StatusOr<LeasedSet> Acquire(const std::vector<uint32_t>& units,
-                                    std::chrono::milliseconds timeout = {});
+                                    const CallLimits& limits = {});
 
-  // The same in two steps, with work in between. Every set that was started must be waited for.
+  // The same in two steps, with work in between. Every set that was started must be waited for
+  // until it is there or has failed, or be given up.
   absl::StatusOr<uint64_t> StartAcquire(const std::vector<uint32_t>& units,
-                                        std::chrono::milliseconds timeout = {});
-  absl::StatusOr<LeasedSet> Wait(uint64_t set_id);
-  // The set is not wanted any more: Wait says CANCELLED, or gives it all the same.
-  absl::Status CancelAcquire(uint64_t set_id);
+                                        const CallLimits& limits = {});
+  absl::StatusOr<LeasedSet> Wait(uint64_t set_id, const CallLimits& limits = {});
+  void GiveUp(uint64_t set_id);
+  bool IsWaitedFor(uint64_t set_id);
 
-  absl::Status Hint(const std::vector<uint32_t>& units);
-  absl::Status Skip(uint32_t count);
+  absl::Status Hint(const std::vector<uint32_t>& units, const CallLimits& limits = {});
+  absl::Status Skip(uint32_t count, const CallLimits& limits = {});
   // There and back, and nothing else.
-  absl::Status Ping();
+  absl::Status Ping(const CallLimits& limits = {}) { return state_->mux->Ping(limits); }
 
-  // Ends the session now: calls that wait return. Thread-safe.
-  void Cancel() { context_.TryCancel(); }
+  // Not OK: the session has ended so, as far as has been heard.
+  absl::Status status() { return state_->mux->status(); }
 
-  const v1::Model& model() const { return model_; }
-  const std::vector<v1::Unit>& units() const { return units_; }  // by index
-  uint64_t slot_bytes() const { return opened_.slot_bytes(); }   // granted
-  const SlotMapping& mapping() const { return *mapping_; }
+  // Ends the session now: calls that wait return.
+  void Cancel() { state_->mux->Cancel(); }
+
+  const v1::Model& model() const { return state_->model; }
+  const std::vector<v1::Unit>& units() const { return state_->units; }  // by index
+  uint64_t slot_bytes() const { return opened_.slot_bytes(); }          // granted
+  const SlotMapping& mapping() const { return *state_->mapping; }
 
  private:
-  friend class LeasedSet;
-  using Stream = grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionResponse>;
-
   SessionClient() = default;
 
-  absl::Status Write(const v1::SessionRequest& request);
-  // The next response; where the stream has ended, why.
-  absl::Status Read(v1::SessionResponse* response);
-  // Keeps the answer of a set until it is waited for.
-  absl::Status Keep(const v1::SessionResponse& response);
-  absl::Status EndOfStream();
-  absl::StatusOr<LeasedSet> Lease(uint64_t set_id, const v1::SessionResponse& response);
-  absl::Status Release(uint64_t set_id);
+  // What `ready` leases: a set of `units`, checked.
+  absl::StatusOr<LeasedSet> Lease(uint64_t set_id, std::vector<uint32_t> units,
+                                  const v1::SetReady& ready);
 
-  std::unique_ptr<SlotMapping> mapping_;
-  v1::Model model_;
-  std::vector<v1::Unit> units_;
+  std::shared_ptr<SessionState> state_;
   v1::SessionOpened opened_;
-  grpc::ClientContext context_;
-  std::unique_ptr<Stream> stream_;
-  absl::Status ended_;  // not OK: the stream has ended so
-  uint64_t last_set_id_ = 0;
-  std::map<uint64_t, std::vector<uint32_t>> started_;  // the units of sets that are waited for
-  std::map<uint64_t, v1::SessionResponse> responses_;  // that came before they were waited for
+  Mutex mutex_;
+  // The units of sets that are waited for.
+  std::map<uint64_t, std::vector<uint32_t>> started_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace ecf8

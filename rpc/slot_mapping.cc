@@ -145,9 +145,14 @@ absl::Status SlotMapping::Map(int slot_fd, uint64_t slot_bytes, int generation_f
 }
 
 SlotMapping::~SlotMapping() {
+  Disconnect();
   Unmap(slots_);
   Unmap(counters_);
-  if (connection_ >= 0) close(connection_);
+}
+
+void SlotMapping::Disconnect() {
+  const int connection = connection_.exchange(-1);
+  if (connection >= 0) close(connection);
 }
 
 }  // namespace ecf8

@@ -2,6 +2,7 @@
 #ifndef ECF8_RPC_SLOT_MAPPING_H_
 #define ECF8_RPC_SLOT_MAPPING_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -14,7 +15,7 @@
 
 namespace ecf8 {
 
-// Immutable, so thread-safe. The daemon ends the session when it is destroyed.
+// Thread-safe. The daemon ends the session when it is destroyed, or before, by Disconnect.
 class SlotMapping {
  public:
   // `path`: SlotSocketPath of the daemon's socket. UNAVAILABLE where nobody listens there or does
@@ -27,6 +28,9 @@ class SlotMapping {
   SlotMapping& operator=(const SlotMapping&) = delete;
   ~SlotMapping();
 
+  // The slots stay mapped.
+  void Disconnect();
+
   const Ticket& ticket() const { return ticket_; }
   absl::Span<const uint8_t> slots() const { return slots_; }
   absl::Span<const SlotGeneration> generations() const { return generations_; }
@@ -37,7 +41,7 @@ class SlotMapping {
   absl::Status Receive();
   absl::Status Map(int slot_fd, uint64_t slot_bytes, int generation_fd, uint64_t generation_bytes);
 
-  int connection_ = -1;
+  std::atomic<int> connection_ = -1;
   Ticket ticket_{};
   absl::Span<const uint8_t> slots_;
   absl::Span<const uint8_t> counters_;  // as mapped

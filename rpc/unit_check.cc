@@ -116,6 +116,12 @@ absl::Status CheckUnit(const v1::Unit& unit, v1::Form form) {
   return absl::OkStatus();
 }
 
+uint64_t WholeTensorBytes(const v1::Tensor& tensor) {
+  const std::vector<uint64_t> shape(tensor.shape().begin(), tensor.shape().end());
+  const std::optional<DType> dtype = ParseDType(tensor.dtype());
+  return dtype ? TensorSizeBytes(*dtype, shape).value_or(0) : 0;
+}
+
 uint64_t TablesSizeBytes(const v1::Unit& unit) {
   uint64_t size = 0;
   for (const v1::TableSet& set : unit.table_sets()) {

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "decoder/status_macros.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
 #include "loader/base/strings.h"
 #include "loader/model/error_info.h"
 #include "loader/serve/selection.h"
@@ -37,6 +38,9 @@ absl::StatusOr<ReadOrder> MakeOrder(const ModelSet& models, const v1::FetchReque
     return BadRequest("unknown form " + std::to_string(request.form()));
   }
   ECF8_ASSIGN_OR_RETURN(ServedModel model, models.Get(request.model()));
+  if (!request.digest().empty()) {
+    ECF8_RETURN_IF_ERROR(CheckDigest(*model->model(), request.digest()));
+  }
   const std::vector<std::string_view> units(request.units().begin(), request.units().end());
   const std::vector<std::string_view> tensors(request.tensors().begin(), request.tensors().end());
   ECF8_ASSIGN_OR_RETURN(Selection selection, Selection::Make(*model->model(), units, tensors));
@@ -123,17 +127,22 @@ grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeMode
   return stream.get();
 }
 
-grpc::ServerWriteReactor<v1::FetchResponse>* WeightService::Fetch(
-    grpc::CallbackServerContext* context, const v1::FetchRequest* request) {
-  if (absl::Status may = access_.CheckModel(*context, Scope::kRead, request->model()); !may.ok()) {
-    return FailStream<v1::FetchResponse>(may, request->request_id());
+grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightService::Fetch(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes) {
+  v1::FetchRequest request;
+  grpc::ByteBuffer reference(*bytes);  // which parsing takes
+  if (!grpc::SerializationTraits<v1::FetchRequest>::Deserialize(&reference, &request).ok()) {
+    return FailStream<grpc::ByteBuffer>(BadRequest("the request does not parse"), "");
   }
-  auto order = MakeOrder(models_, *request);
-  if (!order.ok()) return FailStream<v1::FetchResponse>(order.status(), request->request_id());
-  const auto stream = std::make_shared<FetchStream>(context, engine_, *std::move(order),
-                                                    request->request_id(), pool_, registry_);
+  if (absl::Status may = access_.CheckModel(*context, Scope::kRead, request.model()); !may.ok()) {
+    return FailStream<grpc::ByteBuffer>(may, request.request_id());
+  }
+  auto order = MakeOrder(models_, request);
+  if (!order.ok()) return FailStream<grpc::ByteBuffer>(order.status(), request.request_id());
+  const auto stream = std::make_shared<FetchStream>(
+      context, engine_, *std::move(order), request.request_id(), pool_, buffers_, registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
-    return FailStream<v1::FetchResponse>(status, request->request_id());
+    return FailStream<grpc::ByteBuffer>(status, request.request_id());
   }
   stream->Start();
   return stream.get();

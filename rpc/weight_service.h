@@ -3,19 +3,24 @@
 #define ECF8_RPC_WEIGHT_SERVICE_H_
 
 #include <chrono>
+#include <memory>
 
 #include "ecf8/v1/weights.grpc.pb.h"
 #include "loader/base/worker_pool.h"
 #include "loader/engine/access_log.h"
 #include "loader/engine/engine.h"
 #include "loader/serve/model_set.h"
+#include "loader/serve/unit_reader.h"
 #include "rpc/access_control.h"
+#include "rpc/message_buffers.h"
 #include "rpc/session_stream.h"
 #include "rpc/stream_registry.h"
 
 namespace ecf8 {
 
-class WeightService final : public v1::WeightService::CallbackService {
+// Fetch is handed its messages as bytes: fetch_message.h.
+class WeightService final
+    : public v1::WeightService::WithRawCallbackMethod_Fetch<v1::WeightService::CallbackService> {
  public:
   // All of them must outlive the service and its streams.
   // `recorders` are the RecordAccesses calls, `sessions.registry` the Session calls, `registry` all
@@ -28,6 +33,7 @@ class WeightService final : public v1::WeightService::CallbackService {
         engine_(engine),
         accesses_(accesses),
         pool_(pool),
+        buffers_(std::make_shared<MessageBuffers>(kMaxMessageDataBytes, kKeptBuffers)),
         registry_(registry),
         recorders_(recorders),
         sessions_(sessions) {}
@@ -39,8 +45,8 @@ class WeightService final : public v1::WeightService::CallbackService {
   grpc::ServerWriteReactor<v1::DescribeModelResponse>* DescribeModel(
       grpc::CallbackServerContext* context, const v1::DescribeModelRequest* request) override;
 
-  grpc::ServerWriteReactor<v1::FetchResponse>* Fetch(grpc::CallbackServerContext* context,
-                                                     const v1::FetchRequest* request) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Fetch(grpc::CallbackServerContext* context,
+                                                    const grpc::ByteBuffer* request) override;
 
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
                                       const v1::GetStatusRequest* request,
@@ -53,11 +59,15 @@ class WeightService final : public v1::WeightService::CallbackService {
       grpc::CallbackServerContext* context) override;
 
  private:
+  // Of messages that are not under way.
+  static constexpr size_t kKeptBuffers = 16;
+
   const AccessControl& access_;
   const ModelSet& models_;
   Engine& engine_;
   AccessLog& accesses_;
   WorkerPool& pool_;
+  const std::shared_ptr<MessageBuffers> buffers_;
   StreamRegistry& registry_;
   StreamRegistry& recorders_;
   const SessionParts sessions_;

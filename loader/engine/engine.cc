@@ -150,20 +150,6 @@ void Engine::CloseSoon(EngineModelFiles model) {
   if (!taken) CloseModelFiles(*reader_, *closing);
 }
 
-absl::StatusOr<UnitLease> Engine::Acquire(UnitRequest request) {
-  ECF8_ASSIGN_OR_RETURN(std::shared_ptr<HeldUnit> held, core_->MakeHold(std::move(request)));
-  MutexLock lock(mutex_);
-  if (requests_ == max_requests_) {
-    return WithErrorInfo(
-        absl::ResourceExhaustedError("too many units are held or waited for: try again later"),
-        {.reason = ErrorReason::kOverloaded, .model = held->model().name()});
-  }
-  ++requests_;
-  mail_.calls.push_back({.kind = Call::Kind::kAcquire, .held = held});
-  news_.NotifyOne();
-  return UnitLease(this, std::move(held));
-}
-
 template <typename Put>
 void Engine::Post(Put put) {
   bool first = false;
@@ -173,6 +159,21 @@ void Engine::Post(Put put) {
     put();
   }
   if (first) news_.NotifyOne();
+}
+
+absl::StatusOr<UnitLease> Engine::Acquire(UnitRequest request) {
+  ECF8_ASSIGN_OR_RETURN(std::shared_ptr<HeldUnit> held, core_->MakeHold(std::move(request)));
+  bool taken = false;
+  Post([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    taken = requests_ < max_requests_;
+    if (!taken) return;
+    ++requests_;
+    mail_.calls.push_back({.kind = Call::Kind::kAcquire, .held = held});
+  });
+  if (taken) return UnitLease(this, std::move(held));
+  return WithErrorInfo(
+      absl::ResourceExhaustedError("too many units are held or waited for: try again later"),
+      {.reason = ErrorReason::kOverloaded, .model = held->model().name()});
 }
 
 void Engine::Raise(std::shared_ptr<HeldUnit> held, Priority priority) {

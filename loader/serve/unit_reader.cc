@@ -14,10 +14,6 @@ namespace {
 constexpr uint64_t kBytesAhead = uint64_t{64} << 20;
 constexpr size_t kMaxUnitsAhead = 64;
 
-absl::Span<const uint8_t> AsBytes(const std::string& text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
 }  // namespace
 
 UnitReader::UnitReader(Engine& engine, ReadOrder order, std::function<void()> wake)
@@ -29,11 +25,11 @@ void UnitReader::Stop() {
   ahead_.clear();
 }
 
-absl::StatusOr<ReadStep> UnitReader::Next(std::string* data) {
+absl::StatusOr<ReadStep> UnitReader::Next(absl::Span<uint8_t> memory) {
   absl::StatusOr<ReadStep> step = ReadStep{};
   if (stage_ == Stage::kBegin) step = Begin();
   if (stage_ == Stage::kParts && step.ok() && step->kind != ReadStep::Kind::kBegin) {
-    step = Part(data);
+    step = Part(memory);
   }
   if (!step.ok()) Stop();
   return step;
@@ -100,7 +96,7 @@ bool UnitReader::IsWanted(const UnitPart& part) {
   return wanted_piece_ < current_.pieces.size() && current_.pieces[wanted_piece_] == part.piece;
 }
 
-absl::StatusOr<ReadStep> UnitReader::Part(std::string* data) {
+absl::StatusOr<ReadStep> UnitReader::Part(absl::Span<uint8_t> memory) {
   const std::vector<UnitPart>& parts = lease_->parts();
   while (part_ < parts.size() && !IsWanted(parts[part_])) ++part_;
   if (part_ == parts.size()) return End();
@@ -110,26 +106,25 @@ absl::StatusOr<ReadStep> UnitReader::Part(std::string* data) {
     return ReadStep{.kind = ReadStep::Kind::kWait};
   }
   const UnitPart& part = parts[part_];
-  data->resize(order_.form == UnitForm::kStored ? part.stored_size_bytes : part.decoded_size_bytes);
-  if (!lease_->CopyPart(part_, reinterpret_cast<uint8_t*>(data->data()))) {
+  const absl::Span<uint8_t> data = memory.first(
+      order_.form == UnitForm::kStored ? part.stored_size_bytes : part.decoded_size_bytes);
+  if (!lease_->CopyPart(part_, data.data())) {
     ECF8_RETURN_IF_ERROR(lease_->status());
     // The memory went to somebody else while the client did not read.
     ECF8_ASSIGN_OR_RETURN(lease_, Acquire(current_.unit_index, Priority::kDemand));
     return ReadStep{.kind = ReadStep::Kind::kWait};
   }
   ++part_;
-  sent_bytes_ += data->size();
-  return Describe(part, *data);
+  sent_bytes_ += data.size();
+  return Describe(part, data);
 }
 
-ReadStep UnitReader::Describe(const UnitPart& part, const std::string& data) const {
-  if (order_.form == UnitForm::kStored) {
-    return {
-        .kind = ReadStep::Kind::kData, .offset_bytes = part.stored_offset_bytes, .xxh3 = part.xxh3};
-  }
+ReadStep UnitReader::Describe(const UnitPart& part, absl::Span<const uint8_t> data) const {
+  const bool stored = order_.form == UnitForm::kStored;
   return {.kind = ReadStep::Kind::kData,
-          .offset_bytes = part.decoded_offset_bytes,
-          .xxh3 = Xxh3(AsBytes(data))};
+          .offset_bytes = stored ? part.stored_offset_bytes : part.decoded_offset_bytes,
+          .xxh3 = stored ? part.xxh3 : Xxh3(data),
+          .data_size_bytes = data.size()};
 }
 
 ReadStep UnitReader::End() {

@@ -10,12 +10,12 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "loader/engine/engine.h"
 #include "loader/model/compressed_model.h"
 #include "loader/serve/selection.h"
@@ -30,7 +30,7 @@ struct ReadStep {
   Kind kind = Kind::kDone;
   uint64_t offset_bytes = 0;     // kData: in the unit
   uint64_t xxh3 = 0;             // kData: of the data
-  uint64_t data_size_bytes = 0;  // kEnd: of all data of the unit
+  uint64_t data_size_bytes = 0;  // kData: of the data; kEnd: of all data of the unit
 };
 
 // What is to be read.
@@ -47,10 +47,10 @@ class UnitReader {
   // news after a kWait, or even without; as HeldUnit's on_progress, it must be short.
   UnitReader(Engine& engine, ReadOrder order, std::function<void()> wake);
 
-  // The next step. Of kData, *data is replaced by 1 to kMaxMessageDataBytes checked bytes; its
-  // capacity is reused. Never blocks. Errors carry an ErrorInfo with unit, tensor, shard and
+  // The next step. Of kData, `memory`, of kMaxMessageDataBytes, begins with 1 to as many checked
+  // bytes. Never blocks. Errors carry an ErrorInfo with unit, tensor, shard and
   // offset; after one, the reader is at its end and holds nothing.
-  absl::StatusOr<ReadStep> Next(std::string* data);
+  absl::StatusOr<ReadStep> Next(absl::Span<uint8_t> memory);
 
   // Gives back all that is held; the reader is at its end.
   void Stop();
@@ -64,13 +64,13 @@ class UnitReader {
   enum class Stage : uint8_t { kBegin, kParts, kDone };
 
   absl::StatusOr<ReadStep> Begin();
-  absl::StatusOr<ReadStep> Part(std::string* data);
+  absl::StatusOr<ReadStep> Part(absl::Span<uint8_t> memory);
   ReadStep End();
   void AcquireAhead();
   void GiveWay();
   absl::StatusOr<UnitLease> Acquire(uint32_t unit_index, Priority priority);
   bool IsWanted(const UnitPart& part);
-  ReadStep Describe(const UnitPart& part, const std::string& data) const;
+  ReadStep Describe(const UnitPart& part, absl::Span<const uint8_t> data) const;
 
   Engine* engine_;
   ReadOrder order_;

@@ -151,10 +151,27 @@ void Session::Cancel(uint64_t set_id) {
   {
     MutexLock lock(mutex_);
     const auto found = sets_.find(set_id);
-    if (closed_ || found == sets_.end() || !found->second.waits()) return;
-    GiveUp(set_id, found->second,
-           WithErrorInfo(absl::CancelledError("cancelled by the client"),
-                         {.reason = ErrorReason::kBadRequest, .model = model().name()}));
+    if (closed_ || found == sets_.end()) return;
+    Set& set = found->second;
+    const absl::Status cancelled =
+        WithErrorInfo(absl::CancelledError("the client gave set " + std::to_string(set_id) + " up"),
+                      {.reason = ErrorReason::kBadRequest, .model = model().name()});
+    switch (set.stage) {
+      case Set::Stage::kQueued:
+      case Set::Stage::kWaiting:
+        GiveUp(set_id, set, cancelled);
+        break;
+      case Set::Stage::kDone:
+        Uncount(set);
+        for (SetOutcome& outcome : outcomes_) {
+          if (outcome.set_id == set_id) outcome = {set_id, cancelled, {}};
+        }
+        break;
+      case Set::Stage::kTold:
+        Uncount(set);
+        sets_.erase(found);
+        break;
+    }
     Pump();
   }
   Announce();

@@ -99,11 +99,12 @@ class Session : public std::enable_shared_from_this<Session> {
   absl::Status Acquire(uint64_t set_id, std::vector<uint32_t> units,
                        std::chrono::milliseconds timeout);
 
-  // Fails a set that is not ready yet with CANCELLED. Any other is left as it is.
-  void Cancel(uint64_t set_id);
-
   // Of a set whose outcome was taken and OK: INVALID_ARGUMENT else.
   absl::Status Release(uint64_t set_id);
+
+  // Of a set that was asked for: it fails, with CANCELLED, or is released where its outcome was
+  // taken. Any other number is taken for that of a set whose failure was not yet heard of.
+  void Cancel(uint64_t set_id);
 
   // INVALID_ARGUMENT for a unit that there is not. Any number of them: too many are forgotten.
   absl::Status Hint(absl::Span<const uint32_t> units);

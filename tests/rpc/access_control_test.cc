@@ -11,10 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "ecf8/v1/control.grpc.pb.h"
 #include "ecf8/v1/models.grpc.pb.h"
 #include "ecf8/v1/weights.grpc.pb.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
+#include "loader/model/error_info.h"
 #include "rpc/error_status.h"
 #include "rpc/server.h"
 #include "tests/rpc/test_server.h"
@@ -60,6 +62,7 @@ class AccessControlTest : public ::testing::Test {
     ServerOptions options;
     options.address.host = "localhost";
     options.engine = testing::SmallEngine();
+    options.engine.host_budget_bytes = host_bytes_;
     options.tls = tls;
     options.token_path = token_path;
     auto server = Server::Start(models_, options);
@@ -117,10 +120,34 @@ class AccessControlTest : public ::testing::Test {
         v1::ModelService::NewStub(channel)->RemoveModel(&context, request, &response));
   }
 
+  absl::Status Preload(const std::shared_ptr<grpc::Channel>& channel, const std::string& model,
+                       bool pin) {
+    grpc::ClientContext context;
+    v1::PreloadRequest request;
+    request.mutable_units()->set_model(model);
+    request.mutable_units()->set_tier(v1::MEMORY_TIER_HOST);
+    request.set_pin(pin);
+    const auto reader = v1::ControlService::NewStub(channel)->Preload(&context, request);
+    v1::PreloadProgress progress;
+    while (reader->Read(&progress)) {
+    }
+    return FromGrpcStatus(reader->Finish());
+  }
+
+  absl::Status Pin(const std::shared_ptr<grpc::Channel>& channel, const std::string& model) {
+    grpc::ClientContext context;
+    v1::PinRequest request;
+    request.mutable_units()->set_model(model);
+    request.mutable_units()->set_tier(v1::MEMORY_TIER_HOST);
+    v1::PinResponse response;
+    return FromGrpcStatus(v1::ControlService::NewStub(channel)->Pin(&context, request, &response));
+  }
+
   testing::TempDir directory_;
   const TestCertificate ca_ = MakeCa("ours");
   const TestCertificate foreign_ca_ = MakeCa("another's");
   const TestCertificate server_certificate_ = MakeCertificate(ca_, "server");
+  uint64_t host_bytes_ = 64 << 20;
   OpenedModels models_;
   std::unique_ptr<Server> server_;
 };
@@ -163,6 +190,36 @@ TEST_F(AccessControlTest, ATokenOpensWhatItsLineSays) {
     EXPECT_THAT(Fetch(stranger, "a"), StatusIs(kUnauthenticated, HasSubstr("token")));
     EXPECT_THAT(Remove(stranger, "a"), StatusIs(kUnauthenticated, HasSubstr("token")));
   }
+}
+
+TEST_F(AccessControlTest, WhatIsInMemoryIsForThoseWhoMay) {
+  const NewToken loader = *MakeToken("loader", "preload,read", "a");
+  const NewToken admin = *MakeToken("admin", "admin", "*");
+  host_bytes_ = 12 << 20;  // one model of 6 MiB, and some of the other
+  Start(Tls(/*asks_clients=*/false), Write("tokens", loader.line + "\n" + admin.line + "\n"));
+  const auto loads = Connect(ca_, {}, loader.token);
+  const auto manages = Connect(ca_, {}, admin.token);
+  EXPECT_THAT(Preload(loads, "a", false), IsOk());
+  EXPECT_THAT(Preload(loads, "b", false), StatusIs(kNotFound, HasSubstr("\"b\"")));
+  EXPECT_THAT(Preload(loads, "a", true), StatusIs(kPermissionDenied, HasSubstr("admin")));
+  EXPECT_THAT(Pin(loads, "a"), StatusIs(kPermissionDenied, HasSubstr("admin")));
+  EXPECT_THAT(Preload(manages, "a", false), StatusIs(kPermissionDenied, HasSubstr("preload")));
+  EXPECT_THAT(Preload(Connect(ca_), "a", false), StatusIs(kUnauthenticated, HasSubstr("token")));
+  EXPECT_THAT(Pin(Connect(ca_), "a"), StatusIs(kUnauthenticated, HasSubstr("token")));
+  // Who may not see model b is not told that it is there.
+  EXPECT_THAT(Pin(manages, "b"), IsOk());
+  const absl::Status refused = Pin(manages, "a");
+  EXPECT_THAT(refused, StatusIs(kResourceExhausted, HasSubstr("pins of model \"b\"")));
+  const absl::Status hidden = Preload(loads, "a", false);
+  ASSERT_THAT(hidden, StatusIs(kResourceExhausted, HasSubstr("what others have")));
+  EXPECT_THAT(std::string(hidden.message()), ::testing::Not(HasSubstr("\"b\"")));
+  EXPECT_EQ(GetErrorInfo(hidden)->holder, "others");
+  EXPECT_GT(GetErrorInfo(hidden)->shortfall_bytes, 0u);
+  grpc::ClientContext context;
+  v1::GetStatusResponse status;
+  ASSERT_THAT(FromGrpcStatus(v1::WeightService::NewStub(loads)->GetStatus(&context, {}, &status)),
+              IsOk());
+  EXPECT_EQ(status.host().pinned_size(), 0);
 }
 
 TEST_F(AccessControlTest, TokensAreReadAgainAndOldOnesStayWhereTheNewAreNotGood) {

@@ -328,6 +328,25 @@ TEST_F(ControlTest, ADaemonThatStopsEndsPreloads) {
   stop.join();
 }
 
+TEST_F(ControlTest, APreloadEndsWithItsModel) {
+  Start();
+  for (const bool pin : {false, true}) {
+    faults_.Hold();
+    const auto preload = Begin(PreloadOf(Units(v1::MEMORY_TIER_HOST), pin));
+    ASSERT_TRUE(Within20s([&] { return engine().stats().requests > 0; }));
+    ASSERT_THAT(client_->RemoveModel("small", ""), IsOk());
+    EXPECT_TRUE(NoPinsAreLeft());
+    faults_.LetGo();
+    EXPECT_THAT(preload->ReadToTheEnd(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("small")));
+    EXPECT_TRUE(Within20s(
+        [&] { return engine().stats().host.free_bytes == engine().stats().host.capacity_bytes; }));
+    EXPECT_THAT(client_->Pin(Units(v1::MEMORY_TIER_HOST)),
+                StatusIs(absl::StatusCode::kNotFound, HasSubstr("small")));
+    ASSERT_THAT(client_->AddModel("small", ""), IsOk());
+  }
+  EXPECT_THAT(client_->Preload(PreloadOf(Units(v1::MEMORY_TIER_HOST)), Ignore), IsOk());
+}
+
 // A daemon that is none of ours.
 class Liar final : public v1::ControlService::Service {
  public:

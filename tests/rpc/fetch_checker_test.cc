@@ -59,8 +59,10 @@ class FetchCheckerTest : public ::testing::Test {
                             bool decode = true) {
     CollectingSink sink;
     FetchChecker checker(request, /*model_unit_count=*/4, decode, sink);
+    ReceivedMessage received;
     for (const v1::FetchResponse& message : messages) {
-      if (absl::Status status = checker.Accept(message); !status.ok()) return status;
+      EXPECT_THAT(received.Parse(PlainMessage(message)), IsOk());
+      if (absl::Status status = checker.Accept(received); !status.ok()) return status;
     }
     return checker.Finish();
   }
@@ -113,6 +115,16 @@ TEST_F(FetchCheckerTest, WrongBytesAreSeenAlsoUnderARightChecksum) {
       });
     }
   }
+}
+
+// What is not decoded has no other checksum than the message's.
+TEST_F(FetchCheckerTest, WrongBytesAreSeenWhereNothingIsDecoded) {
+  Messages messages = *stored_;
+  v1::UnitData* const data = messages[FindData(&messages)].mutable_data();
+  EXPECT_THAT(Check(messages, Request(v1::FORM_STORED), /*decode=*/false), IsOk());
+  (*data->mutable_data())[77] ^= 1;
+  EXPECT_EQ(Check(messages, Request(v1::FORM_STORED), /*decode=*/false).code(),
+            absl::StatusCode::kDataLoss);
 }
 
 TEST_F(FetchCheckerTest, MissingTwiceAndSwappedMessagesAreSeen) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -195,9 +196,9 @@ TEST_F(ModelServiceTest, ARecordingGoesOnWithoutAModelThatIsGone) {
     std::atomic<bool> begun = false;
     std::atomic<uint64_t> count = 0;
   } sink;
-  std::atomic<bool> cancel = false;
+  std::stop_source stop;
   const auto recording_client =
-      *WeightClient::Connect(server_.address(), std::chrono::seconds(20), &cancel);
+      *WeightClient::Connect(server_.address(), std::chrono::seconds(20), stop.get_token());
   std::thread recorder([&] {
     EXPECT_THAT(recording_client->RecordAccesses({}, std::chrono::seconds(0), sink), IsOk());
   });
@@ -208,7 +209,7 @@ TEST_F(ModelServiceTest, ARecordingGoesOnWithoutAModelThatIsGone) {
   EXPECT_EQ(sink.count, 0u);
   ExpectServed("small", server_.tensors());
   EXPECT_TRUE(Within20s([&] { return sink.count > 0; }));
-  cancel = true;
+  stop.request_stop();
   recorder.join();
 }
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -50,12 +51,13 @@ class CountingSink final : public RecordingSink {
 class Recorder {
  public:
   explicit Recorder(const TestServer& server)
-      : client_(*WeightClient::Connect(server.address(), std::chrono::seconds(20), &cancel_)),
+      : client_(
+            *WeightClient::Connect(server.address(), std::chrono::seconds(20), stop_.get_token())),
         thread_([this] { status_ = client_->RecordAccesses({}, std::chrono::seconds(0), sink); }) {
     while (!sink.begun) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   absl::Status Stop() {
-    cancel_ = true;
+    stop_.request_stop();
     return Join();
   }
   absl::Status Join() {
@@ -67,7 +69,7 @@ class Recorder {
   CountingSink sink;
 
  private:
-  std::atomic<bool> cancel_ = false;
+  std::stop_source stop_;
   std::unique_ptr<WeightClient> client_;
   absl::Status status_;
   std::thread thread_;

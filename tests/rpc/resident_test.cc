@@ -297,6 +297,44 @@ TEST_F(ResidentTest, ARestartedDaemonServesNoOtherWeightsToWhoWantsTheOldOnes) {
   EXPECT_TRUE(changed.engine().pins().empty());
 }
 
+TEST_F(ResidentTest, EndsWithItsModel) {
+  Start(kEnough, {}, /*with_other=*/true);
+  const auto session = OpenResident();
+  ASSERT_NE(session, nullptr);
+  auto set = session->Acquire({Layer(0), Layer(1)});
+  ASSERT_THAT(set, IsOk());
+  ASSERT_TRUE(IsLoaded());
+  ASSERT_THAT(client_->RemoveModel("small", ""), IsOk());
+  EXPECT_TRUE(Within20s([&] { return engine().pins().empty(); }));
+  // What is leased stays, and is paid for.
+  ExpectRight(*session, *set, {Layer(0), Layer(1)});
+  EXPECT_THAT(set->Check(), IsOk());
+  EXPECT_TRUE(Within20s([&] { return engine().stats().slots.units == 2; }));
+  EXPECT_EQ(engine().slot_grants().free_bytes(), kEnough - 2 * kLayerSlot);
+  EXPECT_THAT(session->Acquire({Layer(2)}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("small")));
+  EXPECT_THAT(TryOpen({.model = {}, .resident = true}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("small")));
+  EXPECT_THAT(set->Release(), IsOk());
+  EXPECT_TRUE(Within20s([&] { return engine().slot_grants().free_bytes() == kEnough; }));
+  FetchAllOf("other");
+}
+
+TEST_F(ResidentTest, AModelThatGoesWhileItIsLoadedIsLoadedNoFurther) {
+  Start(kEnough);
+  faults_.Hold();
+  const auto session = OpenResident();
+  ASSERT_NE(session, nullptr);
+  ASSERT_TRUE(Within20s([&] { return engine().stats().requests > 0; }));
+  ASSERT_THAT(client_->RemoveModel("small", ""), IsOk());
+  faults_.LetGo();
+  EXPECT_TRUE(Within20s([&] {
+    const EngineStats stats = engine().stats();
+    return stats.requests == 0 && stats.slots.units + stats.host.units == 0;
+  }));
+  EXPECT_TRUE(engine().pins().empty());
+}
+
 TEST_F(ResidentTest, ADaemonThatStopsWhileItLoadsDoesSo) {
   Start(kEnough);
   faults_.Hold();

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 
@@ -103,26 +103,25 @@ TEST(Client, SaysWhereNobodyAnswers) {
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr(directory / "none")));
 }
 
-TEST(Client, CancelFlagEndsAFetch) {
+TEST(Client, AStopEndsAFetch) {
   TestServer server(kLarge);
-  std::atomic<bool> cancel{false};
-  const auto client = WeightClient::Connect(server.address(), seconds(20), &cancel);
+  std::stop_source stop;
+  const auto client = WeightClient::Connect(server.address(), seconds(20), stop.get_token());
   ASSERT_THAT(client, IsOk());
-  class Canceller final : public FetchSink {
+  class Stopper final : public FetchSink {
    public:
-    explicit Canceller(std::atomic<bool>* flag) : flag_(flag) {}
+    explicit Stopper(std::stop_source* stop) : stop_(stop) {}
     absl::Status UnitBegin(const v1::Unit&) override { return absl::OkStatus(); }
     absl::Status UnitData(uint64_t, std::string_view) override {
-      flag_->store(true);
-      std::this_thread::sleep_for(milliseconds(60));
+      stop_->request_stop();
       return absl::OkStatus();
     }
     absl::Status UnitEnd() override { return absl::OkStatus(); }
 
    private:
-    std::atomic<bool>* flag_;
+    std::stop_source* const stop_;
   };
-  Canceller sink(&cancel);
+  Stopper sink(&stop);
   EXPECT_EQ((*client)->Fetch(Request(v1::FORM_DECODED), false, sink).code(),
             absl::StatusCode::kCancelled);
   EXPECT_TRUE(server.WaitForStreams(0));

@@ -17,6 +17,7 @@ namespace {
 using ::ecf8::testing::IsOk;
 using ::ecf8::testing::SessionTest;
 using ::ecf8::testing::StatusIs;
+using ::ecf8::testing::Within20s;
 using ::testing::HasSubstr;
 
 constexpr std::chrono::seconds kTimeout(20);
@@ -54,6 +55,11 @@ class RawSessionTest : public SessionTest {
     v1::SessionRequest request;
     request.mutable_acquire()->set_set_id(set_id);
     request.mutable_acquire()->mutable_units()->Add(units.begin(), units.end());
+    return request;
+  }
+  v1::SessionRequest CancelRequest(uint64_t set_id) const {
+    v1::SessionRequest request;
+    request.mutable_cancel()->set_set_id(set_id);
     return request;
   }
   v1::SessionRequest ReleaseRequest(uint64_t set_id) const {
@@ -126,6 +132,52 @@ TEST_F(RawSessionTest, ASetReleasedBeforeItIsReady) {
   faults_.LetGo();
   mapping_.reset();
   EXPECT_TRUE(EverythingIsGivenBack());
+}
+
+// Answered all the same, and its number is free again.
+TEST_F(RawSessionTest, ASetCancelledBeforeItIsReady) {
+  OpenSession();
+  faults_.Hold();
+  ASSERT_TRUE(stream_->Write(AcquireRequest(7, {Layer(0)})));
+  ASSERT_TRUE(stream_->Write(CancelRequest(7)));
+  ASSERT_TRUE(stream_->Read(&response_));
+  EXPECT_EQ(response_.failed().set_id(), 7u);
+  EXPECT_EQ(response_.failed().status().code(), static_cast<int>(absl::StatusCode::kCancelled));
+  EXPECT_TRUE(Within20s([&] { return server_->engine().stats().requests == 0; }));
+  faults_.LetGo();
+  ASSERT_TRUE(stream_->Write(AcquireRequest(7, {Layer(0)})));
+  ASSERT_TRUE(stream_->Read(&response_));
+  EXPECT_EQ(response_.ready().set_id(), 7u);
+}
+
+TEST_F(RawSessionTest, ASetCancelledThatIsLeased) {
+  OpenSession();
+  ASSERT_TRUE(stream_->Write(AcquireRequest(7, {Layer(0)})));
+  ASSERT_TRUE(stream_->Read(&response_));
+  ASSERT_TRUE(response_.has_ready());
+  ASSERT_TRUE(stream_->Write(CancelRequest(7)));
+  ASSERT_TRUE(stream_->Write(CancelRequest(7)));  // crossed with its answer, for all we know
+  EXPECT_TRUE(Within20s([&] { return server_->engine().stats().requests == 0; }));
+  ExpectRefused(ReleaseRequest(7), kBad, "set 7 is not leased");
+}
+
+// The daemon's own clock, for clients that do not look at theirs.
+TEST_F(RawSessionTest, ASetThatIsNotReadyInItsTimeFails) {
+  OpenSession();
+  faults_.Hold();
+  v1::SessionRequest request = AcquireRequest(7, {Layer(0)});
+  request.mutable_acquire()->set_timeout_ms(300);
+  const auto asked = std::chrono::steady_clock::now();
+  ASSERT_TRUE(stream_->Write(request));
+  ASSERT_TRUE(stream_->Read(&response_));
+  EXPECT_EQ(response_.failed().set_id(), 7u);
+  EXPECT_EQ(response_.failed().status().code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_GE(std::chrono::steady_clock::now() - asked, std::chrono::milliseconds(300));
+  faults_.LetGo();
+  request.mutable_acquire()->set_timeout_ms(60'000);
+  ASSERT_TRUE(stream_->Write(request));
+  ASSERT_TRUE(stream_->Read(&response_));
+  EXPECT_TRUE(response_.has_ready());
 }
 
 TEST_F(RawSessionTest, ASetReleasedTwice) {

@@ -179,6 +179,55 @@ TEST_F(SessionTest, ASetWaitsForRoomInTheGrantAndComesInTurn) {
   EXPECT_THAT(session->Wait(*third), IsOk());
 }
 
+// One that waits for room, and one whose unit is being read.
+TEST_F(SessionTest, ASetThatIsGivenUpHoldsNobodyUp) {
+  Start();
+  const auto session = Open({.model = {}, .slot_bytes = 2 * kLayerSlot});
+  auto first = session->Acquire({Layer(0)});
+  ASSERT_THAT(first, IsOk());
+  const auto large = session->StartAcquire({Layer(1), Layer(2)});  // no room
+  const auto small = session->StartAcquire({Layer(3)});            // behind it
+  ASSERT_THAT(small, IsOk());
+  EXPECT_EQ(session
+                ->Wait(*small, {.deadline = std::chrono::steady_clock::now() +
+                                            std::chrono::milliseconds(20)})
+                .status()
+                .code(),
+            absl::StatusCode::kDeadlineExceeded);
+  session->GiveUp(*large);
+  auto third = session->Wait(*small);
+  ASSERT_THAT(third, IsOk());
+  ExpectRight(*session, *third, {Layer(3)});
+  EXPECT_THAT(third->Release(), IsOk());
+  faults_.Hold();
+  const auto slow = session->StartAcquire({Layer(4)});
+  ASSERT_THAT(slow, IsOk());
+  EXPECT_TRUE(Within20s([&] { return server_->engine().stats().requests == 2; }));
+  session->GiveUp(*slow);
+  EXPECT_TRUE(Within20s([&] { return server_->engine().stats().requests == 1; }));
+  faults_.LetGo();
+  EXPECT_THAT(session->Acquire({Layer(4)}), IsOk());
+}
+
+// With a limit, too: it is given up, and the next one comes.
+TEST_F(SessionTest, BeyondItsDeadlineASetIsNotLeased) {
+  Start();
+  const auto session = Open({.model = {}, .slot_bytes = kLayerSlot});
+  faults_.Hold();
+  for (int i = 0; i < 20; ++i) {  // more than there may be sets
+    EXPECT_EQ(session
+                  ->Acquire({Layer(1)}, {.deadline = std::chrono::steady_clock::now() +
+                                                     std::chrono::milliseconds(1)})
+                  .status()
+                  .code(),
+              absl::StatusCode::kDeadlineExceeded);
+  }
+  faults_.LetGo();
+  auto set = session->Acquire({Layer(1)});
+  ASSERT_THAT(set, IsOk());
+  ExpectRight(*session, *set, {Layer(1)});
+}
+
 TEST_F(SessionTest, ASetThatWaitsTooLongFails) {
   Start(64 << 20, {.set_patience = std::chrono::milliseconds(300)});
   const auto session = Open({.model = {}, .slot_bytes = 2 * kLayerSlot});
@@ -190,47 +239,6 @@ TEST_F(SessionTest, ASetThatWaitsTooLongFails) {
   EXPECT_GE(std::chrono::steady_clock::now() - asked, std::chrono::milliseconds(300));
   EXPECT_THAT(first->Release(), IsOk());
   EXPECT_THAT(session->Acquire({Layer(2)}), IsOk());
-}
-
-TEST_F(SessionTest, ASetThatIsNotReadyInItsTimeFails) {
-  Start();
-  const auto session = Open({.model = {}, .slot_bytes = 2 * kLayerSlot});
-  faults_.Hold();
-  const auto asked = std::chrono::steady_clock::now();
-  EXPECT_THAT(session->Acquire({Layer(0)}, std::chrono::milliseconds(300)),
-              StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("in the time it had")));
-  EXPECT_GE(std::chrono::steady_clock::now() - asked, std::chrono::milliseconds(300));
-  faults_.LetGo();
-  auto again = session->Acquire({Layer(0)}, std::chrono::seconds(60));
-  ASSERT_THAT(again, IsOk());
-  ExpectRight(*session, *again, {Layer(0)});
-}
-
-// In every state: queued behind the grant, waiting for the disk, ready, and gone.
-TEST_F(SessionTest, ACancelledSetGivesItsMemoryBack) {
-  Start();
-  const auto session = Open({.model = {}, .slot_bytes = 2 * kLayerSlot});
-  auto leased = session->Acquire({Layer(0)});
-  ASSERT_THAT(leased, IsOk());
-  faults_.Hold();
-  const auto waiting = session->StartAcquire({Layer(1)});
-  const auto queued = session->StartAcquire({Layer(0), Layer(2)});
-  ASSERT_THAT(waiting, IsOk());
-  ASSERT_THAT(queued, IsOk());
-  for (const uint64_t set_id : {*queued, *waiting}) {
-    EXPECT_THAT(session->CancelAcquire(set_id), IsOk());
-    EXPECT_THAT(session->Wait(set_id), StatusIs(absl::StatusCode::kCancelled, HasSubstr("client")));
-  }
-  EXPECT_TRUE(Within20s([&] { return server_->engine().stats().requests == 1; }));
-  faults_.LetGo();
-  const auto ready = session->StartAcquire({Layer(0)});
-  ASSERT_THAT(ready, IsOk());
-  EXPECT_THAT(session->Ping(), IsOk());
-  EXPECT_THAT(session->CancelAcquire(*ready), IsOk());
-  EXPECT_THAT(session->CancelAcquire(4711), IsOk());
-  auto set = session->Wait(*ready);
-  ASSERT_THAT(set, IsOk());
-  ExpectRight(*session, *set, {Layer(0)});
 }
 
 TEST_F(SessionTest, OneSessionHasAtMostItsQuota) {

@@ -36,7 +36,7 @@ Subprocess::Subprocess(std::vector<std::string> arguments)
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, (output_directory_ + "/out").c_str(), flags, 0600);
   posix_spawn_file_actions_addopen(&actions, 2, (output_directory_ + "/err").c_str(), flags, 0600);
-  const int error = posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
+  const int error = posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) {
     ADD_FAILURE() << "cannot start " << arguments[0];
@@ -81,6 +81,15 @@ int Subprocess::Wait(std::chrono::seconds timeout) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   return exit_status_;
+}
+
+bool Subprocess::Says(const std::string& text) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (Stderr().find(text) == std::string::npos) {
+    if (!running() || std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
 }
 
 std::string Subprocess::Stdout() const { return Contents(output_directory_ + "/out"); }

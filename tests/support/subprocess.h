@@ -13,7 +13,7 @@ namespace ecf8::testing {
 // Started by the constructor; killed by the destructor where it still runs.
 class Subprocess {
  public:
-  // `arguments[0]` is the program's path.
+  // `arguments[0]` is the program's path, or the name of one that PATH finds.
   explicit Subprocess(std::vector<std::string> arguments);
   Subprocess(const Subprocess&) = delete;
   Subprocess& operator=(const Subprocess&) = delete;
@@ -25,6 +25,9 @@ class Subprocess {
   // The exit status, or minus the number of the signal that ended it. Kills it, and fails the test,
   // where it does not end within `timeout`.
   int Wait(std::chrono::seconds timeout = std::chrono::seconds(60));
+
+  // Waits until it has written `text` to stderr; false where it ends before, or 30 s do.
+  bool Says(const std::string& text);
 
   // What it has written so far.
   std::string Stdout() const;

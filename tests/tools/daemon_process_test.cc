@@ -134,7 +134,7 @@ TEST_F(DaemonProcessTest, RecordsWhatIsFetchedAndReplaysIt) {
   const std::string path = directory_ / "fetch.trace";
   Subprocess recorder(
       {kCli, "trace", "record", "--out", path, "--json", "--daemon", "unix:" + socket_});
-  ASSERT_TRUE(Says(recorder, "recording into")) << recorder.Stderr();
+  ASSERT_TRUE(recorder.Says("recording into")) << recorder.Stderr();
   ASSERT_EQ(Ask({"fetch", "small"}).exit_status, 0);
   ASSERT_EQ(Ask({"fetch", "small", "head", "--form", "compressed"}).exit_status, 0);
   recorder.Signal(SIGINT);
@@ -183,7 +183,7 @@ TEST_F(DaemonProcessTest, ATraceTellsWhatItHolds) {
   const std::string path = directory_ / "a.trace";
   Subprocess recorder(
       {kCli, "trace", "record", "--out", path, "--model", "small", "--daemon", "unix:" + socket_});
-  ASSERT_TRUE(Says(recorder, "recording into")) << recorder.Stderr();
+  ASSERT_TRUE(recorder.Says("recording into")) << recorder.Stderr();
   ASSERT_EQ(Ask({"fetch", "small", "layers.1"}).exit_status, 0);
   // The daemon's end ends it, and what was asked for before is in.
   daemon->Signal(SIGTERM);

@@ -14,6 +14,7 @@
 #include "tools/ecf8/bench_offload.h"
 #include "tools/ecf8/bench_read.h"
 #include "tools/ecf8/bench_resident.h"
+#include "tools/ecf8/bench_rpc.h"
 #include "tools/ecf8/bench_stream.h"
 #include "tools/ecf8/commands.h"
 
@@ -27,7 +28,8 @@ class BenchCommand : public Command {
  public:
   std::string_view name() const override { return "bench"; }
   std::string_view summary() const override {
-    return "measure the codec, the reader, the pipeline and the cache, most beside their peers";
+    return "measure the codec, the reader, the pipeline, the cache and the service, most beside "
+           "peers";
   }
 
   void AddArguments(Arguments arguments) override {
@@ -38,6 +40,7 @@ class BenchCommand : public Command {
     AddMoeModel(arguments);
     AddOffload(arguments);
     AddResident(arguments);
+    AddRpc(arguments);
     AddCache(arguments);
   }
 
@@ -227,6 +230,17 @@ class BenchCommand : public Command {
     stream.AddSize("--trace-limit", stream_.trace_limit_bytes, "of that file, as in 1GiB");
   }
 
+  void AddRpc(Arguments arguments) {
+    Arguments rpc =
+        AddBench(arguments, "rpc",
+                 "fetches and acquires beside gRPC that does nothing else, in the same process",
+                 [this](const CommandContext& context) { return RunBenchRpc(rpc_, context); });
+    rpc.Add("MODEL", rpc_.model, "a compressed model").Required();
+    AddEngine(rpc, rpc_.engine);
+    rpc.Add("--runs", rpc_.runs, "of fetches; the median counts").Range(1, 999);
+    rpc.Add("--rounds", rpc_.rounds, "of acquires").Range(1, 1'000'000);
+  }
+
   std::vector<Bench> benches_;
   BenchCodecOptions codec_;
   BenchReadOptions read_;
@@ -236,6 +250,7 @@ class BenchCommand : public Command {
   BenchCacheOptions cache_;
   BenchOffloadOptions offload_;
   BenchResidentOptions resident_;
+  BenchRpcOptions rpc_;
 };
 
 }  // namespace

@@ -20,6 +20,7 @@
 #define ECF8_TOOLS_ECF8_COMMAND_H_
 
 #include <atomic>
+#include <stop_token>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -33,6 +34,7 @@ struct CommandContext {
   bool json = false;                          // --json was given
   const std::atomic<bool>* cancel = nullptr;  // set by the first ^C (SIGINT) or SIGTERM; never
                                               // null. A second one kills the process.
+  std::stop_token stop{};                     // the same, for what waits
 };
 
 class Command {

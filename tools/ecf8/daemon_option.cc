@@ -33,7 +33,7 @@ absl::StatusOr<std::unique_ptr<WeightClient>> DaemonOption::Connect(
     address = *std::move(parsed);
   }
   SilenceGrpcLog();
-  return WeightClient::Connect(address, kConnectTimeout, context.cancel);
+  return WeightClient::Connect(address, kConnectTimeout, context.stop);
 }
 
 }  // namespace ecf8

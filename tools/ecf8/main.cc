@@ -47,6 +47,8 @@ int Main(int argc, char** argv) {
   if (const std::optional<int> exit_status = command_line.Parse(argc, argv)) return *exit_status;
 
   context.cancel = InstallInterruptHandler();
+  const InterruptWatcher watcher;
+  context.stop = watcher.token();
   for (size_t i = 0; i < commands.size(); ++i) {
     if (subcommands[i].given()) return RunCommand(*commands[i], context);
   }

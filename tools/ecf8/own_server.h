@@ -7,20 +7,25 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "loader/engine/engine.h"
 #include "rpc/server.h"
 
 namespace ecf8 {
 
 class OwnServer {
  public:
-  // Serves the one model in `directory`; all its memory has been touched.
-  static absl::StatusOr<std::unique_ptr<OwnServer>> Start(const std::string& directory,
+  // Its memory has been touched when this returns. `model` is a compressed model's directory.
+  static absl::StatusOr<std::unique_ptr<OwnServer>> Start(const std::string& model,
                                                           const EngineOptions& engine);
+  OwnServer(const OwnServer&) = delete;
+  OwnServer& operator=(const OwnServer&) = delete;
   ~OwnServer();
 
   const Address& address() const { return server_->address(); }
   const std::shared_ptr<const CompressedModel>& model() const { return model_; }
   const Engine& engine() const { return server_->engine(); }
+  // Of this process's user alone, and gone when the server is.
+  const std::string& directory() const { return directory_; }
 
  private:
   OwnServer() = default;

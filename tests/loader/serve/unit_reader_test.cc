@@ -27,6 +27,15 @@ uint64_t HashOf(const std::string& data) {
   return Xxh3({reinterpret_cast<const uint8_t*>(data.data()), data.size()});
 }
 
+// *data becomes what came of data.
+absl::StatusOr<ReadStep> NextOf(UnitReader& reader, std::string* data) {
+  data->resize(kMaxMessageDataBytes);
+  auto step = reader.Next({reinterpret_cast<uint8_t*>(data->data()), data->size()});
+  const bool is_data = step.ok() && step->kind == ReadStep::Kind::kData;
+  data->resize(is_data ? step->data_size_bytes : 0);
+  return step;
+}
+
 class UnitReaderTest : public ::testing::Test {
  protected:
   UnitReaderTest() {
@@ -47,7 +56,7 @@ class UnitReaderTest : public ::testing::Test {
 
     absl::StatusOr<ReadStep> Next(std::string* data) {
       while (true) {
-        auto step = reader_.Next(data);
+        auto step = NextOf(reader_, data);
         if (!step.ok() || step->kind != ReadStep::Kind::kWait) return step;
         MutexLock lock(mutex_);
         while (!std::exchange(woken_, false)) news_.Wait(lock);

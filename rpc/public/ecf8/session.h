@@ -1,0 +1,143 @@
+// Sessions: decoded units read where the daemon has put them, without a copy. For clients on its
+// machine, of the user whose slots they are (docs/SESSIONS.md).
+#ifndef ECF8_SESSION_H_
+#define ECF8_SESSION_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "ecf8/call_options.h"
+#include "ecf8/export.h"
+#include "ecf8/model.h"
+
+namespace ecf8 {
+
+class Client;
+
+struct SessionOptions {
+  std::string model{};
+  // Of the weights that are wanted; other ones are FAILED_PRECONDITION. Empty: those served, and
+  // after a Reopen the same again.
+  std::string digest{};
+  // The walk that will be made, by unit index, each at most once: the next `depth` units after the
+  // last one that was acquired are kept ready. Empty: nothing is made ready ahead.
+  std::vector<uint32_t> walk{};
+  bool cyclic = false;  // it begins again after its last unit
+  uint32_t depth = 0;
+  // Of slots, for all that is leased and ahead. 0: depth + 2 of the largest unit, or what is left.
+  uint64_t slot_bytes = 0;
+  std::string request_id{};  // free text of at most 64 bytes, for the daemon's log
+};
+
+// Units that are leased until it is released or destroyed. Movable. It may outlive its session: its
+// bytes stay mapped, but once the session has ended the daemon may give them to others, which Check
+// notices. Thread-compatible; its bytes may be read by any number of threads.
+class ECF8_EXPORT Lease {
+ public:
+  Lease();
+  Lease(Lease&& other) noexcept;
+  Lease& operator=(Lease&& other) noexcept;
+  ~Lease();
+
+  // The units, as they were asked for.
+  size_t size() const;
+  const UnitInfo& unit(size_t i) const;
+  absl::Span<const uint8_t> bytes(size_t i) const;
+
+  // A tensor, or the part of it that the first of the units with any of it holds. Empty, its data()
+  // null, where none has.
+  absl::Span<const uint8_t> tensor(std::string_view name) const;
+
+  // DATA_LOSS where a slot was given to others, so that what was read may be anything.
+  absl::Status Check() const;
+
+  // Checks, and gives the units back. An error of the options leaves them leased; where the session
+  // has ended, its error says how. The destructor does the same, without a word.
+  absl::Status Release(const CallOptions& options = {});
+
+ private:
+  friend class ClientSession;
+  friend class PendingLease;
+  struct State;
+  explicit Lease(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;  // null: nothing is leased
+};
+
+// Units that were asked for. Movable; destroyed, it gives them up. Thread-compatible.
+class ECF8_EXPORT PendingLease {
+ public:
+  PendingLease();
+  PendingLease(PendingLease&& other) noexcept;
+  PendingLease& operator=(PendingLease&& other) noexcept;
+  ~PendingLease();
+
+  // Until all of them are there. An error of the options leaves it as it was, to be waited for
+  // again; any other result is its end.
+  absl::StatusOr<Lease> Wait(const CallOptions& options = {});
+
+ private:
+  friend class ClientSession;
+  struct State;
+  explicit PendingLease(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;  // null: nothing is waited for
+};
+
+// Thread-safe. Where the session has ended (the daemon was stopped or died, or Cancel was called),
+// every call says how: UNAVAILABLE where it may be opened again.
+class ECF8_EXPORT ClientSession {
+ public:
+  // Made by Client::OpenSession. Movable, though not while it is used.
+  ClientSession(ClientSession&& other) noexcept;
+  ClientSession& operator=(ClientSession&& other) noexcept;
+  // Ends the session, and with it whatever is leased.
+  ~ClientSession();
+
+  // Waits until all of `units` (by index) are there: all of them or none. RESOURCE_EXHAUSTED where
+  // they can never fit into what was granted (shortfall_bytes), where they found no memory within
+  // the daemon's patience, or where there are too many sets; DATA_LOSS for a damaged unit. The
+  // session goes on. Beyond the options, the set is given up.
+  absl::StatusOr<Lease> Acquire(absl::Span<const uint32_t> units, const CallOptions& options = {});
+
+  // The same in two steps, with work in between. Sets get their memory in the order of asking.
+  absl::StatusOr<PendingLease> StartAcquire(absl::Span<const uint32_t> units,
+                                            const CallOptions& options = {});
+
+  // Units that may be acquired soon; taken for advice.
+  absl::Status Hint(absl::Span<const uint32_t> units, const CallOptions& options = {});
+  // So many units of the walk will not be acquired this time.
+  absl::Status Skip(uint32_t count, const CallOptions& options = {});
+  // There and back.
+  absl::Status Ping(const CallOptions& options = {});
+
+  // Not OK: the session has ended so. Does not wait.
+  absl::Status status() const;
+
+  // Ends the session now: calls that wait return with CANCELLED.
+  void Cancel();
+
+  // Begins a session that has ended anew (one that has not goes on): the same walk, from its start,
+  // and the same weights, by their digest. Leases from before stay mapped, and are leased no more.
+  // UNAVAILABLE where there is still no daemon, FAILED_PRECONDITION where it serves other weights
+  // now, NOT_FOUND where no such model, RESOURCE_EXHAUSTED where it has no slots left; the session
+  // stays ended then, and this may be tried again.
+  absl::Status Reopen(const CallOptions& options = {});
+
+  const ModelDescription& model() const;
+  uint64_t slot_bytes() const;  // granted
+
+ private:
+  friend class Client;
+  struct State;
+  explicit ClientSession(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_SESSION_H_

@@ -1,0 +1,252 @@
+// ClientSession: leases that give themselves back, threads that share one, and how it ends and
+// begins again.
+
+#include "ecf8/session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tests/rpc/public/library_fixture.h"
+
+namespace ecf8 {
+namespace {
+
+using ::ecf8::testing::IsOk;
+using ::ecf8::testing::LibraryTest;
+using ::ecf8::testing::StatusIs;
+using ::ecf8::testing::Within20s;
+using ::testing::HasSubstr;
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr uint64_t kSlotPage = 2 << 20;
+
+class ClientSessionTest : public LibraryTest {
+ protected:
+  ClientSession Open(const Client& client, SessionOptions options = {}) const {
+    options.model = "small";
+    auto session = client.OpenSession(options);
+    EXPECT_THAT(session, IsOk());
+    return *std::move(session);
+  }
+  uint32_t Layer(int layer) const { return *model_->FindUnit("layers." + std::to_string(layer)); }
+
+  // Every tensor of the lease is the checkpoint's.
+  static void ExpectRight(const Lease& lease) {
+    ASSERT_GT(lease.size(), 0u);
+    for (size_t i = 0; i < lease.size(); ++i) {
+      for (const TensorInfo& tensor : lease.unit(i).tensors) {
+        EXPECT_EQ(Text(lease.tensor(tensor.name)), Tensor(tensor.name)) << tensor.name;
+      }
+    }
+  }
+};
+
+TEST_F(ClientSessionTest, ReadsEveryTensorInPlace) {
+  Start();
+  const Client client = Connect();
+  std::vector<uint32_t> walk(model_->unit_count());
+  std::iota(walk.begin(), walk.end(), 0u);
+  ClientSession session = Open(client, {.walk = walk, .depth = 2});
+  EXPECT_EQ(session.model().model.digest, model_->digest());
+  for (const uint32_t unit : walk) {
+    auto lease = session.Acquire({unit});
+    ASSERT_THAT(lease, IsOk());
+    EXPECT_EQ(lease->unit(0).index, unit);
+    EXPECT_EQ(lease->bytes(0).size(), lease->unit(0).decoded_size_bytes);
+    EXPECT_EQ(lease->tensor("none").data(), nullptr);
+    ExpectRight(*lease);
+    EXPECT_THAT(lease->Check(), IsOk());
+    EXPECT_THAT(lease->Release(), IsOk());
+    EXPECT_EQ(lease->size(), 0u);
+    EXPECT_THAT(lease->Release(), IsOk());
+  }
+  auto set = session.Acquire({Layer(3), Layer(0)});
+  ASSERT_THAT(set, IsOk());
+  EXPECT_EQ(set->unit(0).id, "layers.3");
+  ExpectRight(*set);
+  EXPECT_THAT(session.Hint({Layer(1)}), IsOk());
+  EXPECT_THAT(session.Skip(1), IsOk());
+  EXPECT_THAT(session.Ping(), IsOk());
+  EXPECT_THAT(session.status(), IsOk());
+}
+
+TEST_F(ClientSessionTest, LeasesGiveThemselvesBack) {
+  Start();
+  const Client client = Connect();
+  ClientSession session = Open(client, {.slot_bytes = kSlotPage});
+  for (int i = 0; i < 40; ++i) {  // room for one, and 16 sets at most
+    Lease lease;
+    auto taken = session.Acquire({Layer(i % 4)});
+    ASSERT_THAT(taken, IsOk());
+    lease = *std::move(taken);
+    ExpectRight(lease);
+  }
+  std::vector<Lease> leases;
+  leases.push_back(*session.Acquire({Layer(0)}));
+  leases[0] = Lease();
+  EXPECT_THAT(session.Acquire({Layer(1)}), IsOk());
+}
+
+TEST_F(ClientSessionTest, WhatIsWaitedForMayBeWaitedForAgainOrGivenUp) {
+  Start();
+  const Client client = Connect();
+  ClientSession session = Open(client, {.slot_bytes = kSlotPage});
+  faults_.Hold();
+  auto pending = session.StartAcquire({Layer(0)});
+  ASSERT_THAT(pending, IsOk());
+  EXPECT_EQ(pending->Wait({.timeout = milliseconds(20)}).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  const Cancellation cancellation;
+  cancellation.Cancel();
+  EXPECT_EQ(pending->Wait({.cancellation = &cancellation}).status().code(),
+            absl::StatusCode::kCancelled);
+  faults_.LetGo();
+  {
+    auto lease = pending->Wait();
+    ASSERT_THAT(lease, IsOk());
+    ExpectRight(*lease);
+    EXPECT_THAT(pending->Wait(),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nothing is waited for")));
+    // Beside it there is no room: this waits, and is given up.
+    EXPECT_EQ(session.Acquire({Layer(1)}, {.timeout = milliseconds(20)}).status().code(),
+              absl::StatusCode::kDeadlineExceeded);
+    { const auto dropped = session.StartAcquire({Layer(2)}); }
+  }
+  for (int i = 0; i < 40; ++i) EXPECT_THAT(session.Acquire({Layer(3)}), IsOk());
+}
+
+TEST_F(ClientSessionTest, ManyThreadsMayUseIt) {
+  Start();
+  const Client client = Connect();
+  ClientSession session = Open(client, {.slot_bytes = 8 * kSlotPage});
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < 25; ++round) {
+        auto lease = session.Acquire({Layer((i + round) % 4), Layer((i + round + 1) % 4)});
+        ASSERT_THAT(lease, IsOk());
+        ExpectRight(*lease);
+        EXPECT_THAT(session.Ping(), IsOk());
+        if (round % 2 == 0) lease = Lease();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(ClientSessionTest, SaysWhatIsMissing) {
+  Start();
+  const Client client = Connect();
+  ClientSession session = Open(client, {.slot_bytes = kSlotPage});
+  EXPECT_EQ(session.slot_bytes(), kSlotPage);
+  const auto set = session.Acquire({Layer(0), Layer(1)});
+  EXPECT_EQ(set.status().code(), absl::StatusCode::kResourceExhausted);
+  ASSERT_TRUE(GetErrorDetail(set.status()).has_value());
+  EXPECT_EQ(GetErrorDetail(set.status())->reason, ErrorDetail::Reason::kBudgetTooSmall);
+  EXPECT_EQ(GetErrorDetail(set.status())->shortfall_bytes, kSlotPage);
+  const auto refused = client.OpenSession({.model = "small", .slot_bytes = 32 << 20});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(GetErrorDetail(refused.status())->shortfall_bytes, kSlotPage);
+  EXPECT_THAT(client.OpenSession({.model = "small", .digest = "0123456789abcdef"}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("other weights")));
+  EXPECT_EQ(client.OpenSession({.model = "none"}).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ClientSessionTest, CancelEndsItForEverybody) {
+  Start();
+  const Client client = Connect();
+  ClientSession session = Open(client);
+  faults_.Hold();
+  std::thread waiter([&] {
+    EXPECT_EQ(session.Acquire({Layer(0)}).status().code(), absl::StatusCode::kCancelled);
+  });
+  std::this_thread::sleep_for(milliseconds(20));
+  session.Cancel();
+  waiter.join();
+  EXPECT_EQ(session.Ping().code(), absl::StatusCode::kCancelled);
+  faults_.LetGo();
+  EXPECT_THAT(session.Reopen(), IsOk());
+  EXPECT_THAT(session.Acquire({Layer(0)}), IsOk());
+}
+
+TEST_F(ClientSessionTest, EndsWithItsLeasesStillMapped) {
+  Start();
+  const Client client = Connect();
+  std::optional<ClientSession> session = Open(client);
+  auto lease = session->Acquire({Layer(1)});
+  ASSERT_THAT(lease, IsOk());
+  auto pending = session->StartAcquire({Layer(2)});
+  ASSERT_THAT(pending, IsOk());
+  session.reset();
+  EXPECT_TRUE(EverythingIsGivenBack());
+  ExpectRight(*lease);  // nobody has taken its place yet
+  EXPECT_THAT(lease->Check(), IsOk());
+  EXPECT_EQ(lease->Release().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(pending->Wait().status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(ClientSessionTest, IsOpenedAgainAfterARestart) {
+  Start();
+  const Client client = Connect({.retry_for = milliseconds(20'000)});
+  ClientSession session = Open(client, {.walk = {Layer(0), Layer(1)}, .depth = 1});
+  auto lease = session.Acquire({Layer(0)});
+  ASSERT_THAT(lease, IsOk());
+  EXPECT_THAT(session.Reopen(), IsOk());  // it has not ended
+  EXPECT_THAT(lease->Release(), IsOk());
+  lease = session.Acquire({Layer(0)});
+  ASSERT_THAT(lease, IsOk());
+  Stop();
+  Start();
+  EXPECT_EQ(session.Acquire({Layer(1)}).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(session.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(session.Reopen(), IsOk());
+  ExpectRight(*lease);  // the old daemon's memory, which nobody writes any more
+  EXPECT_EQ(lease->Release().code(), absl::StatusCode::kUnavailable);
+  lease = session.Acquire({Layer(1)});
+  ASSERT_THAT(lease, IsOk());
+  ExpectRight(*lease);
+  EXPECT_TRUE(Within20s([&] { return server_->engine().stats().requests == 1; }));
+}
+
+TEST_F(ClientSessionTest, IsNotOpenedAgainForOtherWeights) {
+  Start();
+  const Client client = Connect({.retry_for = milliseconds(20'000)});
+  ClientSession session = Open(client);
+  const std::string digest = session.model().model.digest;
+  Stop();
+  StartOther();
+  EXPECT_EQ(session.Ping().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(session.Reopen(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("other weights")));
+  EXPECT_EQ(session.Acquire({0}).status().code(), absl::StatusCode::kUnavailable);
+  Stop();
+  EXPECT_EQ(session.Reopen({.timeout = milliseconds(50)}).code(), absl::StatusCode::kUnavailable);
+  Start();
+  EXPECT_THAT(session.Reopen(), IsOk());
+  EXPECT_EQ(session.model().model.digest, digest);
+  auto lease = session.Acquire({Layer(2)});
+  ASSERT_THAT(lease, IsOk());
+  ExpectRight(*lease);
+}
+
+TEST_F(ClientSessionTest, MayOutliveItsClient) {
+  Start();
+  std::optional<Client> client = Connect();
+  ClientSession session = Open(*client);
+  client.reset();
+  auto lease = session.Acquire({Layer(0)});
+  ASSERT_THAT(lease, IsOk());
+  ExpectRight(*lease);
+}
+
+}  // namespace
+}  // namespace ecf8
