@@ -74,6 +74,8 @@ class Server {
   const Address& address() const { return address_; }
   // It serves before, but not yet as fast: see Engine.
   void WaitUntilTouched() { engine_->WaitUntilTouched(); }
+  // Returns when the engine's loop has answered.
+  void WaitForEngine() { engine_->WaitForLoop(); }
   size_t stream_count() const { return registry_.size(); }
   size_t session_count() const { return sessions_.size(); }
   size_t preload_count() const { return preloads_.size(); }

@@ -64,6 +64,9 @@ void FillStatus(const Engine& engine, const Principal& caller, v1::GetStatusResp
   FillPins(engine, caller, out);
   FillReader(engine.reader_info(), out->mutable_reader());
   FillPipeline(stats, out->mutable_pipeline());
+  out->mutable_kept()->set_units(stats.kept_units);
+  out->mutable_kept()->set_bytes(stats.kept_bytes);
+  out->mutable_kept()->set_bad_units(stats.bad_kept_units);
 }
 
 }  // namespace ecf8

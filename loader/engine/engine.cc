@@ -77,10 +77,7 @@ absl::Status Engine::Open(const EngineOptions& options,
   }
   ECF8_ASSIGN_OR_RETURN(reader_, OpenBlockReader(options.reader, *this));
   closer_.emplace(/*threads=*/1, kMaxModelsToClose);
-  ArenaOptions arena;
-  arena.budget_bytes = options.host_budget_bytes - scratch_bytes;
-  arena.lock = options.lock_memory;
-  ECF8_ASSIGN_OR_RETURN(arena_, Arena::Create(arena));
+  ECF8_RETURN_IF_ERROR(OpenArena(options, options.host_budget_bytes - scratch_bytes));
   host_policy_ = MakeSchedulePolicy(arena_->capacity_bytes());
   device_policy_ = MakeSchedulePolicy(frames_->capacity_bytes());
   slot_policy_ = MakeSchedulePolicy(slots_->capacity_bytes());
@@ -96,7 +93,9 @@ absl::Status Engine::Open(const EngineOptions& options,
                             .host_policy = host_policy_.get(),
                             .device_policy = device_policy_.get(),
                             .slot_policy = slot_policy_.get(),
-                            .costs = costs_},
+                            .costs = costs_,
+                            .ledger = kept_ ? &kept_->ledger() : nullptr,
+                            .kept = kept_ ? kept_->units() : std::vector<LedgerUnit>()},
                   .observers = options.observers,
                   .on_forgotten = [this](EngineModelFiles model) { CloseSoon(std::move(model)); }});
   ECF8_ASSIGN_OR_RETURN(loop_, StartThread("no thread for the engine", [this] { Run(); }));
@@ -108,6 +107,29 @@ absl::Status Engine::Open(const EngineOptions& options,
     reader_->RegisterMemory(memory);
     device_->RegisterHostMemory(memory);
   });
+}
+
+// Where memory cannot be kept it is this process's own.
+absl::Status Engine::OpenArena(const EngineOptions& options, uint64_t budget_bytes) {
+  ArenaOptions arena;
+  arena.budget_bytes = budget_bytes / kHugePageBytes * kHugePageBytes;
+  arena.lock = options.lock_memory;
+  if (options.descriptors != nullptr) {
+    absl::StatusOr<std::unique_ptr<KeptMemory>> kept =
+        KeptMemory::Open(*options.descriptors, arena.budget_bytes);
+    kept_info_.is_kept = kept.ok();
+    if (kept.ok()) {
+      kept_ = *std::move(kept);
+      arena.fd = kept_->fd();
+      kept_info_.discarded = kept_->discarded();
+      kept_info_.units = kept_->units().size();
+      for (const LedgerUnit& unit : kept_->units()) kept_info_.bytes += unit.stored_size_bytes;
+    } else {
+      kept_info_.problem = std::string(kept.status().message());
+    }
+  }
+  ECF8_ASSIGN_OR_RETURN(arena_, Arena::Create(arena));
+  return absl::OkStatus();
 }
 
 Engine::~Engine() {

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "loader/base/descriptor_store.h"
 #include "loader/base/mutex.h"
 #include "loader/base/worker_pool.h"
 #include "loader/cache/form_costs.h"
@@ -38,6 +39,7 @@
 #include "loader/io/block_reader.h"
 #include "loader/memory/arena.h"
 #include "loader/memory/frame_space.h"
+#include "loader/memory/kept_memory.h"
 #include "loader/memory/slot_space.h"
 
 namespace ecf8 {
@@ -55,6 +57,18 @@ struct EngineOptions {
   size_t max_requests = 4096;                // held or waiting at once
   std::vector<EngineObserver*> observers{};  // outlive the engine
   CudaCalls* cuda = nullptr;                 // for tests, as DeviceOptions::cuda
+  // Where the arena's memory waits for the next process; null: it goes with this one. Outlives the
+  // engine.
+  DescriptorStore* descriptors = nullptr;
+};
+
+// Of the arena's memory, where it is to outlive the process.
+struct KeptInfo {
+  bool is_kept = false;
+  uint64_t units = 0;  // that the process before has left in it, with their stored bytes
+  uint64_t bytes = 0;
+  std::string discarded;  // why what it has left is not used; empty where it is, or was nothing
+  std::string problem;    // why memory is not kept, though it was to be
 };
 
 // What a tier's policy has learned of a model's experts.
@@ -136,6 +150,11 @@ class Engine final : private BlockReadSink, private DeviceSink {
   // Empty for one that was forgotten.
   std::string NameOfModel(uint32_t number) const { return core_->NameOfModel(number); }
 
+  // Returns when the loop has answered: for watchdogs.
+  void WaitForLoop() {
+    RunInLoop([] {});
+  }
+
   // Waits until the tiers' memory has been touched, or that has failed. The engine serves before.
   void WaitUntilTouched();
 
@@ -148,6 +167,7 @@ class Engine final : private BlockReadSink, private DeviceSink {
   EngineStats stats() const;
   BlockReaderInfo reader_info() const { return reader_->info(); }
   const ArenaInfo& arena_info() const { return arena_->info(); }
+  const KeptInfo& kept_info() const { return kept_info_; }
   const DeviceInfo& device_info() const { return device_->info(); }
   absl::Span<const uint8_t> slot_memory_dev() const { return device_->slot_memory_dev(); }
   SharedSlots shared_slots() const { return device_->shared_slots(); }
@@ -184,6 +204,7 @@ class Engine final : private BlockReadSink, private DeviceSink {
 
   absl::Status Open(const EngineOptions& options,
                     const std::vector<std::shared_ptr<const CompressedModel>>& models);
+  absl::Status OpenArena(const EngineOptions& options, uint64_t budget_bytes);
   // `put` adds to the mail, under the lock. Then the loop is woken, without it, where it has not
   // been since it last took the mail.
   template <typename Put>
@@ -227,6 +248,8 @@ class Engine final : private BlockReadSink, private DeviceSink {
   std::unique_ptr<SchedulePolicy> host_policy_;
   std::unique_ptr<SchedulePolicy> device_policy_;
   std::unique_ptr<SchedulePolicy> slot_policy_;
+  std::unique_ptr<KeptMemory> kept_;  // may be null
+  KeptInfo kept_info_;
   std::unique_ptr<Arena> arena_;
   std::unique_ptr<Device> device_;
   std::string device_fallback_reason_;

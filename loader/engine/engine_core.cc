@@ -26,16 +26,20 @@ UnitState* EngineCore::FindOrMake(const HeldUnit& held) {
   MutexLock lock(models_mutex_);
   const auto found = models_.find(request.model);
   if (found == models_.end()) return nullptr;
-  const EngineModelFiles& opened = found->second.opened;
-  auto unit = std::make_unique<UnitState>();
-  unit->key = CacheKey(request.model, request.unit_index);
-  unit->model = opened.model;
-  unit->unit_index = request.unit_index;
-  unit->unit = &opened.model->unit(request.unit_index);
-  unit->file = opened.files[opened.model->shard_number_of(request.unit_index)];
+  auto unit = MakeUnit(request.model, found->second.opened, request.unit_index);
   unit->retired = found->second.retired;
-  unit->parts = held.parts_;
   return &tiers_.Add(std::move(unit));
+}
+
+std::unique_ptr<UnitState> EngineCore::MakeUnit(uint32_t model, const EngineModelFiles& opened,
+                                                uint32_t unit_index) {
+  auto unit = std::make_unique<UnitState>();
+  unit->key = CacheKey(model, unit_index);
+  unit->model = opened.model;
+  unit->unit_index = unit_index;
+  unit->unit = &opened.model->unit(unit_index);
+  unit->file = opened.files[opened.model->shard_number_of(unit_index)];
+  return unit;
 }
 
 UnitState* EngineCore::Find(const HeldUnit& held) {
@@ -58,6 +62,7 @@ void EngineCore::Acquire(const std::shared_ptr<HeldUnit>& held) {
     return Tell(held);
   }
   UnitState& unit = *found;
+  if (unit.parts == nullptr) unit.parts = held->parts_;
   const UnitForm form = held->request().form;
   const Priority priority = held->request().priority;
   Observe(EngineEvent::Kind::kAccess, unit, form, {.priority = priority});

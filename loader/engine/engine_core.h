@@ -147,7 +147,16 @@ class EngineCore {
   void Settle(UnitState& unit);
   void FinishForgetting(uint32_t number);
 
+  // engine_kept.cc: what the process before has left.
+  void AdoptKept(uint32_t number, const EngineModelFiles& opened);
+  void BeginCheck(UnitState& unit);
+  static Priority CheckPriority(const UnitState& unit);
+  bool SubmitChecks(Priority priority);  // false: the device is full
+  void OnCheckDone(UnitState& unit, const Operation& job, const absl::Status& status);
+
   // engine_core.cc: requests.
+  static std::unique_ptr<UnitState> MakeUnit(uint32_t model, const EngineModelFiles& opened,
+                                             uint32_t unit_index);
   UnitState* FindOrMake(const HeldUnit& held);  // null where the model is gone
   UnitState* Find(const HeldUnit& held);
   void GiveUpSlotForFrames(const HeldUnit& held);
@@ -194,6 +203,7 @@ class EngineCore {
   UnitTiers tiers_;
   TurnQueue waiting_;      // for memory
   std::set<Turn> active_;  // kFilling
+  std::vector<UnitState*> checks_;  // kKept, and wanted; as many as are active at most
   uint64_t next_sequence_ = 0;
   size_t request_count_ = 0;
   bool blocked_ = false;  // somebody waits for memory that is in use

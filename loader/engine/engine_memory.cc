@@ -9,7 +9,7 @@ namespace ecf8 {
 void EngineCore::StartWaiting() {
   blocked_ = hungry_ = false;
   // A unit that is decoded is active twice, for its reads and for its jobs.
-  while (active_.size() < 2 * kMaxActiveUnits) {
+  while (active_.size() + checks_.size() < 2 * kMaxActiveUnits) {
     const std::optional<Priority> urgent = waiting_.MostUrgent();
     if (!urgent) return;
     const Priority next = waiting_.Next();
@@ -82,6 +82,10 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
   const bool needs_host = !decode || !unit.decodes_from_frames();
   if (turn.state().stage == Stage::kDraining ||
       (needs_host && unit.stored.stage == Stage::kDraining)) {
+    return StartResult::kBusy;
+  }
+  if (needs_host && unit.stored.stage == Stage::kKept) {
+    BeginCheck(unit);
     return StartResult::kBusy;
   }
   const bool reads = needs_host && unit.stored.stage == Stage::kAbsent;

@@ -4,7 +4,9 @@
 
 namespace ecf8 {
 
-EngineModel::~EngineModel() { engine_.ForgetModel(number_); }
+EngineModel::~EngineModel() {
+  if (retired()) engine_.ForgetModel(number_);
+}
 
 void EngineModel::Retire() {
   if (!retired_.exchange(true)) engine_.RetireModel(number_);

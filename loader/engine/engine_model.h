@@ -26,7 +26,8 @@ class EngineModel {
       : engine_(engine), number_(number), model_(std::move(model)) {}
   EngineModel(const EngineModel&) = delete;
   EngineModel& operator=(const EngineModel&) = delete;
-  // The engine forgets the model, when the last hold on a unit of it has ended.
+  // Where it was retired the engine forgets the model, when the last hold on a unit of it has
+  // ended. Else it keeps the model to its own end.
   ~EngineModel();
 
   // Which no other model of this engine has had or will have.

@@ -31,6 +31,7 @@ void CloseModelFiles(BlockReader& reader, const EngineModelFiles& files) {
 uint32_t EngineCore::AddModel(EngineModelFiles model) {
   const uint32_t number = next_model_++;
   tiers_.AddModel(number, *model.model);
+  AdoptKept(number, model);
   MutexLock lock(models_mutex_);
   models_.emplace(number, Model{.opened = std::move(model)});
   return number;

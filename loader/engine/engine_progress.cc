@@ -55,11 +55,13 @@ bool EngineCore::SubmitReadsOf(UnitState& unit) {
     const size_t number = unit.read_progress.next();
     const PlannedRead& read = unit.reads[number];
     const uint64_t tag = reads_.Add({.unit = &unit, .first = static_cast<uint32_t>(number)});
+    tiers_.MarkRead(read, true);
     if (!parts_.reader->TrySubmit({.file = unit.file,
                                    .offset_bytes = unit.unit->offset_bytes + read.offset_bytes,
                                    .data = read.data,
                                    .size_bytes = read.size_bytes,
                                    .tag = tag})) {
+      tiers_.MarkRead(read, false);
       reads_.Take(tag);
       return false;
     }
@@ -75,6 +77,7 @@ void EngineCore::OnReadDone(const BlockReadDone& done) {
   const Operation read = reads_.Take(done.tag);
   UnitState& unit = *read.unit;
   --unit.reads_in_flight;
+  tiers_.MarkRead(unit.reads[read.first], false);
   Observe(EngineEvent::Kind::kReadDone, unit, UnitForm::kStored,
           {.operation = done.tag, .size_bytes = unit.reads[read.first].size_bytes});
   if (unit.stored.stage == Stage::kFilling) {
@@ -90,9 +93,14 @@ void EngineCore::OnReadDone(const BlockReadDone& done) {
 }
 
 void EngineCore::SubmitJobs() {
-  for (const Turn& turn : active_) {
-    while (SubmitJob(*turn.unit, turn.form)) {
-      if (jobs_.in_use() >= parts_.device->info().queue_depth) return;
+  auto turn = active_.begin();
+  for (size_t i = 0; i < kPriorityCount; ++i) {
+    const auto priority = static_cast<Priority>(i);
+    if (!SubmitChecks(priority)) return;
+    for (; turn != active_.end() && turn->priority == priority; ++turn) {
+      while (SubmitJob(*turn->unit, turn->form)) {
+        if (jobs_.in_use() >= parts_.device->info().queue_depth) return;
+      }
     }
   }
 }
@@ -157,7 +165,9 @@ void EngineCore::OnJobDone(DeviceJobDone done) {
     size_bytes += (*unit.parts)[i].stored_size_bytes;
   }
   Observe(EngineEvent::Kind::kJobDone, unit, form, {.size_bytes = size_bytes, .job = &done});
-  if (!done.status.ok()) {
+  if (unit.stored.stage == Stage::kKept && !job.decodes) {
+    OnCheckDone(unit, job, done.status);
+  } else if (!done.status.ok()) {
     FailJob(unit, job, PartFailure(unit, job.first + done.bad_part, done.status));
   } else {
     if (done.tables != nullptr) unit.tables = std::move(done.tables);
@@ -195,6 +205,7 @@ void EngineCore::FinishIfReady(UnitState& unit, UnitForm form) {
   if (!state.progress.all_done()) return;
   active_.erase(TurnOf(unit, form));
   state.stage = Stage::kReady;
+  if (form == UnitForm::kStored) tiers_.Record(unit);
   Observe(EngineEvent::Kind::kReady, unit, form);
   if (form == UnitForm::kDecoded) {
     unit.tables.reset();

@@ -41,6 +41,11 @@ struct EngineStats {
   uint64_t failed_units = 0;
   uint64_t abandoned_units = 0;  // nobody wanted them any more
   uint64_t revoked_holds = 0;
+  // Of the process before, in the arena: taken up, with their stored bytes; and found to be other
+  // bytes when they were to be used, so that they were read.
+  uint64_t kept_units = 0;
+  uint64_t kept_bytes = 0;
+  uint64_t bad_kept_units = 0;
 };
 
 }  // namespace ecf8

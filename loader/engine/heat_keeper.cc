@@ -22,8 +22,6 @@ bool HasHeat(const TierHeat& heat) {
   return std::any_of(heat.chances.begin(), heat.chances.end(), [](float c) { return c > 0; });
 }
 
-uint64_t DigestOf(const CompressedModel& model) { return *ParseHex64(model.digest()); }
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HeatKeeper>> HeatKeeper::Start(Engine& engine,
@@ -83,7 +81,7 @@ void HeatKeeper::Read(const EngineModel& added) {
   std::erase_if(kept, [&](TierHeat& heat) {
     if (!HasHeat(heat)) return true;
     absl::StatusOr<ModelHeat> read =
-        ReadHeat(PathOf(model, heat.tier), DigestOf(model), model.unit_count());
+        ReadHeat(PathOf(model, heat.tier), model.digest_value(), model.unit_count());
     if (!read.ok()) {
       if (!absl::IsNotFound(read.status())) Tell(read.status());
       return true;
@@ -104,7 +102,7 @@ void HeatKeeper::Write(const EngineModel& written) {
     uint64_t& written_demands = written_demands_[written.number()][heat.tier];
     if (!HasHeat(heat) || heat.demands == written_demands) continue;
     const absl::Status status = WriteHeat(
-        PathOf(model, heat.tier), {.digest = DigestOf(model), .chances = std::move(heat.chances)});
+        PathOf(model, heat.tier), {.digest = model.digest_value(), .chances = std::move(heat.chances)});
     if (!status.ok()) {
       Tell(status);
       continue;

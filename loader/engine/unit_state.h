@@ -31,9 +31,12 @@ namespace ecf8 {
 //      +----------------------- kDraining                    |
 //      +-----------------------------------------------------+
 //
+// Stored bytes that the process before has left are kKept: in memory, and nobody's before they are
+// checked (engine_kept.cc).
+//
 // In frames of the device a unit is filling while it is decoded from host memory: the same jobs
 // copy it.
-enum class Stage : uint8_t { kAbsent, kFilling, kReady, kDraining };
+enum class Stage : uint8_t { kAbsent, kKept, kFilling, kReady, kDraining };
 
 // The parts of one form that are done, and those whose turn it is.
 class PartProgress {
@@ -89,6 +92,8 @@ struct UnitState {
   FormState stored;
   Extents frames;             // of the arena
   bool asked_stored = false;  // by somebody, since it has frames
+  bool is_being_checked = false;  // while kKept
+  bool is_bad = false;            // and some of it is not what it should be
   std::vector<PlannedRead> reads;
   PartProgress read_progress;
   uint32_t reads_in_flight = 0;
@@ -120,7 +125,7 @@ struct UnitState {
   }
   // Or will have, if all goes well.
   bool has(Tier tier) const {
-    return stage(tier) == Stage::kFilling || stage(tier) == Stage::kReady;
+    return stage(tier) != Stage::kAbsent && stage(tier) != Stage::kDraining;
   }
   // As the tier's policy knows the unit.
   CacheUnit& cached(Tier tier) { return cached_[static_cast<size_t>(tier)]; }
@@ -136,6 +141,7 @@ struct UnitState {
   }
   // Nobody uses what the tier holds, all of it.
   bool is_idle(Tier tier) const {
+    if (stage(tier) == Stage::kKept) return !is_being_checked;
     if (stage(tier) != Stage::kReady || !is_still(tier)) return false;
     if (tier == Tier::kSlots) return decoded.holders.empty();
     const bool decodes = decoded.stage == Stage::kFilling;

@@ -26,14 +26,17 @@ Access AccessFor(Tier tier, Priority priority) {
 
 UnitTiers::UnitTiers(const TierParts& parts, std::function<void(UnitState&, Tier)> on_evicted)
     : parts_(parts),
+      kept_(*parts.arena, parts.kept),
       weights_(parts.costs, *parts.host_policy, *parts.slot_policy),
       on_evicted_(std::move(on_evicted)),
       pinned_slots_(parts.slots->capacity_bytes()) {}
 
+// The ledger stays as it is: what lies in the arena is the next process's.
 UnitTiers::~UnitTiers() {
+  parts_.ledger = nullptr;
   for (const auto& [key, unit] : units_) {
     for (const Tier tier : kTiers) {
-      if (unit->stage(tier) == Stage::kReady) Free(*unit, tier);
+      if (unit->has(tier)) Free(*unit, tier);
     }
   }
 }
@@ -230,6 +233,11 @@ TakeResult UnitTiers::MakeRoom(Tier tier, const UnitState& unit, uint64_t free_b
     const UnitState* const held = Find(key);
     return held != nullptr && held->is_idle(tier) && may_go(*held);
   };
+  while (tier == Tier::kHost && FreeOf(tier) < free_bytes) {
+    const std::optional<KeptUnit> kept = kept_.TakeAny();
+    if (!kept) break;
+    FreeKept(*kept);
+  }
   const uint64_t free_now = FreeOf(tier);
   const uint64_t missing_bytes = free_bytes > free_now ? free_bytes - free_now : 0;
   const bool must = claim != Claim::kIfWorthMore;
@@ -257,7 +265,8 @@ void UnitTiers::Evict(UnitState& unit, Tier tier) {
 }
 
 bool UnitTiers::DropIdle(UnitState& unit) {
-  if (!unit.decoded.waiters.empty()) return false;  // they are about to use what there is
+  // Those who wait are about to use what there is.
+  if (!unit.decoded.waiters.empty() || !unit.stored.waiters.empty()) return false;
   bool dropped = false;
   for (const Tier tier : kTiers) {
     if (!unit.is_idle(tier)) continue;
@@ -267,8 +276,38 @@ bool UnitTiers::DropIdle(UnitState& unit) {
   return dropped;
 }
 
+void UnitTiers::FreeKept(const KeptUnit& unit) {
+  if (parts_.ledger != nullptr) parts_.ledger->Erase(parts_.arena->RunsOf(unit.frames));
+  parts_.arena->Free(unit.frames);
+}
+
+void UnitTiers::Adopt(UnitState& unit, Extents frames) {
+  assert(unit.stored.stage == Stage::kAbsent);
+  unit.stored.stage = Stage::kKept;
+  unit.frames = std::move(frames);
+  PolicyOf(Tier::kHost).OnInsert(unit.cached(Tier::kHost));
+  ++stats_[static_cast<size_t>(Tier::kHost)].units;
+  Reweigh(unit);
+}
+
+void UnitTiers::Record(const UnitState& unit) {
+  if (parts_.ledger == nullptr) return;
+  parts_.ledger->Write({.model_digest = unit.model->digest_value(),
+                        .unit_index = unit.unit_index,
+                        .stored_size_bytes = unit.unit->stored_size_bytes,
+                        .frames = parts_.arena->RunsOf(unit.frames)});
+}
+
+void UnitTiers::MarkRead(const PlannedRead& read, bool reading) {
+  if (parts_.ledger == nullptr) return;
+  const auto offset_bytes = static_cast<uint64_t>(read.data - parts_.arena->memory().data());
+  parts_.ledger->Mark({offset_bytes / kFrameBytes, RoundUp(read.size_bytes, kFrameBytes) / kFrameBytes},
+                      reading);
+}
+
+// What the process before has left is nobody's news.
 void UnitTiers::Drop(UnitState& unit, Tier tier) {
-  on_evicted_(unit, tier);
+  if (unit.stage(tier) != Stage::kKept) on_evicted_(unit, tier);
   unit.stage(tier) = Stage::kAbsent;
   Free(unit, tier);
 }
@@ -277,6 +316,7 @@ void UnitTiers::Free(UnitState& unit, Tier tier) {
   --stats_[static_cast<size_t>(tier)].units;
   switch (tier) {
     case Tier::kHost:
+      if (parts_.ledger != nullptr) parts_.ledger->Erase(parts_.arena->RunsOf(unit.frames));
       parts_.arena->Free(unit.frames);
       unit.frames.clear();
       unit.asked_stored = false;

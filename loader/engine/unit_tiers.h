@@ -14,18 +14,21 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "loader/cache/cache_policy.h"
 #include "loader/cache/form_costs.h"
 #include "loader/cache/tier_weights.h"
 #include "loader/engine/engine_stats.h"
+#include "loader/engine/kept_units.h"
 #include "loader/engine/pinned_slots.h"
 #include "loader/engine/residency.h"
 #include "loader/engine/slot_grants.h"
 #include "loader/engine/tier_pins.h"
 #include "loader/engine/unit_state.h"
 #include "loader/memory/arena.h"
+#include "loader/memory/frame_ledger.h"
 #include "loader/memory/frame_space.h"
 #include "loader/memory/slot_space.h"
 
@@ -41,6 +44,9 @@ struct TierParts {
   CachePolicy* device_policy = nullptr;
   CachePolicy* slot_policy = nullptr;
   FormCosts costs{};
+  // Where the arena's memory outlives the process: what is written of it, and what was found there.
+  FrameLedger* ledger = nullptr;
+  std::vector<LedgerUnit> kept{};
 };
 
 // What a unit may push out for its place.
@@ -144,6 +150,18 @@ class UnitTiers {
   // Frees what nobody uses of a unit that is not to be kept; whether there was something.
   bool DropIdle(UnitState& unit);
 
+  // What the process before has left of a model. Until it is taken it is the first to go where its
+  // memory is wanted.
+  std::vector<KeptUnit> TakeKept(uint64_t model_digest) { return kept_.TakeModel(model_digest); }
+  void FreeKept(const KeptUnit& unit);
+  // The unit, which has no memory, has these frames of the arena, kKept.
+  void Adopt(UnitState& unit, Extents frames);
+
+  // For the ledger, where there is one: all of the unit's stored bytes are in memory and checked.
+  void Record(const UnitState& unit);
+  // The read is about to be asked for, or has ended.
+  void MarkRead(const PlannedRead& read, bool reading);
+
   // To be called where a form of the unit has become ready.
   void Reweigh(const UnitState& unit);
 
@@ -164,7 +182,8 @@ class UnitTiers {
   void FixSlot(const UnitState& unit);
   void EndSlotPin(uint64_t key);
 
-  const TierParts parts_;
+  TierParts parts_;
+  KeptUnits kept_;
   TierWeights weights_;
   const std::function<void(UnitState&, Tier)> on_evicted_;
   std::unordered_map<uint64_t, std::unique_ptr<UnitState>> units_;

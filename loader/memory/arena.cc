@@ -1,6 +1,8 @@
 #include "loader/memory/arena.h"
 
+#include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <cassert>
@@ -16,11 +18,16 @@
 namespace ecf8 {
 namespace {
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25  // Debian 12's C library does not know it, its kernel does
+#endif
+
 // Touched between two looks at whether to stop: a few milliseconds.
 constexpr uint64_t kTouchStepBytes = uint64_t{32} << 20;
 
-// Memory of `size_bytes` that starts on a huge page; empty where there is none, with errno.
-absl::Span<uint8_t> MapAligned(uint64_t size_bytes, MemoryCalls& calls) {
+// Memory of `size_bytes` that starts on a huge page, of the file where there is one; empty where
+// there is none, with errno.
+absl::Span<uint8_t> MapAligned(uint64_t size_bytes, int fd, MemoryCalls& calls) {
   const uint64_t mapped_bytes = size_bytes + kHugePageBytes;
   void* const mapped = calls.Map(mapped_bytes, 0);
   if (mapped == MAP_FAILED) return {};
@@ -31,22 +38,39 @@ absl::Span<uint8_t> MapAligned(uint64_t size_bytes, MemoryCalls& calls) {
   if (start > begin) ::munmap(begin, static_cast<size_t>(start - begin));
   uint8_t* const end = start + size_bytes;
   if (begin + mapped_bytes > end) ::munmap(end, static_cast<size_t>(begin + mapped_bytes - end));
+  if (fd >= 0 && calls.MapFile(start, size_bytes, fd) == MAP_FAILED) {
+    const int error = errno;
+    ::munmap(start, size_bytes);
+    errno = error;
+    return {};
+  }
   return {start, size_bytes};
 }
 
-absl::StatusOr<absl::Span<uint8_t>> MapMemory(uint64_t size_bytes, MemoryCalls& calls,
+bool IsOfHugePages(int fd) {
+  struct statfs system {};
+  return ::fstatfs(fd, &system) == 0 && system.f_type == HUGETLBFS_MAGIC;
+}
+
+absl::StatusOr<absl::Span<uint8_t>> MapMemory(uint64_t size_bytes, int fd, MemoryCalls& calls,
                                               ArenaInfo& info) {
-  // All of the pages are reserved here, or none: no SIGBUS later.
-  void* const mapped =
-      calls.Map(size_bytes, MAP_HUGETLB | (21 << MAP_HUGE_SHIFT));  // of 2^21 bytes
-  if (mapped != MAP_FAILED) {
-    info.huge_pages = HugePages::kReserved;
-    return absl::Span<uint8_t>(static_cast<uint8_t*>(mapped), size_bytes);
+  if (fd < 0) {
+    // All of the pages are reserved here, or none: no SIGBUS later.
+    void* const mapped =
+        calls.Map(size_bytes, MAP_HUGETLB | (21 << MAP_HUGE_SHIFT));  // of 2^21 bytes
+    if (mapped != MAP_FAILED) {
+      info.huge_pages = HugePages::kReserved;
+      return absl::Span<uint8_t>(static_cast<uint8_t*>(mapped), size_bytes);
+    }
   }
-  const absl::Span<uint8_t> memory = MapAligned(size_bytes, calls);
+  const absl::Span<uint8_t> memory = MapAligned(size_bytes, fd, calls);
   if (memory.empty()) {
     return ErrnoStatus(
         errno, absl::StrCat("cannot map ", FormatBytes(size_bytes), " for the host budget"));
+  }
+  if (fd >= 0 && IsOfHugePages(fd)) {
+    info.huge_pages = HugePages::kReserved;
+    return memory;
   }
   if (const int error = calls.Advise(memory, MADV_HUGEPAGE); error == 0) {
     info.huge_pages = HugePages::kTransparent;
@@ -91,16 +115,20 @@ absl::StatusOr<std::unique_ptr<Arena>> Arena::Create(const ArenaOptions& options
   }
   MemoryCalls& calls = options.calls != nullptr ? *options.calls : MemoryCalls::System();
   ArenaInfo info;
-  absl::StatusOr<absl::Span<uint8_t>> memory = MapMemory(size_bytes, calls, info);
+  absl::StatusOr<absl::Span<uint8_t>> memory = MapMemory(size_bytes, options.fd, calls, info);
   if (!memory.ok()) return std::move(memory).status();
   calls.Advise(*memory, MADV_DONTDUMP);  // a core dump without the weights; else a larger one
   Place(*memory, options.numa_node, calls, info);
   if (options.lock) LockInMemory(*memory, calls, info);
-  return std::unique_ptr<Arena>(new Arena(*memory, std::move(info), calls));
+  return std::unique_ptr<Arena>(new Arena(*memory, options.fd >= 0, std::move(info), calls));
 }
 
-Arena::Arena(absl::Span<uint8_t> memory, ArenaInfo info, MemoryCalls& calls)
-    : memory_(memory), info_(std::move(info)), calls_(calls), frames_(memory, kFrameBytes) {}
+Arena::Arena(absl::Span<uint8_t> memory, bool is_file, ArenaInfo info, MemoryCalls& calls)
+    : memory_(memory),
+      is_file_(is_file),
+      info_(std::move(info)),
+      calls_(calls),
+      frames_(memory, kFrameBytes) {}
 
 Arena::~Arena() {
   StopTouching();
@@ -160,6 +188,11 @@ bool Arena::TouchPiece(absl::Span<uint8_t> piece) {
     }
     // Linux 5.14. It leaves what the pages hold, so they may be in use.
     const bool touched = calls_.Advise(step, MADV_POPULATE_WRITE) == 0;
+    // Most systems give a file's memory no huge pages of themselves, but make some of what is there
+    // (Linux 6.1). Where they do not, it stays as it is.
+    if (touched && is_file_ && info_.huge_pages == HugePages::kTransparent) {
+      calls_.Advise(step, MADV_COLLAPSE);
+    }
     piece.remove_prefix(step.size());
     MutexLock lock(touch_mutex_);
     if (touched) {
@@ -175,6 +208,16 @@ bool Arena::TouchPiece(absl::Span<uint8_t> piece) {
 std::optional<Extents> Arena::Allocate(uint64_t size_bytes) {
   MutexLock lock(mutex_);
   return frames_.Allocate(size_bytes);
+}
+
+std::optional<Extents> Arena::Take(const FrameRuns& runs) {
+  MutexLock lock(mutex_);
+  return frames_.Take(runs);
+}
+
+FrameRuns Arena::RunsOf(const Extents& extents) const {
+  MutexLock lock(mutex_);
+  return frames_.RunsOf(extents);
 }
 
 void Arena::Free(const Extents& extents) {

@@ -41,6 +41,9 @@ inline constexpr uint64_t kArenaPieceBytes = uint64_t{1} << 30;
 struct ArenaOptions {
   uint64_t budget_bytes = 0;  // a hard limit; rounded down to kHugePageBytes
   bool lock = true;           // mlock, as far as RLIMIT_MEMLOCK lets it
+  // A file of just the budget's size, rounded down, that is the memory; -1: memory of this process
+  // alone. It is mapped, and need not stay open.
+  int fd = -1;
   // The node whose memory is taken first. By default that of the calling thread, where the machine
   // has several.
   std::optional<int> numa_node = std::nullopt;
@@ -90,6 +93,8 @@ class Arena {
 
   // As FrameSpace, in frames of kFrameBytes.
   std::optional<Extents> Allocate(uint64_t size_bytes);
+  std::optional<Extents> Take(const FrameRuns& runs);
+  FrameRuns RunsOf(const Extents& extents) const;
   void Free(const Extents& extents);
 
   uint64_t capacity_bytes() const { return memory_.size(); }
@@ -101,12 +106,13 @@ class Arena {
   absl::Span<uint8_t> memory() const { return memory_; }
 
  private:
-  Arena(absl::Span<uint8_t> memory, ArenaInfo info, MemoryCalls& calls);
+  Arena(absl::Span<uint8_t> memory, bool is_file, ArenaInfo info, MemoryCalls& calls);
 
   void TouchPieces();
   bool TouchPiece(absl::Span<uint8_t> piece);  // false where touching ended before its end
 
   const absl::Span<uint8_t> memory_;
+  const bool is_file_;
   const ArenaInfo info_;
   MemoryCalls& calls_;
 

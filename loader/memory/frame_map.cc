@@ -27,16 +27,19 @@ std::optional<FrameRuns> FrameMap::Allocate(uint64_t count) {
   return runs;
 }
 
-void FrameMap::AllocateRun(FrameRun run) {
-  const auto after = by_address_.upper_bound(run.first);
-  assert(run.count > 0 && after != by_address_.begin());
-  const FrameRun free{std::prev(after)->first, std::prev(after)->second};
-  assert(run.count <= free.count && run.first - free.first <= free.count - run.count);
+bool FrameMap::AllocateRun(FrameRun run) {
+  if (run.count == 0) return true;
+  auto found = by_address_.upper_bound(run.first);
+  if (found == by_address_.begin()) return false;
+  --found;
+  const FrameRun free{found->first, found->second};
+  const uint64_t before = run.first - free.first;
+  if (before >= free.count || run.count > free.count - before) return false;
   Erase(free);
-  const uint64_t before_count = run.first - free.first;
-  const uint64_t after_count = free.count - before_count - run.count;
-  if (before_count > 0) Insert({free.first, before_count});
-  if (after_count > 0) Insert({run.first + run.count, after_count});
+  if (before > 0) Insert({free.first, before});
+  const uint64_t after = free.count - before - run.count;
+  if (after > 0) Insert({run.first + run.count, after});
+  return true;
 }
 
 void FrameMap::Free(FrameRun run) {

@@ -32,8 +32,8 @@ class FrameMap {
   // and then the smallest that holds the rest. nullopt, and nothing taken, where fewer are free.
   std::optional<FrameRuns> Allocate(uint64_t count);
 
-  // Just these, which are free (asserted).
-  void AllocateRun(FrameRun run);
+  // Just these; false, and nothing taken, where some of them are not free, or not there.
+  [[nodiscard]] bool AllocateRun(FrameRun run);
 
   // Every frame of `run` is allocated (asserted).
   void Free(FrameRun run);
@@ -46,7 +46,7 @@ class FrameMap {
   void Insert(FrameRun run);
   void Erase(FrameRun run);
 
-  [[maybe_unused]] const uint64_t frame_count_;  // only assertions ask for it
+  const uint64_t frame_count_;
   uint64_t free_count_ = 0;
   std::map<uint64_t, uint64_t> by_address_;          // first -> count
   std::set<std::pair<uint64_t, uint64_t>> by_size_;  // (count, first)

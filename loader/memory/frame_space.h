@@ -26,7 +26,13 @@ class FrameSpace {
   // where fewer frames are free. What the memory holds is undefined.
   std::optional<Extents> Allocate(uint64_t size_bytes);
 
-  // `extents` came from Allocate and were not freed since (asserted).
+  // Just these frames, in this order; nullopt, and nothing taken, where some of them are not free.
+  std::optional<Extents> Take(const FrameRuns& runs);
+
+  // The frames of what was allocated.
+  FrameRuns RunsOf(const Extents& extents) const;
+
+  // `extents` came from Allocate or Take and were not freed since (asserted).
   void Free(const Extents& extents);
 
   // What `size_bytes` take.
@@ -37,6 +43,7 @@ class FrameSpace {
   uint64_t largest_run_bytes() const { return frames_.largest_run() * frame_bytes_; }
 
  private:
+  Extents ExtentsOf(const FrameRuns& runs) const;
   uint64_t FrameCount(uint64_t size_bytes) const {
     return size_bytes / frame_bytes_ + (size_bytes % frame_bytes_ != 0 ? 1 : 0);
   }

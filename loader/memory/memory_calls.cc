@@ -16,6 +16,10 @@ void* MemoryCalls::Map(uint64_t size_bytes, int flags) {
                 -1, 0);
 }
 
+void* MemoryCalls::MapFile(uint8_t* at, uint64_t size_bytes, int fd) {
+  return ::mmap(at, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+}
+
 int MemoryCalls::Advise(absl::Span<uint8_t> memory, int advice) {
   return ::madvise(memory.data(), memory.size(), advice) == 0 ? 0 : errno;
 }

@@ -18,6 +18,9 @@ class MemoryCalls {
   // mmap(2) of private anonymous memory with `flags` besides: MAP_FAILED and errno as there.
   virtual void* Map(uint64_t size_bytes, int flags);
 
+  // mmap(2) of the file, to be shared, in place of what is mapped at `at`.
+  virtual void* MapFile(uint8_t* at, uint64_t size_bytes, int fd);
+
   // madvise(2).
   virtual int Advise(absl::Span<uint8_t> memory, int advice);
 

@@ -22,7 +22,8 @@ std::optional<absl::Span<uint8_t>> SlotSpace::Allocate(uint64_t size_bytes) {
 absl::Span<uint8_t> SlotSpace::AllocateAt(uint64_t offset_bytes, uint64_t size_bytes) {
   assert(offset_bytes % kSlotPageBytes == 0 && size_bytes > 0);
   const FrameRun run{offset_bytes / kSlotPageBytes, SlotBytes(size_bytes) / kSlotPageBytes};
-  pages_.AllocateRun(run);
+  [[maybe_unused]] const bool were_free = pages_.AllocateRun(run);
+  assert(were_free);
   return Begin(run);
 }
 

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,16 +20,14 @@
 namespace ecf8 {
 namespace {
 
-std::string Digest(const std::vector<Shard>& shards) {
+uint64_t Digest(const std::vector<Shard>& shards) {
   Xxh3Stream hash;
   for (const Shard& shard : shards) {
     uint8_t bytes[8];
     StoreLe64(bytes, shard.manifest_xxh3);
     hash.Update(bytes);
   }
-  char text[17];
-  std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(hash.Digest()));
-  return text;
+  return hash.Digest();
 }
 
 ErrorReason ReasonFor(const absl::Status& status) {
@@ -55,7 +52,8 @@ absl::StatusOr<std::shared_ptr<const CompressedModel>> CompressedModel::Open(
   model->name_ = directory.name();
   ECF8_RETURN_IF_ERROR(model->OpenShards(directory));
   ECF8_RETURN_IF_ERROR(model->IndexUnits());
-  model->digest_ = Digest(model->shards_);
+  model->digest_value_ = Digest(model->shards_);
+  model->digest_ = absl::StrCat(absl::Hex(model->digest_value_, absl::kZeroPad16));
   return model;
 }
 

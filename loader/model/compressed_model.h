@@ -54,6 +54,7 @@ class CompressedModel {
 
   // The content's identity: XXH3-64 over the manifests' checksums in shard order, as 16 hex digits.
   const std::string& digest() const { return digest_; }
+  uint64_t digest_value() const { return digest_value_; }
 
   uint32_t unit_count() const { return static_cast<uint32_t>(units_.size()); }
   const Unit& unit(uint32_t index) const {
@@ -88,6 +89,7 @@ class CompressedModel {
   std::string directory_;
   std::string name_;
   std::string digest_;
+  uint64_t digest_value_ = 0;
   std::vector<Shard> shards_;
   std::vector<UnitRef> units_;
   std::unordered_map<std::string_view, uint32_t> unit_by_id_;

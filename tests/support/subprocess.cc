@@ -24,19 +24,33 @@ std::string Contents(const std::string& path) {
 
 }  // namespace
 
-Subprocess::Subprocess(std::vector<std::string> arguments)
+Subprocess::Subprocess(std::vector<std::string> arguments, const SubprocessGifts& gifts)
     : output_directory_(::testing::TempDir() + "/ecf8-process-XXXXXX") {
   if (mkdtemp(output_directory_.data()) == nullptr) ADD_FAILURE() << "no " << output_directory_;
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
+  std::vector<std::string> environment = gifts.environment;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    environment.emplace_back(*variable);
+  }
+  std::vector<char*> envp;
+  for (std::string& variable : environment) envp.push_back(variable.data());
+  envp.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   const int flags = O_WRONLY | O_CREAT | O_TRUNC;
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, (output_directory_ + "/out").c_str(), flags, 0600);
   posix_spawn_file_actions_addopen(&actions, 2, (output_directory_ + "/err").c_str(), flags, 0600);
-  const int error = posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
+  // By way of numbers that none of them is to have.
+  std::vector<int> copies;
+  for (const int fd : gifts.descriptors) copies.push_back(fcntl(fd, F_DUPFD_CLOEXEC, 100));
+  for (size_t i = 0; i < copies.size(); ++i) {
+    posix_spawn_file_actions_adddup2(&actions, copies[i], static_cast<int>(3 + i));
+  }
+  const int error = posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), envp.data());
+  for (const int fd : copies) close(fd);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) {
     ADD_FAILURE() << "cannot start " << arguments[0];

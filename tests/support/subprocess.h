@@ -10,16 +10,23 @@
 
 namespace ecf8::testing {
 
+// What a program is given besides its arguments.
+struct SubprocessGifts {
+  std::vector<std::string> environment{};  // beside this process's: NAME=VALUE
+  std::vector<int> descriptors{};          // that it has as 3, 4, ...
+};
+
 // Started by the constructor; killed by the destructor where it still runs.
 class Subprocess {
  public:
   // `arguments[0]` is the program's path, or the name of one that PATH finds.
-  explicit Subprocess(std::vector<std::string> arguments);
+  explicit Subprocess(std::vector<std::string> arguments, const SubprocessGifts& gifts = {});
   Subprocess(const Subprocess&) = delete;
   Subprocess& operator=(const Subprocess&) = delete;
   ~Subprocess();
 
   void Signal(int signal_number) const;
+  pid_t pid() const { return pid_; }
   bool running();
 
   // The exit status, or minus the number of the signal that ended it. Kills it, and fails the test,

@@ -58,6 +58,7 @@ TEST_F(ConfigTest, ReadsEverySetting) {
                    "reader = 'threads'\n"
                    "queue-depth = 7\n"
                    "lock-memory = true\n"
+                   "keep-memory = 'never'\n"
                    "max-streams = 5\n"
                    "max-sessions = 6\n"
                    "session-max-units = 7\n"
@@ -95,10 +96,11 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.tls_client_ca, "/a.pem");
   EXPECT_EQ(config_.token_file, "/t");
   EXPECT_EQ(config_.metrics_listen, "127.0.0.1:9464");
+  EXPECT_EQ(config_.keep_memory, "never");
   EXPECT_EQ(config_.heat_dir, "/h");
   EXPECT_EQ(config_.trace, "/t.json");
   EXPECT_EQ(config_.trace_limit, "1MiB");
-  EXPECT_EQ(AllSettings().size(), 33u);  // all of which stand above
+  EXPECT_EQ(AllSettings().size(), 34u);  // all of which stand above
 
   const EngineOptions engine = EngineOptionsFrom(config_);
   EXPECT_EQ(engine.host_budget_bytes, uint64_t{3} << 30);

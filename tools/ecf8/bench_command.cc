@@ -225,6 +225,7 @@ class BenchCommand : public Command {
         .Range(0, 9999);
     stream.Add("!--no-fio", stream_.with_fio, "leave fio out");
     stream.Add("!--no-tmpfs", stream_.with_tmpfs, "leave out the same on a copy in memory");
+    stream.Add("--kept", stream_.with_kept, "beside it, the same in memory as outlives a daemon");
     stream.Add("--trace", stream_.trace,
                "draw what happens to units into this new file, for ui.perfetto.dev");
     stream.AddSize("--trace-limit", stream_.trace_limit_bytes, "of that file, as in 1GiB");

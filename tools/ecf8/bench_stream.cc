@@ -149,10 +149,51 @@ class CoresPeer {
   Samples limit_gbps_, read_gbps_, checksum_gbps_, decode_gbps_;
 };
 
+// Holds nothing: the memory is made as if it were to outlive the process, and goes with it.
+class NoStore final : public DescriptorStore {
+ public:
+  Descriptor Take(const std::string& /*name*/) override { return {}; }
+  absl::Status Put(const std::string& /*name*/, const Descriptor& /*descriptor*/) override {
+    return absl::OkStatus();
+  }
+  void Remove(const std::string& /*name*/) override {}
+};
+
+// Engines on memory as outlives a daemon.
+class KeptPeer {
+ public:
+  KeptPeer(BenchStreamOptions options, std::shared_ptr<const CompressedModel> model)
+      : options_(std::move(options)), walks_(options_, std::move(model)) {
+    options_.engine.descriptors = &store_;
+  }
+
+  absl::Status Run() { return walks_.Run(options_.warm_walks); }
+
+  void Describe(const Walks& ours, Rows* rows, nlohmann::ordered_json* report) const {
+    const Samples cold = Ratios(walks_.gbps(), ours.gbps());
+    rows->push_back({"in memory that is kept", Range(walks_.gbps())});
+    rows->push_back({"  beside the other", Range(cold)});
+    Put("kept_vs_private", cold, report);
+    if (options_.warm_walks == 0) return;
+    const Samples warm = Ratios(walks_.warm_gbps(), ours.warm_gbps());
+    rows->push_back({"  again, warm", Range(walks_.warm_gbps())});
+    rows->push_back({"  beside the other", Range(warm)});
+    Put("kept_warm_vs_private", warm, report);
+  }
+
+ private:
+  NoStore store_;
+  BenchStreamOptions options_;
+  Walks walks_;
+};
+
 class StreamBench {
  public:
-  StreamBench(const BenchStreamOptions& options, std::shared_ptr<const CompressedModel> model)
-      : options_(options), walks_(options, std::move(model)), cores_(options.engine) {}
+  StreamBench(const BenchStreamOptions& options,
+              const std::shared_ptr<const CompressedModel>& model)
+      : options_(options), walks_(options, model), cores_(options.engine) {
+    if (options.with_kept) kept_.emplace(options, model);
+  }
 
   absl::Status OnDisk(const CommandContext& context) {
     for (int run = 0; run < options_.runs; ++run) {
@@ -160,7 +201,9 @@ class StreamBench {
       // The first run asks our reader whether the files are read direct, for fio to do the same.
       const bool fio_first = options_.with_fio && run % 2 == 1;
       if (fio_first) ECF8_RETURN_IF_ERROR(fio_.Run(walks_.model(), walks_.direct()));
+      if (kept_ && run % 2 == 1) ECF8_RETURN_IF_ERROR(kept_->Run());
       ECF8_RETURN_IF_ERROR(walks_.Run(options_.warm_walks));
+      if (kept_ && run % 2 == 0) ECF8_RETURN_IF_ERROR(kept_->Run());
       if (options_.with_fio && !fio_first) {
         ECF8_RETURN_IF_ERROR(fio_.Run(walks_.model(), walks_.direct()));
       }
@@ -189,6 +232,7 @@ class StreamBench {
       rows.push_back({"  again, warm", Range(walks_.warm_gbps())});
       Put("warm_gbps", walks_.warm_gbps(), &report);
     }
+    if (kept_) kept_->Describe(walks_, &rows, &report);
     if (options_.with_fio) fio_.Describe(walks_.gbps(), &rows, &report);
     if (tmpfs_walks_) {
       rows.push_back({"from tmpfs", Range(tmpfs_walks_->gbps())});
@@ -213,6 +257,7 @@ class StreamBench {
  private:
   const BenchStreamOptions& options_;
   Walks walks_;
+  std::optional<KeptPeer> kept_;
   FioPeer fio_;
   std::optional<Walks> tmpfs_walks_;
   CoresPeer cores_;
@@ -229,7 +274,7 @@ absl::Status RunBenchStream(const BenchStreamOptions& given, const CommandContex
                           EngineTimeline::Create(options.trace, options.trace_limit_bytes));
     options.engine.observers.push_back(timeline.get());
   }
-  StreamBench bench(options, std::move(model));
+  StreamBench bench(options, model);
   ECF8_RETURN_IF_ERROR(bench.OnDisk(context));
   if (options.with_tmpfs) {
     const absl::Status status = bench.InMemory(context);

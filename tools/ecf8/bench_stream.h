@@ -19,6 +19,7 @@ struct BenchStreamOptions {
   int warm_walks = 0;                          // of the same engine, after each cold one
   bool with_fio = true;
   bool with_tmpfs = true;
+  bool with_kept = false;  // the same with memory as outlives a daemon, beside it
   std::string trace;  // a new file for the time line of all runs; empty: none
   uint64_t trace_limit_bytes = uint64_t{256} << 20;
 };
@@ -31,6 +32,8 @@ struct BenchStreamOptions {
 // measured in the same run on one core (`stream_vs_model_tmpfs`):
 //
 //   cores / (1 / decode + stored / decoded * (1 / read + 1 / checksum))
+// Where memory as outlives a daemon (kept_memory.h) is asked for, too, each run also has an engine
+// on such, before or after the other in turn (`kept_vs_private`, `kept_warm_vs_private`).
 absl::Status RunBenchStream(const BenchStreamOptions& options, const CommandContext& context);
 
 }  // namespace ecf8

@@ -91,6 +91,11 @@ std::string StatusText(const v1::GetStatusResponse& now, const v1::GetStatusResp
           std::to_string(now.streams()) +
           " fetches\nfailed units: " + std::to_string(p.failed_units()) +
           ", holds taken from idle clients: " + std::to_string(p.revoked_holds()) + "\n";
+  if (now.kept().units() > 0) {
+    text += "of the daemon before: " + std::to_string(now.kept().units()) + " units, " +
+            FormatBytes(now.kept().bytes()) + ", of which " +
+            std::to_string(now.kept().bad_units()) + " were damaged\n";
+  }
   return text;
 }
 

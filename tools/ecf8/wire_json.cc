@@ -126,7 +126,11 @@ nlohmann::ordered_json ToJson(const v1::GetStatusResponse& status) {
             {"copy_ns", pipeline.copy_ns()},
             {"decode_ns", pipeline.decode_ns()},
             {"failed_units", pipeline.failed_units()},
-            {"revoked_holds", pipeline.revoked_holds()}}}};
+            {"revoked_holds", pipeline.revoked_holds()}}},
+          {"kept",
+           {{"units", status.kept().units()},
+            {"bytes", status.kept().bytes()},
+            {"bad_units", status.kept().bad_units()}}}};
 }
 
 }  // namespace ecf8

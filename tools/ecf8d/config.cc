@@ -111,6 +111,13 @@ absl::Span<const Setting> AllSettings() {
        kMaxQueueDepth},
       {"lock-memory", "keep the host budget's memory from being swapped out (see ulimit -l)",
        &DaemonConfig::lock_memory},
+      {"keep-memory",
+       "leave the host budget's memory to the next start; auto: with the service manager, where "
+       "there is one",
+       &DaemonConfig::keep_memory,
+       0,
+       0,
+       {"auto", "never"}},
       {"max-streams", "fetches served at once", &DaemonConfig::max_streams, 1, 65536},
       {"max-sessions", "of clients that map slots, at once", &DaemonConfig::max_sessions, 1, 65536},
       {"session-max-units", "of one set of a session", &DaemonConfig::session_max_units, 1, 65536},

@@ -33,6 +33,7 @@ struct DaemonConfig {
   std::string reader = "auto";
   int64_t queue_depth = 8;
   bool lock_memory = false;
+  std::string keep_memory = "auto";
   int64_t max_streams = 64;
   int64_t max_sessions = 64;
   int64_t session_max_units = 1024;

@@ -11,8 +11,10 @@
 
 #include "absl/status/statusor.h"
 #include "decoder/status_macros.h"
+#include "loader/base/service_manager.h"
 #include "loader/base/strings.h"
 #include "loader/engine/engine_timeline.h"
+#include "loader/memory/kept_memory.h"
 #include "loader/serve/model_roots.h"
 #include "loader/serve/open_models.h"
 #include "rpc/address.h"
@@ -25,6 +27,7 @@
 #include "tools/ecf8d/logging.h"
 #include "tools/ecf8d/metrics/metrics.h"
 #include "tools/ecf8d/signals.h"
+#include "tools/ecf8d/watchdog.h"
 #include "tools/version.h"
 
 namespace ecf8 {
@@ -57,10 +60,18 @@ void EndTrace(EngineTimeline& trace) {
   spdlog::info("traced {} events, {} left out", trace.info().events, trace.info().left_out);
 }
 
-// `trace` and `metrics` may be null.
+// Null where memory is not kept; what an earlier daemon has left is then forgotten.
+DescriptorStore* StoreFor(const DaemonConfig& config, ServiceManager* manager) {
+  if (manager == nullptr || config.keep_memory == "auto") return manager;
+  KeptMemory::Discard(*manager);
+  return nullptr;
+}
+
+// `trace`, `metrics` and `manager` may be null.
 absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config,
                                                     const OpenedModels& models, ModelRoots roots,
-                                                    EngineTimeline* trace, Metrics* metrics) {
+                                                    EngineTimeline* trace, Metrics* metrics,
+                                                    ServiceManager* manager) {
   ServerOptions options;
   options.address = DefaultAddress();
   if (!config.listen.empty()) {
@@ -74,6 +85,7 @@ absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config,
   options.session.max_slot_bytes = *ParseByteSize(config.session_slot_quota);
   if (config.session_uid >= 0) options.session_uid = static_cast<uid_t>(config.session_uid);
   options.engine = EngineOptionsFrom(config);
+  options.engine.descriptors = StoreFor(config, manager);
   if (trace != nullptr) options.engine.observers.push_back(trace);
   if (metrics != nullptr) {
     options.engine.observers.push_back(&metrics->engine_observer());
@@ -97,16 +109,38 @@ void LogDevice(const Engine& engine) {
   }
 }
 
-void Reload(Server& server) {
+void LogKept(const KeptInfo& kept) {
+  if (!kept.problem.empty()) {
+    spdlog::warn("the host budget's memory will not outlive the daemon: {}", kept.problem);
+  } else if (!kept.discarded.empty()) {
+    spdlog::warn("the memory of the daemon before is not used: {}", kept.discarded);
+  } else if (kept.is_kept) {
+    spdlog::info("the daemon before has left {} units in memory, {}", kept.units,
+                 FormatBytes(kept.bytes));
+  }
+}
+
+// `manager` may be null.
+void Tell(const ServiceManager* manager, const std::string& state) {
+  if (manager == nullptr) return;
+  const absl::Status status = manager->Notify(state);
+  if (!status.ok()) spdlog::warn("{}", std::string(status.message()));
+}
+
+void Reload(Server& server, const ServiceManager* manager) {
+  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now().time_since_epoch());  // CLOCK_MONOTONIC
+  Tell(manager, "RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now.count()));
   const absl::Status status = server.ReloadTokens();
   if (status.ok()) {
     spdlog::info("SIGHUP: the tokens were read again");
   } else {
     spdlog::error("SIGHUP: the old tokens stay: {}", std::string(status.message()));
   }
+  Tell(manager, "READY=1");
 }
 
-absl::Status Serve(const ParsedFlags& flags) {
+absl::Status Serve(const ParsedFlags& flags, ServiceManager* manager) {
   ECF8_ASSIGN_OR_RETURN(ModelRoots roots, ModelRoots::Open(flags.config.model_roots));
   ECF8_ASSIGN_OR_RETURN(OpenedModels models, OpenModelDirs(flags.config));
   if (flags.check_config) {
@@ -118,23 +152,31 @@ absl::Status Serve(const ParsedFlags& flags) {
   if (!flags.config.metrics_listen.empty()) metrics = std::make_unique<Metrics>();
   ECF8_ASSIGN_OR_RETURN(
       std::unique_ptr<Server> server,
-      StartServer(flags.config, models, std::move(roots), trace.get(), metrics.get()));
+      StartServer(flags.config, models, std::move(roots), trace.get(), metrics.get(), manager));
   models.clear();  // the server has them, until they are removed
   if (metrics != nullptr) {
     ECF8_RETURN_IF_ERROR(metrics->Serve(flags.config.metrics_listen, *server));
     spdlog::info("metrics at http://{}/metrics", flags.config.metrics_listen);
   }
   LogDevice(server->engine());
+  LogKept(server->engine().kept_info());
   spdlog::info("listening on {}", server->address().ToString());
+  Tell(manager, "READY=1");
+  std::unique_ptr<Watchdog> watchdog;
+  if (manager != nullptr) {
+    ECF8_ASSIGN_OR_RETURN(watchdog, Watchdog::Start(*manager, *server));
+  }
 
   int signal_number = WaitForSignal();
-  for (; signal_number == SIGHUP; signal_number = WaitForSignal()) Reload(*server);
+  for (; signal_number == SIGHUP; signal_number = WaitForSignal()) Reload(*server, manager);
   spdlog::info("{}: draining {} streams, for at most {} ms", strsignal(signal_number),
                server->stream_count(), flags.config.drain_timeout_ms);
+  Tell(manager, "STOPPING=1");
   const bool all_ended =
       server->Drain(std::chrono::milliseconds(flags.config.drain_timeout_ms), TakeStopSignal);
   spdlog::info(all_ended ? "stopped" : "stopped, with streams cut short");
   if (metrics != nullptr) metrics->Stop();
+  watchdog.reset();
   server.reset();
   if (trace != nullptr) EndTrace(*trace);
   return absl::OkStatus();
@@ -144,10 +186,11 @@ int Main(int argc, char** argv) {
   ParsedFlags flags;
   if (const std::optional<int> exit_status = ParseFlags(argc, argv, &flags)) return *exit_status;
   BlockSignals();
+  const std::unique_ptr<ServiceManager> manager = ServiceManager::FromEnvironment();
   InitLogging(flags.config.log_level, flags.config.log_format);
   RouteGrpcLogToSpdlog();
   spdlog::info("ecf8d {}", kVersion);
-  const absl::Status status = Serve(flags);
+  const absl::Status status = Serve(flags, manager.get());
   if (!status.ok()) spdlog::error("{}", std::string(status.message()));
   return ExitStatusFor(status.code());
 }

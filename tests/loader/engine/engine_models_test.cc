@@ -106,6 +106,41 @@ TEST_F(EngineModelsTest, WhatIsHeldStaysUntilItIsGivenBack) {
               StatusIs(absl::StatusCode::kNotFound, ::testing::_));
 }
 
+TEST_F(EngineModelsTest, WhatIsAskedForLaterIsNotKeptEither) {
+  engine_->RetireModel(0);
+  for (const UnitForm form : {UnitForm::kDecoded, UnitForm::kStored}) {
+    const auto held = Acquire(0, Layer(0), form);
+    ASSERT_TRUE(engine_->RunUntilIdle());
+    ExpectReadyAndRight(*held);
+    engine_->Release(held);
+    ASSERT_TRUE(engine_->RunUntilIdle());
+    ExpectNothingInMemory();
+  }
+}
+
+TEST_F(EngineModelsTest, WhatWaitsForASlotIsNotReadAgain) {
+  SimulationOptions options;
+  options.slot_bytes = 2 << 20;  // of one layer
+  engine_.reset();
+  engine_.emplace(*expected_, options);
+  const auto stored = Acquire(0, Layer(1), UnitForm::kStored);
+  const auto first = Acquire(0, Layer(0));
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  const auto waiting = Acquire(0, Layer(1));
+  engine_->RunUntilIdle(engine_->time.now_us() + 1'000'000);
+  ASSERT_FALSE(waiting->begun());
+  engine_->Release(stored);
+  engine_->RetireModel(0);
+  const uint64_t read_bytes = engine_->core->stats().read_bytes;
+  engine_->Release(first);
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  ExpectReadyAndRight(*waiting);
+  EXPECT_EQ(engine_->core->stats().read_bytes, read_bytes);
+  engine_->Release(waiting);
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  ExpectNothingInMemory();
+}
+
 TEST_F(EngineModelsTest, ANumberIsNeverAnotherModels) {
   engine_->ForgetModel(0);
   EXPECT_EQ(engine_->AddModel(), 1u);
@@ -237,7 +272,7 @@ TEST(EngineModels, ComeAndGoWhileOthersFetchAndWatch) {
     ASSERT_THAT(model, IsOk());
     latest = (*model)->number();
     EXPECT_TRUE(FetchAll(**engine, expected, (*model)->number()));
-    if (i % 2 == 0) (*model)->Retire();
+    (*model)->Retire();
   }
   done = true;
   for (std::thread& other : others) other.join();

@@ -182,6 +182,28 @@ TEST_F(HeatKeeperTest, IsWrittenNowAndThenAndOnlyWhereSomethingWasLearned) {
   EXPECT_EQ(testing::ReadFile(File("host")), bytes);
 }
 
+TEST_F(HeatKeeperTest, AModelThatGoesIsWrittenAtOnceAndReadWhenItIsBack) {
+  const auto engine = StartEngine();
+  const auto keeper = StartKeeper(*engine);
+  UseExperts(*engine, 20, 1);
+  keeper->Remove(engine->models()[1]);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (keeper->files_written() == 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  EXPECT_EQ(keeper->files_written(), 1u);
+  EXPECT_EQ(keeper->files_read(), 0u);
+  keeper->Add(engine->models()[1]);
+  EXPECT_EQ(keeper->files_read(), 1u);
+  // Also where it comes back before the thread has had its turn.
+  UseExperts(*engine, 20, 2);
+  keeper->Remove(engine->models()[1]);
+  keeper->Add(engine->models()[1]);
+  EXPECT_EQ(keeper->files_written(), 2u);
+  EXPECT_EQ(keeper->files_read(), 2u);
+  EXPECT_THAT(problems_, IsEmpty());
+}
+
 TEST_F(HeatKeeperTest, BadFilesAreToldAndReplaced) {
   fs::create_directory(path_);
   testing::WriteFile(File("host"), "damaged");

@@ -15,6 +15,7 @@
 #include "loader/base/beneath.h"
 #include "loader/cache/schedule_policy.h"
 #include "loader/engine/engine_core.h"
+#include "loader/memory/kept_memory.h"
 #include "tests/loader/engine/event_checker.h"
 #include "tests/support/fake_device.h"
 #include "tests/support/faulty_block_reader.h"
@@ -70,6 +71,7 @@ struct SimulationOptions {
   FaultyReaderOptions reader{};
   FakeDeviceOptions device{};
   std::vector<EngineObserver*> observers{};
+  KeptMemory* kept = nullptr;  // of just host_bytes, to have the arena in; outlives the engine
 };
 
 class SimulatedEngine final : public BlockReadSink, public DeviceSink {
@@ -83,6 +85,7 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     ArenaOptions arena;
     arena.budget_bytes = options.host_bytes;
     arena.lock = false;
+    if (options.kept != nullptr) arena.fd = options.kept->fd();
     arena_ = *Arena::Create(arena);
     options.device.slot_bytes = options.slot_bytes;
     options.device.frame_bytes = options.device_bytes;
@@ -109,7 +112,10 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
                                        .host_policy = host_policy_.get(),
                                        .device_policy = device_policy_.get(),
                                        .slot_policy = slot_policy_.get(),
-                                       .costs = costs},
+                                       .costs = costs,
+                                       .ledger = options.kept ? &options.kept->ledger() : nullptr,
+                                       .kept = options.kept ? options.kept->units()
+                                                            : std::vector<LedgerUnit>()},
                              .observers = options.observers});
     for (uint32_t i = 0; i < models_.size(); ++i) EXPECT_EQ(AddModel(*models_[i]), i);
   }

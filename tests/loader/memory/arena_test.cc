@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -12,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "loader/base/descriptor.h"
 #include "loader/memory/memory_calls.h"
 #include "tests/support/status_matchers.h"
 
@@ -40,7 +42,15 @@ class TestCalls : public MemoryCalls {
   int Advise(absl::Span<uint8_t> memory, int advice) override {
     if (advice == MADV_HUGEPAGE && !has_transparent_pages) return EINVAL;
     if (advice == MADV_POPULATE_WRITE && populate_error != 0) return populate_error;
+    if (advice == kCollapse) collapsed = true;
     return MemoryCalls::Advise(memory, advice);
+  }
+  void* MapFile(uint8_t* at, uint64_t size_bytes, int fd) override {
+    if (file_map_fails) {
+      errno = ENOMEM;
+      return MAP_FAILED;
+    }
+    return MemoryCalls::MapFile(at, size_bytes, fd);
   }
   int Lock(absl::Span<uint8_t> memory) override {
     locked_bytes += memory.size();
@@ -53,6 +63,9 @@ class TestCalls : public MemoryCalls {
     return node_error;
   }
 
+  static constexpr int kCollapse = 25;  // MADV_COLLAPSE
+  std::atomic<bool> collapsed = false;
+  bool file_map_fails = false;
   bool has_huge_pages = false;
   bool has_transparent_pages = true;
   bool map_fails = false;
@@ -233,6 +246,28 @@ TEST_F(ArenaTest, MemoryComesFromTheThreadsNode) {
   const auto arena = Make(4);
   EXPECT_EQ(arena->info().numa_node, std::nullopt);
   EXPECT_THAT(arena->info().warnings, ElementsAre(HasSubstr("NUMA node 1")));
+}
+
+TEST_F(ArenaTest, AFilesMemoryIsSharedAndGetsHugePagesWhenItIsTouched) {
+  const Descriptor file(memfd_create("arena", MFD_CLOEXEC));
+  ASSERT_EQ(ftruncate(file.get(), 4 * kFrameBytes), 0);
+  calls_.has_huge_pages = true;  // that are for private memory
+  auto arena =
+      Arena::Create({.budget_bytes = 4 * kFrameBytes, .fd = file.get(), .calls = &calls_});
+  ASSERT_THAT(arena, IsOk());
+  EXPECT_EQ((*arena)->info().huge_pages, HugePages::kTransparent);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>((*arena)->memory().data()) % kHugePageBytes, 0);
+  EXPECT_EQ(calls_.locked_bytes, 4 * kFrameBytes);
+  ASSERT_THAT((*arena)->StartTouching(1, nullptr), IsOk());
+  ASSERT_TRUE((*arena)->WaitUntilTouched());
+  EXPECT_TRUE(calls_.collapsed);
+  (*arena)->memory()[3 * kFrameBytes] = 9;
+  uint8_t byte = 0;
+  ASSERT_EQ(pread(file.get(), &byte, 1, 3 * kFrameBytes), 1);
+  EXPECT_EQ(byte, 9);
+  calls_.file_map_fails = true;
+  EXPECT_THAT(Arena::Create({.budget_bytes = 4 * kFrameBytes, .fd = file.get(), .calls = &calls_}),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("cannot map")));
 }
 
 TEST_F(ArenaTest, TheRealMachineGivesMemory) {

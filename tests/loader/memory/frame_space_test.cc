@@ -58,6 +58,20 @@ TEST_F(FrameSpaceTest, FragmentedMemoryComesInSeveralExtents) {
   EXPECT_EQ(space_.free_bytes(), 4 * kFrame);
 }
 
+TEST_F(FrameSpaceTest, TakesJustTheFramesThatAreNamed) {
+  const FrameRuns runs = {{5, 2}, {1, 1}};
+  const auto extents = space_.Take(runs);
+  ASSERT_TRUE(extents.has_value());
+  EXPECT_EQ(PlacesOf(*extents),
+            (Places{{base_ + 5 * kFrame, 2 * kFrame}, {base_ + kFrame, kFrame}}));
+  EXPECT_EQ(space_.RunsOf(*extents), runs);
+  EXPECT_EQ(space_.Take({{2, 1}, {6, 1}}), std::nullopt);
+  EXPECT_EQ(space_.Take({{2, 7}}), std::nullopt);
+  EXPECT_EQ(space_.free_bytes(), 5 * kFrame) << "all of it or nothing";
+  space_.Free(*extents);
+  EXPECT_EQ(space_.largest_run_bytes(), 8 * kFrame);
+}
+
 TEST_F(FrameSpaceTest, NoMemoryHasNoFrames) {
   FrameSpace none({}, kFrame);
   EXPECT_EQ(none.capacity_bytes(), 0u);
