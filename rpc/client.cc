@@ -14,6 +14,8 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/sync_stream.h"
 #include "loader/base/mutex.h"
+#include "loader/base/strings.h"
+#include "loader/model/error_info.h"
 #include "rpc/call_ends.h"
 #include "rpc/error_status.h"
 #include "rpc/fetch_message.h"
@@ -242,9 +244,14 @@ absl::Status WeightClient::Fetch(const v1::FetchRequest& request, bool verify, F
   uint32_t model_units = 0;
   if (request.units().empty() && request.tensors().empty()) {
     ECF8_ASSIGN_OR_RETURN(const std::vector<v1::Model> models, ListModels(limits));
-    for (const v1::Model& model : models) {
-      if (model.name() == request.model()) model_units = model.unit_count();
+    const auto model = std::find_if(models.begin(), models.end(), [&](const v1::Model& one) {
+      return one.name() == request.model();
+    });
+    if (model == models.end()) {
+      return WithErrorInfo(absl::NotFoundError("no model " + Quoted(request.model())),
+                           {.reason = ErrorReason::kModelNotFound, .model = request.model()});
     }
+    model_units = model->unit_count();
   }
   LimitedContext context(limits, stop_);
   // As the stub does it, but for the bytes of the messages.

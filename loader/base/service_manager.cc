@@ -99,9 +99,8 @@ absl::Status ServiceManager::Send(const std::string& state, int fd) const {
   iovec bytes{text.data(), text.size()};
   msghdr message{};
   message.msg_name = &address;
-  message.msg_namelen =
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size() +
-                             (socket_[0] == '@' ? 0 : 1));
+  message.msg_namelen = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size() +
+                                               (socket_[0] == '@' ? 0 : 1));
   message.msg_iov = &bytes;
   message.msg_iovlen = 1;
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
@@ -115,8 +114,8 @@ absl::Status ServiceManager::Send(const std::string& state, int fd) const {
     std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
   }
   if (::sendmsg(socket.get(), &message, MSG_NOSIGNAL) < 0) {
-    return ErrnoStatus(errno, absl::StrCat("cannot speak to the service manager at ",
-                                           Quoted(socket_)));
+    return ErrnoStatus(errno,
+                       absl::StrCat("cannot speak to the service manager at ", Quoted(socket_)));
   }
   return absl::OkStatus();
 }

@@ -201,8 +201,8 @@ class EngineCore {
   uint32_t next_model_ = 0;
   std::set<uint32_t> leaving_;  // of the models, those that are forgotten
   UnitTiers tiers_;
-  TurnQueue waiting_;      // for memory
-  std::set<Turn> active_;  // kFilling
+  TurnQueue waiting_;               // for memory
+  std::set<Turn> active_;           // kFilling
   std::vector<UnitState*> checks_;  // kKept, and wanted; as many as are active at most
   uint64_t next_sequence_ = 0;
   size_t request_count_ = 0;

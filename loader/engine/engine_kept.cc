@@ -1,6 +1,7 @@
 // EngineCore: units that the process before has left in the arena.
 //
-//   kKept --(somebody wants it)--> its parts are checked, by jobs --> kReady, as if it had been read
+//   kKept --(somebody wants it)--> its parts are checked, by jobs --> kReady, as if it had been
+//   read
 //                                                   \--> one is bad: kAbsent, and it is read
 //
 // Nobody holds such a unit before all of it is checked: those who want it wait, as for memory.

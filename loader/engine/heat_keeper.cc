@@ -101,8 +101,9 @@ void HeatKeeper::Write(const EngineModel& written) {
   for (TierHeat& heat : engine_.ExportHeat(written.number())) {
     uint64_t& written_demands = written_demands_[written.number()][heat.tier];
     if (!HasHeat(heat) || heat.demands == written_demands) continue;
-    const absl::Status status = WriteHeat(
-        PathOf(model, heat.tier), {.digest = model.digest_value(), .chances = std::move(heat.chances)});
+    const absl::Status status =
+        WriteHeat(PathOf(model, heat.tier),
+                  {.digest = model.digest_value(), .chances = std::move(heat.chances)});
     if (!status.ok()) {
       Tell(status);
       continue;

@@ -90,8 +90,8 @@ struct UnitState {
   std::shared_ptr<const std::vector<UnitPart>> parts;
 
   FormState stored;
-  Extents frames;             // of the arena
-  bool asked_stored = false;  // by somebody, since it has frames
+  Extents frames;                 // of the arena
+  bool asked_stored = false;      // by somebody, since it has frames
   bool is_being_checked = false;  // while kKept
   bool is_bad = false;            // and some of it is not what it should be
   std::vector<PlannedRead> reads;

@@ -301,8 +301,8 @@ void UnitTiers::Record(const UnitState& unit) {
 void UnitTiers::MarkRead(const PlannedRead& read, bool reading) {
   if (parts_.ledger == nullptr) return;
   const auto offset_bytes = static_cast<uint64_t>(read.data - parts_.arena->memory().data());
-  parts_.ledger->Mark({offset_bytes / kFrameBytes, RoundUp(read.size_bytes, kFrameBytes) / kFrameBytes},
-                      reading);
+  parts_.ledger->Mark(
+      {offset_bytes / kFrameBytes, RoundUp(read.size_bytes, kFrameBytes) / kFrameBytes}, reading);
 }
 
 // What the process before has left is nobody's news.

@@ -91,7 +91,8 @@ absl::StatusOr<FrameLedger> FrameLedger::Open(absl::Span<uint8_t> memory, uint64
   FrameLedger ledger(memory, frame_bytes, frame_count);
   for (uint64_t frame = 0; frame < frame_count; ++frame) {
     const Record record = ledger.ReadRecord(frame);
-    if (ledger.IsWhole(frame, record)) ledger.next_set_ = std::max(ledger.next_set_, record.set + 1);
+    if (ledger.IsWhole(frame, record))
+      ledger.next_set_ = std::max(ledger.next_set_, record.set + 1);
   }
   return ledger;
 }
@@ -120,8 +121,8 @@ std::vector<LedgerUnit> FrameLedger::Read() const {
   for (uint64_t frame = 0; frame < frame_count_; ++frame) {
     const Record record = ReadRecord(frame);
     if (!IsWhole(frame, record)) continue;
-    sets.try_emplace(record.set, Found{record, {}}).first->second.frames.emplace(record.place,
-                                                                                 frame);
+    sets.try_emplace(record.set, Found{record, {}})
+        .first->second.frames.emplace(record.place, frame);
   }
   std::vector<LedgerUnit> units;
   for (const auto& [set, found] : sets) {

@@ -42,10 +42,8 @@ absl::StatusOr<Descriptor> MakeFile(const char* name, uint64_t size_bytes, unsig
 
 // Of reserved huge pages, all of them or none: the file keeps what a mapping has reserved.
 absl::StatusOr<Descriptor> MakeHugeFile(uint64_t size_bytes) {
-  ECF8_ASSIGN_OR_RETURN(Descriptor file,
-                        MakeFile(kMemoryName, size_bytes, kHugePageFlags));
-  void* const mapped =
-      mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  ECF8_ASSIGN_OR_RETURN(Descriptor file, MakeFile(kMemoryName, size_bytes, kHugePageFlags));
+  void* const mapped = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (mapped == MAP_FAILED) return ErrnoStatus(errno, "no huge pages");
   munmap(mapped, size_bytes);
   return file;

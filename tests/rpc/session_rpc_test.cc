@@ -135,7 +135,10 @@ TEST_F(SessionTest, TheNextUnitsOfTheScheduleAreReadyAhead) {
   EXPECT_TRUE(Within20s([&] { return server_->engine().stats().requests == 3; }));
   auto set = session->Acquire({Layer(6)});
   ASSERT_THAT(set, IsOk());
-  EXPECT_TRUE(Within20s([&] { return server_->engine().stats().requests == 4; }));
+  EXPECT_TRUE(Within20s([&] {  // 6, and ahead 7, 0 and 1, but not 2 any more
+    const EngineStats stats = server_->engine().stats();
+    return stats.requests == 4 && stats.slots.misses == 5;
+  }));
   // 7, 0 and 1 are there or on their way: acquiring them asks the engine for nothing new.
   const auto before = server_->engine().stats().slots;
   auto next = session->Acquire({Layer(7), Layer(0), Layer(1)});

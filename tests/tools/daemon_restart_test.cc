@@ -53,9 +53,10 @@ class DaemonRestartTest : public testing::DaemonTest {
     gifts.environment.push_back("LISTEN_FDNAMES=" + names);
     if (watchdog_) gifts.environment.push_back("WATCHDOG_USEC=40000");
     gifts.environment.push_back("LISTEN_FDS=" + std::to_string(gifts.descriptors.size()));
-    std::vector<std::string> arguments = {"/bin/sh", "-c", "LISTEN_PID=$$ exec \"$@\"", "sh",
-                                          kDaemon, "--listen", "unix:" + socket_,
-                                          "--decode-threads", "1"};
+    std::vector<std::string> arguments = {
+        "/bin/sh", "-c",       "LISTEN_PID=$$ exec \"$@\"", "sh",
+        kDaemon,   "--listen", "unix:" + socket_,           "--decode-threads",
+        "1"};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     return std::make_unique<Subprocess>(arguments, gifts);
   }
@@ -170,8 +171,7 @@ TEST_F(DaemonRestartTest, OtherWeightsUnderTheNameAreServedAsTheyAre) {
 
 TEST_F(DaemonRestartTest, AModelThatIsAddedLaterFindsItsUnits) {
   LeaveMemory(SIGKILL);
-  const auto daemon =
-      StartAsService({"--model-root", directory_.path(), "--host-budget", "64MiB"});
+  const auto daemon = StartAsService({"--model-root", directory_.path(), "--host-budget", "64MiB"});
   ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
   EXPECT_EQ(Status()["kept"]["units"], 0);
   ASSERT_EQ(Ask({"add", "small"}).exit_status, 0);
@@ -182,7 +182,8 @@ TEST_F(DaemonRestartTest, AModelThatIsAddedLaterFindsItsUnits) {
 
 TEST_F(DaemonRestartTest, AnotherBudgetBeginsAnew) {
   LeaveMemory(SIGTERM);
-  struct stat before {}, after {};
+  struct stat before {
+  }, after{};
   ASSERT_EQ(fstat(manager_.fd("ecf8-arena"), &before), 0);
   const auto daemon =
       StartAsService({"--model-dir", directory_ / "small", "--host-budget", "32MiB"});
@@ -212,7 +213,7 @@ TEST_F(DaemonRestartTest, KilledAtWorkItLeavesWhatCanBeUsed) {
   const int kills = kills_text != nullptr ? std::atoi(kills_text) : 4;
   testing::MakeCompressedModel(directory_.path(), "layers", {.layers = 8, .projection_rows = 2500});
   const std::vector<std::string> flags = {"--model-dir", directory_ / "layers", "--host-budget",
-                                          "14MiB",       "--slot-budget",        "12MiB"};
+                                          "14MiB",       "--slot-budget",       "12MiB"};
   std::mt19937 random(1);
   uint64_t kept = 0, bad = 0;
   for (int i = 0; i < kills; ++i) {

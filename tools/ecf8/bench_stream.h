@@ -20,7 +20,7 @@ struct BenchStreamOptions {
   bool with_fio = true;
   bool with_tmpfs = true;
   bool with_kept = false;  // the same with memory as outlives a daemon, beside it
-  std::string trace;  // a new file for the time line of all runs; empty: none
+  std::string trace;       // a new file for the time line of all runs; empty: none
   uint64_t trace_limit_bytes = uint64_t{256} << 20;
 };
 

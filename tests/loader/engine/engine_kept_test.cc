@@ -248,9 +248,9 @@ TEST_F(EngineKeptTest, OtherWeightsAreNotUsed) {
   // All of the memory can be had.
   std::vector<std::shared_ptr<HeldUnit>> holds;
   for (int layer = 0; layer < 8; ++layer) {
-    holds.push_back(engine.Acquire(
-        {.unit_index = *other.model->FindUnit("layers." + std::to_string(layer)),
-         .form = UnitForm::kStored}));
+    holds.push_back(
+        engine.Acquire({.unit_index = *other.model->FindUnit("layers." + std::to_string(layer)),
+                        .form = UnitForm::kStored}));
   }
   ASSERT_TRUE(engine.RunUntilIdle());
   for (const auto& held : holds) {
@@ -361,9 +361,7 @@ class KilledEngine {
       engine_->Release(held);
     });
   }
-  void ExpectAllRight() {
-    EXPECT_EQ(std::exchange(right_, 0), std::exchange(asked_, 0));
-  }
+  void ExpectAllRight() { EXPECT_EQ(std::exchange(right_, 0), std::exchange(asked_, 0)); }
 
   void FlipOne() {
     const auto at = static_cast<off_t>(Draw(0, kHostBytes - 1));

@@ -103,20 +103,20 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     FormCosts costs = device_->info().costs;
     costs.read_seconds_per_stored_byte = options.read_seconds_per_stored_byte;
     options.observers.push_back(&checker_);
-    core.emplace(EngineParts{.reader = &*reader_,
-                             .device = &*device_,
-                             .tiers = {.arena = arena_.get(),
-                                       .frames = &*frames_,
-                                       .slots = &*slots_,
-                                       .grants = &*grants_,
-                                       .host_policy = host_policy_.get(),
-                                       .device_policy = device_policy_.get(),
-                                       .slot_policy = slot_policy_.get(),
-                                       .costs = costs,
-                                       .ledger = options.kept ? &options.kept->ledger() : nullptr,
-                                       .kept = options.kept ? options.kept->units()
-                                                            : std::vector<LedgerUnit>()},
-                             .observers = options.observers});
+    core.emplace(EngineParts{
+        .reader = &*reader_,
+        .device = &*device_,
+        .tiers = {.arena = arena_.get(),
+                  .frames = &*frames_,
+                  .slots = &*slots_,
+                  .grants = &*grants_,
+                  .host_policy = host_policy_.get(),
+                  .device_policy = device_policy_.get(),
+                  .slot_policy = slot_policy_.get(),
+                  .costs = costs,
+                  .ledger = options.kept ? &options.kept->ledger() : nullptr,
+                  .kept = options.kept ? options.kept->units() : std::vector<LedgerUnit>()},
+        .observers = options.observers});
     for (uint32_t i = 0; i < models_.size(); ++i) EXPECT_EQ(AddModel(*models_[i]), i);
   }
 

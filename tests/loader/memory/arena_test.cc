@@ -252,8 +252,7 @@ TEST_F(ArenaTest, AFilesMemoryIsSharedAndGetsHugePagesWhenItIsTouched) {
   const Descriptor file(memfd_create("arena", MFD_CLOEXEC));
   ASSERT_EQ(ftruncate(file.get(), 4 * kFrameBytes), 0);
   calls_.has_huge_pages = true;  // that are for private memory
-  auto arena =
-      Arena::Create({.budget_bytes = 4 * kFrameBytes, .fd = file.get(), .calls = &calls_});
+  auto arena = Arena::Create({.budget_bytes = 4 * kFrameBytes, .fd = file.get(), .calls = &calls_});
   ASSERT_THAT(arena, IsOk());
   EXPECT_EQ((*arena)->info().huge_pages, HugePages::kTransparent);
   EXPECT_EQ(reinterpret_cast<uintptr_t>((*arena)->memory().data()) % kHugePageBytes, 0);

@@ -85,7 +85,8 @@ TEST(FrameMapTest, TakesJustTheFramesThatAreNamed) {
   EXPECT_TRUE(map.AllocateRun({11, 1}));  // an end
   EXPECT_FALSE(map.AllocateRun({4, 1}));
   EXPECT_EQ(map.free_count(), 4);
-  EXPECT_THAT(map.Allocate(4), Optional(ElementsAre(FrameRun{6, 2}, FrameRun{10, 1}, FrameRun{3, 1})));
+  EXPECT_THAT(map.Allocate(4),
+              Optional(ElementsAre(FrameRun{6, 2}, FrameRun{10, 1}, FrameRun{3, 1})));
 }
 
 // Every frame has one owner at a time, and none is lost, whatever the order.

@@ -66,7 +66,8 @@ class LibraryTest : public ::testing::Test {
   bool EverythingIsGivenBack() const {
     return Within20s([&] {
       return server_->session_count() == 0 && server_->engine().stats().requests == 0 &&
-             server_->engine().slot_grants().free_bytes() == server_->engine().shared_slots().slot_bytes;
+             server_->engine().slot_grants().free_bytes() ==
+                 server_->engine().shared_slots().slot_bytes;
     });
   }
 
