@@ -144,9 +144,12 @@ TEST_F(SessionTest, TheNextUnitsOfTheScheduleAreReadyAhead) {
   auto next = session->Acquire({Layer(7), Layer(0), Layer(1)});
   ASSERT_THAT(next, IsOk());
   ExpectRight(*session, *next, {Layer(7), Layer(0), Layer(1)});
-  EXPECT_TRUE(Within20s([&] {  // 2, 3 and 4, ahead
-    return server_->engine().stats().slots.misses == before.misses + 3;
+  EXPECT_TRUE(Within20s([&] {  // and 2, 3 and 4, ahead
+    return server_->engine().stats().requests == 7;
   }));
+  const uint64_t asked = server_->engine().stats().slots.misses - before.misses;
+  EXPECT_GE(asked, 2u);  // 2 may have been there still
+  EXPECT_LE(asked, 3u);
   EXPECT_THAT(set->Release(), IsOk());
   EXPECT_THAT(session->Skip(5), IsOk());  // over 2 to 6, to 7, 0 and 1, which are leased
   EXPECT_TRUE(Within20s([&] { return server_->engine().stats().requests == 3; }));

@@ -104,7 +104,8 @@ TEST_F(MetricsTest, TellsWhatAFetchHasDone) {
   CollectingSink sink;
   ASSERT_THAT((*client)->Fetch(Request(v1::FORM_DECODED), false, sink), IsOk());
   ASSERT_THAT((*client)->Fetch(Request(v1::FORM_DECODED), false, sink), IsOk());
-  v1::FetchRequest unknown = Request(v1::FORM_DECODED);
+  // With a unit named: for a whole model the client asks first whether it is there.
+  v1::FetchRequest unknown = Request(v1::FORM_DECODED, {"layers.0"});
   unknown.set_model("other");
   EXPECT_THAT((*client)->Fetch(unknown, false, sink),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("other")));

@@ -184,9 +184,11 @@ TEST_F(ClientSessionTest, EndsWithItsLeasesStillMapped) {
   std::optional<ClientSession> session = Open(client);
   auto lease = session->Acquire({Layer(1)});
   ASSERT_THAT(lease, IsOk());
+  faults_.Hold();  // or the second may be ready before the session ends
   auto pending = session->StartAcquire({Layer(2)});
   ASSERT_THAT(pending, IsOk());
   session.reset();
+  faults_.LetGo();
   EXPECT_TRUE(EverythingIsGivenBack());
   ExpectRight(*lease);  // nobody has taken its place yet
   EXPECT_THAT(lease->Check(), IsOk());
