@@ -14,8 +14,8 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tools/ecf8/expert_steps.h"
-#include "tools/ecf8/made_up_source.h"
-#include "tools/ecf8/moe_shape.h"
+#include "tools/workloads/made_up_source.h"
+#include "tools/workloads/moe_shape.h"
 
 namespace ecf8 {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/ecf8/made_up_source.h"
+#include "tools/workloads/made_up_source.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_model.h"
-#include "tools/ecf8/moe_shape.h"
+#include "tools/workloads/moe_shape.h"
 
 namespace ecf8 {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/ecf8/model_walk.h"
+#include "tools/workloads/model_walk.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,8 +10,8 @@
 #include "tests/support/small_model.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
-#include "tools/ecf8/made_up_source.h"
-#include "tools/ecf8/moe_shape.h"
+#include "tools/workloads/made_up_source.h"
+#include "tools/workloads/moe_shape.h"
 
 namespace ecf8 {
 namespace {

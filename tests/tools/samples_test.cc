@@ -1,4 +1,4 @@
-#include "tools/ecf8/samples.h"
+#include "tools/workloads/samples.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

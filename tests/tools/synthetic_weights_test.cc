@@ -1,4 +1,4 @@
-#include "tools/ecf8/synthetic_weights.h"
+#include "tools/workloads/synthetic_weights.h"
 
 #include <gtest/gtest.h>
 

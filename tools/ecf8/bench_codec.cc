@@ -16,8 +16,8 @@
 #include "decoder/status_macros.h"
 #include "tools/ecf8/bench_model.h"
 #include "tools/ecf8/codec_workload.h"
-#include "tools/ecf8/samples.h"
 #include "tools/ecf8/text.h"
+#include "tools/workloads/samples.h"
 
 namespace ecf8 {
 namespace {

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
 #include "loader/model/compress.h"
-#include "tools/ecf8/synthetic_weights.h"
+#include "tools/workloads/synthetic_weights.h"
 
 namespace ecf8 {
 namespace {

@@ -3,7 +3,7 @@
 #include "decoder/status_macros.h"
 #include "loader/model/compress.h"
 #include "tools/ecf8/compress_report.h"
-#include "tools/ecf8/made_up_source.h"
+#include "tools/workloads/made_up_source.h"
 
 namespace ecf8 {
 

@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "tools/ecf8/command.h"
 #include "tools/ecf8/job_flags.h"
-#include "tools/ecf8/moe_shape.h"
+#include "tools/workloads/moe_shape.h"
 
 namespace ecf8 {
 

@@ -12,10 +12,10 @@
 #include "loader/base/strings.h"
 #include "loader/memory/slot_space.h"
 #include "rpc/grpc_log.h"
-#include "tools/ecf8/model_walk.h"
 #include "tools/ecf8/offload_client.h"
 #include "tools/ecf8/own_server.h"
 #include "tools/ecf8/text.h"
+#include "tools/workloads/model_walk.h"
 
 namespace ecf8 {
 namespace {

@@ -8,10 +8,10 @@
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
 #include "tools/ecf8/fio.h"
-#include "tools/ecf8/samples.h"
 #include "tools/ecf8/scratch_file.h"
 #include "tools/ecf8/text.h"
 #include "tools/ecf8/timed_reader.h"
+#include "tools/workloads/samples.h"
 
 namespace ecf8 {
 namespace {

@@ -16,9 +16,9 @@
 #include "rpc/grpc_log.h"
 #include "rpc/session_client.h"
 #include "tools/ecf8/own_server.h"
-#include "tools/ecf8/samples.h"
 #include "tools/ecf8/source_comparison.h"
 #include "tools/ecf8/text.h"
+#include "tools/workloads/samples.h"
 
 namespace ecf8 {
 namespace {

@@ -15,8 +15,8 @@
 #include "rpc/session_client.h"
 #include "tools/ecf8/bare_grpc.h"
 #include "tools/ecf8/own_server.h"
-#include "tools/ecf8/samples.h"
 #include "tools/ecf8/text.h"
+#include "tools/workloads/samples.h"
 
 namespace ecf8 {
 namespace {

@@ -13,10 +13,10 @@
 #include "loader/engine/engine_timeline.h"
 #include "loader/model/compressed_model.h"
 #include "tools/ecf8/fio.h"
-#include "tools/ecf8/model_walk.h"
-#include "tools/ecf8/samples.h"
 #include "tools/ecf8/text.h"
 #include "tools/ecf8/tmpfs_copy.h"
+#include "tools/workloads/model_walk.h"
+#include "tools/workloads/samples.h"
 
 namespace ecf8 {
 namespace {

@@ -13,7 +13,7 @@
 #include "loader/engine/engine.h"
 #include "loader/model/compressed_model.h"
 #include "tools/ecf8/expert_steps.h"
-#include "tools/ecf8/unit_news.h"
+#include "tools/workloads/unit_news.h"
 
 namespace ecf8 {
 

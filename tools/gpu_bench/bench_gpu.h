@@ -16,7 +16,7 @@
 #include "loader/cuda/cuda_calls.h"
 #include "loader/cuda/cuda_objects.h"
 #include "nlohmann/json.hpp"
-#include "tools/ecf8/samples.h"
+#include "tools/workloads/samples.h"
 
 namespace ecf8 {
 

@@ -8,7 +8,7 @@
 #include "decoder/format.h"
 #include "decoder/status_macros.h"
 #include "decoder/table_search.h"
-#include "tools/ecf8/synthetic_weights.h"
+#include "tools/workloads/synthetic_weights.h"
 
 namespace ecf8 {
 namespace {

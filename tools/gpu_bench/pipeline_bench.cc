@@ -5,9 +5,9 @@
 #include "decoder/status_macros.h"
 #include "loader/model/compress.h"
 #include "loader/model/compressed_model.h"
-#include "tools/ecf8/made_up_source.h"
-#include "tools/ecf8/model_walk.h"
 #include "tools/gpu_bench/bench_gpu.h"
+#include "tools/workloads/made_up_source.h"
+#include "tools/workloads/model_walk.h"
 
 namespace ecf8 {
 namespace {

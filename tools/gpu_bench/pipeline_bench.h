@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "loader/engine/engine.h"
 #include "nlohmann/json.hpp"
-#include "tools/ecf8/moe_shape.h"
+#include "tools/workloads/moe_shape.h"
 
 namespace ecf8 {
 

@@ -26,13 +26,13 @@ const std::string kBundle = ECF8_BINARY_DIR "/gpu_bundle";
 const std::vector<std::string> kPrograms = {"ecf8_gpu_bench", "gpu_test", "gpu_kernel_test"};
 constexpr int kNoGpu = 3;
 
-TEST(GpuBundleTest, TakesAtMost48MiB) {
+TEST(GpuBundleTest, TakesAtMost32MiB) {
   uint64_t bytes = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(kBundle)) {
     if (entry.is_regular_file()) bytes += entry.file_size();
   }
   RecordProperty("bytes", std::to_string(bytes));
-  EXPECT_LE(bytes, uint64_t{48} << 20);
+  EXPECT_LE(bytes, uint64_t{32} << 20);
   EXPECT_GT(bytes, uint64_t{16} << 20);  // the models are there
 }
 

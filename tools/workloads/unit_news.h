@@ -1,6 +1,6 @@
 // Lets a thread wait for what the engine tells its holders.
-#ifndef ECF8_TOOLS_ECF8_UNIT_NEWS_H_
-#define ECF8_TOOLS_ECF8_UNIT_NEWS_H_
+#ifndef ECF8_TOOLS_WORKLOADS_UNIT_NEWS_H_
+#define ECF8_TOOLS_WORKLOADS_UNIT_NEWS_H_
 
 #include <chrono>
 #include <functional>
@@ -53,4 +53,4 @@ class UnitNews {
 
 }  // namespace ecf8
 
-#endif  // ECF8_TOOLS_ECF8_UNIT_NEWS_H_
+#endif  // ECF8_TOOLS_WORKLOADS_UNIT_NEWS_H_

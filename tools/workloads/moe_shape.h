@@ -1,6 +1,6 @@
 // The tensors of a mixture-of-experts model as DeepSeek-V3 names them, in any size.
-#ifndef ECF8_TOOLS_ECF8_MOE_SHAPE_H_
-#define ECF8_TOOLS_ECF8_MOE_SHAPE_H_
+#ifndef ECF8_TOOLS_WORKLOADS_MOE_SHAPE_H_
+#define ECF8_TOOLS_WORKLOADS_MOE_SHAPE_H_
 
 #include <cstdint>
 #include <vector>
@@ -25,4 +25,4 @@ std::vector<SafetensorsTensor> ListMoeTensors(const MoeShape& shape);
 
 }  // namespace ecf8
 
-#endif  // ECF8_TOOLS_ECF8_MOE_SHAPE_H_
+#endif  // ECF8_TOOLS_WORKLOADS_MOE_SHAPE_H_

@@ -1,4 +1,4 @@
-#include "tools/ecf8/model_walk.h"
+#include "tools/workloads/model_walk.h"
 
 #include <algorithm>
 #include <chrono>
@@ -10,7 +10,7 @@
 #include "decoder/checksum.h"
 #include "decoder/status_macros.h"
 #include "loader/engine/cpu_job.h"
-#include "tools/ecf8/unit_news.h"
+#include "tools/workloads/unit_news.h"
 
 namespace ecf8 {
 namespace {

@@ -1,6 +1,6 @@
 // FP8 weights made up, for benchmarks on machines that have no model.
-#ifndef ECF8_TOOLS_ECF8_SYNTHETIC_WEIGHTS_H_
-#define ECF8_TOOLS_ECF8_SYNTHETIC_WEIGHTS_H_
+#ifndef ECF8_TOOLS_WORKLOADS_SYNTHETIC_WEIGHTS_H_
+#define ECF8_TOOLS_WORKLOADS_SYNTHETIC_WEIGHTS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -16,4 +16,4 @@ void FillSyntheticE4M3(uint64_t seed, size_t columns, absl::Span<uint8_t> out);
 
 }  // namespace ecf8
 
-#endif  // ECF8_TOOLS_ECF8_SYNTHETIC_WEIGHTS_H_
+#endif  // ECF8_TOOLS_WORKLOADS_SYNTHETIC_WEIGHTS_H_

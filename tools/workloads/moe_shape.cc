@@ -1,4 +1,4 @@
-#include "tools/ecf8/moe_shape.h"
+#include "tools/workloads/moe_shape.h"
 
 #include <string>
 #include <utility>

@@ -1,6 +1,6 @@
 // Walks over a whole model, timed, for `ecf8 bench stream`.
-#ifndef ECF8_TOOLS_ECF8_MODEL_WALK_H_
-#define ECF8_TOOLS_ECF8_MODEL_WALK_H_
+#ifndef ECF8_TOOLS_WORKLOADS_MODEL_WALK_H_
+#define ECF8_TOOLS_WORKLOADS_MODEL_WALK_H_
 
 #include <cstdint>
 #include <memory>
@@ -34,4 +34,4 @@ absl::StatusOr<CoreRates> MeasureCore(const CompressedModel& model);
 
 }  // namespace ecf8
 
-#endif  // ECF8_TOOLS_ECF8_MODEL_WALK_H_
+#endif  // ECF8_TOOLS_WORKLOADS_MODEL_WALK_H_

@@ -1,7 +1,7 @@
 // A plain model that is nowhere: its bytes are made up while they are read. So a compressed model
 // of any size can be written without a plain one on the disk.
-#ifndef ECF8_TOOLS_ECF8_MADE_UP_SOURCE_H_
-#define ECF8_TOOLS_ECF8_MADE_UP_SOURCE_H_
+#ifndef ECF8_TOOLS_WORKLOADS_MADE_UP_SOURCE_H_
+#define ECF8_TOOLS_WORKLOADS_MADE_UP_SOURCE_H_
 
 #include <cstdint>
 #include <vector>
@@ -19,4 +19,4 @@ SourceModel MakeUpSource(std::vector<SafetensorsTensor> tensors, uint64_t seed);
 
 }  // namespace ecf8
 
-#endif  // ECF8_TOOLS_ECF8_MADE_UP_SOURCE_H_
+#endif  // ECF8_TOOLS_WORKLOADS_MADE_UP_SOURCE_H_

@@ -1,4 +1,4 @@
-#include "tools/ecf8/made_up_source.h"
+#include "tools/workloads/made_up_source.h"
 
 #include <algorithm>
 #include <cstring>
@@ -10,7 +10,7 @@
 #include "absl/types/span.h"
 #include "decoder/checksum.h"
 #include "loader/model/original.h"
-#include "tools/ecf8/synthetic_weights.h"
+#include "tools/workloads/synthetic_weights.h"
 
 namespace ecf8 {
 namespace {

@@ -1,7 +1,7 @@
 // Figures of interleaved runs: the machine is noisy, so medians count, and ratios of two sides that
 // ran one after the other.
-#ifndef ECF8_TOOLS_ECF8_SAMPLES_H_
-#define ECF8_TOOLS_ECF8_SAMPLES_H_
+#ifndef ECF8_TOOLS_WORKLOADS_SAMPLES_H_
+#define ECF8_TOOLS_WORKLOADS_SAMPLES_H_
 
 #include <string>
 #include <vector>
@@ -24,4 +24,4 @@ std::string Range(const Samples& samples);
 
 }  // namespace ecf8
 
-#endif  // ECF8_TOOLS_ECF8_SAMPLES_H_
+#endif  // ECF8_TOOLS_WORKLOADS_SAMPLES_H_
