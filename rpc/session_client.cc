@@ -92,9 +92,13 @@ absl::Status LeasedSet::Release(const CallLimits& limits) {
   const absl::Status released = session_->mux->Release(set_id_, limits);
   // Beyond the limits they are leased still.
   if (absl::IsDeadlineExceeded(released) || absl::IsCancelled(released)) return released;
+  Forget();
+  return checked.ok() ? released : checked;
+}
+
+void LeasedSet::Forget() {
   session_.reset();
   bytes_.clear();
-  return checked.ok() ? released : checked;
 }
 
 absl::StatusOr<std::unique_ptr<SessionClient>> SessionClient::Open(
@@ -141,7 +145,27 @@ absl::StatusOr<LeasedSet> SessionClient::Acquire(const std::vector<uint32_t>& un
 
 absl::StatusOr<uint64_t> SessionClient::StartAcquire(const std::vector<uint32_t>& units,
                                                      const CallLimits& limits) {
-  ECF8_ASSIGN_OR_RETURN(const uint64_t set_id, state_->mux->StartSet(units, limits));
+  return Start(units, limits, /*release_set_id=*/0);
+}
+
+absl::StatusOr<uint64_t> SessionClient::Exchange(LeasedSet& done,
+                                                 const std::vector<uint32_t>& units,
+                                                 const CallLimits& limits) {
+  const bool at_once = done.session_ == state_ && opened_.releases_with_acquire();
+  const absl::Status checked = done.Check();
+  if (!at_once || !checked.ok()) {
+    ECF8_RETURN_IF_ERROR(done.Release(limits));
+    return StartAcquire(units, limits);
+  }
+  ECF8_ASSIGN_OR_RETURN(const uint64_t set_id, Start(units, limits, done.set_id_));
+  done.Forget();
+  return set_id;
+}
+
+absl::StatusOr<uint64_t> SessionClient::Start(const std::vector<uint32_t>& units,
+                                              const CallLimits& limits, uint64_t release_set_id) {
+  ECF8_ASSIGN_OR_RETURN(const uint64_t set_id,
+                        state_->mux->StartSet(units, limits, release_set_id));
   MutexLock lock(mutex_);
   started_[set_id] = units;
   return set_id;

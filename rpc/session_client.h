@@ -82,6 +82,8 @@ class LeasedSet {
  private:
   friend class SessionClient;
 
+  void Forget();  // it is given back
+
   std::shared_ptr<SessionState> session_;  // null: nothing is leased
   uint64_t set_id_ = 0;
   std::vector<uint32_t> units_;
@@ -117,6 +119,11 @@ class SessionClient {
   // until it is there or has failed, or be given up.
   absl::StatusOr<uint64_t> StartAcquire(const std::vector<uint32_t>& units,
                                         const CallLimits& limits = {});
+  // Gives `done` back and asks for `units`, in one message: what a walk has to say at the end of a
+  // layer. Where it fails nothing was asked for, and `done` is leased still or has ended as by its
+  // Release.
+  absl::StatusOr<uint64_t> Exchange(LeasedSet& done, const std::vector<uint32_t>& units,
+                                    const CallLimits& limits = {});
   absl::StatusOr<LeasedSet> Wait(uint64_t set_id, const CallLimits& limits = {});
   void GiveUp(uint64_t set_id);
   bool IsWaitedFor(uint64_t set_id);
@@ -140,6 +147,8 @@ class SessionClient {
  private:
   SessionClient() = default;
 
+  absl::StatusOr<uint64_t> Start(const std::vector<uint32_t>& units, const CallLimits& limits,
+                                 uint64_t release_set_id);
   // What `ready` leases: a set of `units`, checked.
   absl::StatusOr<LeasedSet> Lease(uint64_t set_id, std::vector<uint32_t> units,
                                   const v1::SetReady& ready);

@@ -140,14 +140,17 @@ absl::StatusOr<v1::SessionOpened> SessionMux::Open(const v1::SessionRequest& req
 }
 
 absl::StatusOr<uint64_t> SessionMux::StartSet(const std::vector<uint32_t>& units,
-                                              const CallLimits& limits) {
+                                              const CallLimits& limits, uint64_t release_set_id) {
   v1::SessionRequest request;
   request.mutable_acquire()->mutable_units()->Add(units.begin(), units.end());
+  if (release_set_id != 0) request.mutable_acquire()->add_release_set_ids(release_set_id);
   uint64_t set_id = 0;  // 0: there were too many
   const auto start = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (sets_.size() >= opened_.max_sets()) return true;
+    const size_t released = release_set_id != 0 ? 1 : 0;
+    if (sets_.size() - released >= opened_.max_sets()) return true;
     request.mutable_acquire()->set_set_id(last_set_id_ + 1);
     if (!TryWrite(request)) return false;
+    if (release_set_id != 0) sets_.erase(release_set_id);
     set_id = ++last_set_id_;
     sets_[set_id];
     return true;

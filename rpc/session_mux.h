@@ -34,8 +34,10 @@ class SessionMux {
                                          const CallLimits& limits);
 
   // Asks for a set, which WaitForSet or GiveUp has to end, under the number that this returns.
-  // RESOURCE_EXHAUSTED where the session has as many as it may.
-  absl::StatusOr<uint64_t> StartSet(const std::vector<uint32_t>& units, const CallLimits& limits);
+  // RESOURCE_EXHAUSTED where the session has as many as it may. A `release_set_id` other than 0 is
+  // released in the same message, but where this fails.
+  absl::StatusOr<uint64_t> StartSet(const std::vector<uint32_t>& units, const CallLimits& limits,
+                                    uint64_t release_set_id = 0);
 
   // Its answer; it is to be released. An error other than of the limits is the set's end.
   absl::StatusOr<v1::SetReady> WaitForSet(uint64_t set_id, const CallLimits& limits);

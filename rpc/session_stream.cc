@@ -85,6 +85,7 @@ bool SessionStream::FillResponse() {
     opened->set_max_sets(session_->limits().max_sets);
     opened->set_max_units(session_->limits().max_units);
     opened->set_resident(session_->is_resident());
+    opened->set_releases_with_acquire(true);
     return true;
   }
   if (std::exchange(pong_, false)) {
@@ -146,9 +147,12 @@ absl::Status SessionStream::Handle(const v1::SessionRequest& request) {
     case v1::SessionRequest::kOpen:
       return Open(request.open());
     case v1::SessionRequest::kAcquire: {
-      const auto& units = request.acquire().units();
-      return session->Acquire(request.acquire().set_id(), {units.begin(), units.end()},
-                              std::chrono::milliseconds(request.acquire().timeout_ms()));
+      const v1::AcquireSet& set = request.acquire();
+      return session->Acquire(
+          {.set_id = set.set_id(),
+           .units = {set.units().begin(), set.units().end()},
+           .timeout = std::chrono::milliseconds(set.timeout_ms()),
+           .release_set_ids = {set.release_set_ids().begin(), set.release_set_ids().end()}});
     }
     case v1::SessionRequest::kRelease:
       return session->Release(request.release().set_id());

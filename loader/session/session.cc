@@ -102,21 +102,24 @@ absl::Status Session::CheckSet(uint64_t set_id, const std::vector<uint32_t>& uni
   return absl::OkStatus();
 }
 
-absl::Status Session::Acquire(uint64_t set_id, std::vector<uint32_t> units,
-                              std::chrono::milliseconds timeout) {
+absl::Status Session::Acquire(SetRequest request) {
   {
     MutexLock lock(mutex_);
     if (closed_) return absl::OkStatus();
-    ECF8_RETURN_IF_ERROR(CheckSet(set_id, units));
+    for (const uint64_t released : request.release_set_ids) {
+      ECF8_RETURN_IF_ERROR(EndLease(released));
+    }
+    const uint64_t set_id = request.set_id;
+    ECF8_RETURN_IF_ERROR(CheckSet(set_id, request.units));
     uint64_t needed_bytes = 0;
-    for (const uint32_t unit : units) {
+    for (const uint32_t unit : request.units) {
       needed_bytes += ChargeOf(unit);
       walk_.Reached(unit);
     }
     Set& set = sets_[set_id];
-    set.units = std::move(units);
+    set.units = std::move(request.units);
     set.asked_at = Clock::now();
-    if (timeout.count() > 0) set.until = set.asked_at + timeout;
+    if (request.timeout.count() > 0) set.until = set.asked_at + request.timeout;
     ++set_count_;
     if (plan_.model->retired()) {
       FailSet(set_id, set, ModelIsGone(model().name()));
@@ -131,16 +134,21 @@ absl::Status Session::Acquire(uint64_t set_id, std::vector<uint32_t> units,
   return absl::OkStatus();
 }
 
+absl::Status Session::EndLease(uint64_t set_id) {
+  const auto found = sets_.find(set_id);
+  if (found == sets_.end() || found->second.stage != Set::Stage::kTold) {
+    return BadRequest(model(), "set " + std::to_string(set_id) + " is not leased");
+  }
+  Uncount(found->second);
+  sets_.erase(found);
+  return absl::OkStatus();
+}
+
 absl::Status Session::Release(uint64_t set_id) {
   {
     MutexLock lock(mutex_);
     if (closed_) return absl::OkStatus();
-    const auto found = sets_.find(set_id);
-    if (found == sets_.end() || found->second.stage != Set::Stage::kTold) {
-      return BadRequest(model(), "set " + std::to_string(set_id) + " is not leased");
-    }
-    Uncount(found->second);
-    sets_.erase(found);
+    ECF8_RETURN_IF_ERROR(EndLease(set_id));
     Pump();
   }
   Announce();

@@ -65,6 +65,13 @@ struct SessionPlan {
   uint64_t granted_bytes = 0;  // from the session's SlotGrants
 };
 
+struct SetRequest {
+  uint64_t set_id = 0;
+  std::vector<uint32_t> units;              // by index
+  std::chrono::milliseconds timeout{0};     // above 0: it fails where it is not ready by then
+  std::vector<uint64_t> release_set_ids{};  // as by Release, before it looks for room
+};
+
 // Where a leased unit lies, in the slots' memory.
 struct SlotView {
   uint64_t offset_bytes = 0;
@@ -93,11 +100,10 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Asks for a set, which has just one outcome: NOT_FOUND from when the model is retired on, while
   // what is leased stays leased. INVALID_ARGUMENT for an id that is in use, or units
-  // that are none, too many, or named twice; RESOURCE_EXHAUSTED for more than max_sets: what a
-  // client that is right never does, so that its session had better end.
-  // With a `timeout` above 0 it fails, DEADLINE_EXCEEDED, where it is not ready by then.
-  absl::Status Acquire(uint64_t set_id, std::vector<uint32_t> units,
-                       std::chrono::milliseconds timeout);
+  // that are none, too many, or named twice, and for sets to be released that are not leased;
+  // RESOURCE_EXHAUSTED for more than max_sets: what a client that is right never does, so that its
+  // session had better end.
+  absl::Status Acquire(SetRequest request);
 
   // Of a set whose outcome was taken and OK: INVALID_ARGUMENT else.
   absl::Status Release(uint64_t set_id);
@@ -169,6 +175,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   absl::Status CheckSet(uint64_t set_id, const std::vector<uint32_t>& units) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What nobody else has goes at the next Pump.
+  absl::Status EndLease(uint64_t set_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t KeyOf(uint32_t unit) const { return CacheKey(plan_.model->number(), unit); }
   uint64_t SlotBytesOf(uint32_t unit) const;
   // What the unit would cost of the grant now.

@@ -99,6 +99,7 @@ struct ECF8_HIDDEN ClientSession::State {
   }
 
   absl::Status Open(const CallLimits& limits);
+  PendingLease Pending(std::shared_ptr<SessionClient> of, uint64_t set_id) const;
   // What a session that was just opened is about, the first time; then whether it is still that.
   absl::Status Learn(const SessionClient& opened);
 };
@@ -142,6 +143,15 @@ absl::Status ClientSession::State::Open(const CallLimits& limits) {
   return absl::OkStatus();
 }
 
+PendingLease ClientSession::State::Pending(std::shared_ptr<SessionClient> of,
+                                           uint64_t set_id) const {
+  auto pending = std::make_unique<PendingLease::State>();
+  pending->client = std::move(of);
+  pending->model = model;
+  pending->set_id = set_id;
+  return PendingLease(std::move(pending));
+}
+
 absl::StatusOr<ClientSession> Client::OpenSession(const SessionOptions& session,
                                                   const CallOptions& options) const {
   auto state = std::make_unique<ClientSession::State>();
@@ -169,11 +179,18 @@ absl::StatusOr<PendingLease> ClientSession::StartAcquire(absl::Span<const uint32
   auto client = state_->current();
   ECF8_ASSIGN_OR_RETURN(const uint64_t set_id,
                         client->StartAcquire({units.begin(), units.end()}, ToLimits(options)));
-  auto pending = std::make_unique<PendingLease::State>();
-  pending->client = std::move(client);
-  pending->model = state_->model;
-  pending->set_id = set_id;
-  return PendingLease(std::move(pending));
+  return state_->Pending(std::move(client), set_id);
+}
+
+absl::StatusOr<PendingLease> ClientSession::Exchange(Lease& done, absl::Span<const uint32_t> units,
+                                                     const CallOptions& options) {
+  if (done.state_ == nullptr) return StartAcquire(units, options);
+  auto client = state_->current();
+  const absl::StatusOr<uint64_t> set_id =
+      client->Exchange(done.state_->set, {units.begin(), units.end()}, ToLimits(options));
+  if (!done.state_->set.leased()) done.state_.reset();
+  ECF8_RETURN_IF_ERROR(set_id.status());
+  return state_->Pending(std::move(client), *set_id);
 }
 
 absl::Status ClientSession::Hint(absl::Span<const uint32_t> units, const CallOptions& options) {

@@ -117,6 +117,17 @@ TEST_F(RawSessionTest, NothingSaid) {
   ExpectRefused({}, kBad, "says nothing");
 }
 
+TEST_F(RawSessionTest, AForgedSetIdInAnExchange) {
+  OpenSession();
+  ASSERT_TRUE(stream_->Write(AcquireRequest(7, {Layer(0)})));
+  ASSERT_TRUE(stream_->Read(&response_));
+  ASSERT_TRUE(response_.has_ready());
+  v1::SessionRequest request = AcquireRequest(8, {Layer(1)});
+  request.mutable_acquire()->add_release_set_ids(7);
+  request.mutable_acquire()->add_release_set_ids(7);  // it has just gone
+  ExpectRefused(request, kBad, "set 7 is not leased");
+}
+
 TEST_F(RawSessionTest, AForgedSetId) {
   OpenSession();
   ExpectRefused(ReleaseRequest(7), kBad, "set 7 is not leased");

@@ -59,6 +59,25 @@ class SessionMuxTest : public ::testing::Test {
   SessionMux mux_{std::make_unique<FakeSessionLink>(daemon_)};
 };
 
+TEST_F(SessionMuxTest, ASetIsReleasedWithTheNextOne) {
+  const uint64_t first = Started({1});
+  daemon_.SayReady(first, {1});
+  ASSERT_THAT(mux_.WaitForSet(first, Within(kLong)), IsOk());
+  const auto second = mux_.StartSet({2}, Within(kLong), first);
+  ASSERT_THAT(second, IsOk());
+  const v1::SessionRequest heard = Heard();
+  EXPECT_EQ(heard.acquire().set_id(), *second);
+  ASSERT_EQ(heard.acquire().release_set_ids_size(), 1);
+  EXPECT_EQ(heard.acquire().release_set_ids(0), first);
+  // As many as there may be: one goes, so that another may come.
+  for (uint32_t i = 1; i < FakeSessionDaemon::kMaxSets; ++i) Started({i});
+  EXPECT_THAT(mux_.StartSet({99}, Within(kLong)),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("release one")));
+  daemon_.SayReady(*second, {2});
+  ASSERT_THAT(mux_.WaitForSet(*second, Within(kLong)), IsOk());
+  EXPECT_THAT(mux_.StartSet({3}, Within(kLong), *second), IsOk());
+}
+
 TEST_F(SessionMuxTest, AnswersFindTheirSets) {
   const uint64_t first = Started({1, 2});
   const uint64_t second = Started({3});

@@ -72,6 +72,29 @@ TEST_F(SessionTest, TwoWalkAtOnceInFourLayersOfSlots) {
   EXPECT_TRUE(EverythingIsGivenBack());
 }
 
+// One step: the slots of the one are the other's.
+TEST_F(SessionTest, ASetIsExchangedForTheNext) {
+  Start(kLayerSlot);
+  const auto session = Open({.model = {}, .slot_bytes = kLayerSlot});
+  auto set = session->Acquire({Layer(0)});
+  ASSERT_THAT(set, IsOk());
+  for (uint32_t i = 1; i < 20; ++i) {
+    const auto next = session->Exchange(*set, {Layer(i % 8)});
+    ASSERT_THAT(next, IsOk());
+    EXPECT_FALSE(set->leased());
+    set = session->Wait(*next);
+    ASSERT_THAT(set, IsOk());
+    ExpectRight(*session, *set, {Layer(i % 8)});
+  }
+  // Where the slot was given away meanwhile, it is told, and nothing was asked for.
+  ++server_->engine().shared_slots().generations[0];
+  EXPECT_THAT(session->Exchange(*set, {Layer(0)}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("was given to another")));
+  EXPECT_FALSE(set->leased());
+  // What is not leased is nothing to give back.
+  EXPECT_THAT(session->Exchange(*set, {Layer(0)}), IsOk());
+}
+
 // As many as there may be, each with memory for one layer, all of which want others than the rest.
 TEST_F(SessionTest, SixtyFourAtOnce) {
   constexpr uint32_t kSessions = 64;

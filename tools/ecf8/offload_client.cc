@@ -1,5 +1,7 @@
 #include "tools/ecf8/offload_client.h"
 
+#include <algorithm>
+#include <deque>
 #include <thread>
 #include <utility>
 
@@ -23,6 +25,7 @@ absl::StatusOr<std::unique_ptr<OffloadClient>> OffloadClient::Open(const Options
   std::unique_ptr<OffloadClient> self(new OffloadClient);
   self->cancel_ = options.cancel;
   self->resident_ = options.resident;
+  self->depth_ = options.depth;
   ECF8_ASSIGN_OR_RETURN(self->client_, WeightClient::Connect(options.address, kTimeout));
   ECF8_RETURN_IF_ERROR(self->client_
                            ->DescribeModel(options.model, /*with_chunks=*/false,
@@ -32,6 +35,9 @@ absl::StatusOr<std::unique_ptr<OffloadClient>> OffloadClient::Open(const Options
                                              if (!wanted) return absl::OkStatus();
                                              self->walk_.push_back(unit.index());
                                              self->walk_bytes_ += unit.decoded_size_bytes();
+                                             self->largest_slot_bytes_ = std::max(
+                                                 self->largest_slot_bytes_,
+                                                 SlotSpace::SlotBytes(unit.decoded_size_bytes()));
                                              return absl::OkStatus();
                                            })
                            .status());
@@ -54,21 +60,29 @@ absl::StatusOr<WalkTimes> OffloadClient::Walk(int passes, std::chrono::duration<
   WalkTimes times;
   const Clock::time_point begin = Clock::now();
   const size_t steps = static_cast<size_t>(passes) * walk_.size();
-  ECF8_ASSIGN_OR_RETURN(uint64_t asked, session_->StartAcquire({walk_[0]}));
+  // Two layers are always asked for or leased: the next one comes while this one is used.
+  std::deque<uint64_t> asked;
+  for (size_t step = 0; step < std::min<size_t>(2, steps); ++step) {
+    ECF8_ASSIGN_OR_RETURN(const uint64_t set_id, session_->StartAcquire({UnitAt(step)}));
+    asked.push_back(set_id);
+  }
   for (size_t step = 0; step < steps; ++step) {
     if (cancel_ != nullptr && cancel_->load()) return absl::CancelledError("interrupted");
     const Clock::time_point waits = Clock::now();
-    ECF8_ASSIGN_OR_RETURN(LeasedSet set, session_->Wait(asked));
+    ECF8_ASSIGN_OR_RETURN(LeasedSet set, session_->Wait(asked.front()));
+    asked.pop_front();
     times.stalled_seconds += SecondsSince(waits);
     const Clock::time_point used = Clock::now();
-    if (step + 1 < steps) {
-      ECF8_ASSIGN_OR_RETURN(asked, session_->StartAcquire({walk_[(step + 1) % walk_.size()]}));
-    }
-    if (check) ECF8_RETURN_IF_ERROR(Compare(set, walk_[step % walk_.size()]));
+    if (check) ECF8_RETURN_IF_ERROR(Compare(set, UnitAt(step)));
     if (compute.count() > 0) {
       std::this_thread::sleep_until(used + std::chrono::duration_cast<Clock::duration>(compute));
     }
-    ECF8_RETURN_IF_ERROR(set.Release());
+    if (step + 2 < steps) {
+      ECF8_ASSIGN_OR_RETURN(const uint64_t set_id, session_->Exchange(set, {UnitAt(step + 2)}));
+      asked.push_back(set_id);
+    } else {
+      ECF8_RETURN_IF_ERROR(set.Release());
+    }
   }
   times.seconds = SecondsSince(begin);
   return times;
@@ -85,7 +99,7 @@ absl::Status OffloadClient::Compare(const LeasedSet& set, uint32_t unit) {
 
 absl::StatusOr<OffloadClient::Latencies> OffloadClient::MeasureLatencies(size_t units, int rounds) {
   std::vector<uint32_t> set_units;
-  uint64_t bytes = 0;
+  uint64_t bytes = depth_ * largest_slot_bytes_;  // what is ready ahead must not push the set out
   for (size_t i = 0; i < walk_.size() && set_units.size() < units; ++i) {
     const uint64_t slot_bytes =
         SlotSpace::SlotBytes(session_->units()[walk_[i]].decoded_size_bytes());

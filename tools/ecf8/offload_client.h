@@ -12,8 +12,8 @@
 
 #include "absl/status/statusor.h"
 #include "rpc/session_client.h"
-#include "tools/ecf8/samples.h"
 #include "tools/ecf8/source_comparison.h"
+#include "tools/workloads/samples.h"
 
 namespace ecf8 {
 
@@ -60,6 +60,7 @@ class OffloadClient {
   OffloadClient() = default;
 
   absl::Status Compare(const LeasedSet& set, uint32_t unit);
+  uint32_t UnitAt(size_t step) const { return walk_[step % walk_.size()]; }
 
   std::unique_ptr<WeightClient> client_;
   std::unique_ptr<SessionClient> session_;
@@ -68,6 +69,8 @@ class OffloadClient {
   bool resident_ = false;  // units cost nothing of the grant
   std::vector<uint32_t> walk_;
   uint64_t walk_bytes_ = 0;
+  uint64_t largest_slot_bytes_ = 0;
+  uint64_t depth_ = 0;
 };
 
 }  // namespace ecf8

@@ -108,6 +108,12 @@ class ECF8_EXPORT ClientSession {
   absl::StatusOr<PendingLease> StartAcquire(absl::Span<const uint32_t> units,
                                             const CallOptions& options = {});
 
+  // Gives `done` back and asks for `units`, in one message: what a walk has to say at the end of a
+  // layer. Where it fails nothing was asked for, and `done` is leased still or has ended as by its
+  // Release.
+  absl::StatusOr<PendingLease> Exchange(Lease& done, absl::Span<const uint32_t> units,
+                                        const CallOptions& options = {});
+
   // Units that may be acquired soon; taken for advice.
   absl::Status Hint(absl::Span<const uint32_t> units, const CallOptions& options = {});
   // So many units of the walk will not be acquired this time.

@@ -143,6 +143,32 @@ TEST_F(ClientSessionTest, ManyThreadsMayUseIt) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST_F(ClientSessionTest, ExchangesALeaseForTheNext) {
+  Start();
+  const Client client = Connect();
+  ClientSession session = Open(client);
+  Lease lease;  // of nothing: the first is just asked for
+  for (uint32_t i = 0; i < 10; ++i) {
+    auto next = session.Exchange(lease, {Layer(i % 8)});
+    ASSERT_THAT(next, IsOk());
+    EXPECT_EQ(lease.size(), 0u);
+    auto leased = next->Wait();
+    ASSERT_THAT(leased, IsOk());
+    lease = *std::move(leased);
+    ExpectRight(lease);
+  }
+  // Of another session, it is given back there.
+  ClientSession other = Open(client);
+  EXPECT_THAT(other.Exchange(lease, {Layer(0)}), IsOk());
+  EXPECT_EQ(lease.size(), 0u);
+  // Where the session has ended, that is all there is to say.
+  auto kept = session.Acquire({Layer(1)});
+  ASSERT_THAT(kept, IsOk());
+  session.Cancel();
+  EXPECT_EQ(session.Ping().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(session.Exchange(*kept, {Layer(2)}).status().code(), absl::StatusCode::kCancelled);
+}
+
 TEST_F(ClientSessionTest, SaysWhatIsMissing) {
   Start();
   const Client client = Connect();
