@@ -73,7 +73,8 @@ class WeightClient {
   // last that it was told.
   absl::StatusOr<v1::PreloadProgress> Preload(
       const v1::PreloadRequest& request,
-      const std::function<void(const v1::PreloadProgress&)>& on_progress);
+      const std::function<void(const v1::PreloadProgress&)>& on_progress,
+      const CallLimits& limits = {});
   absl::StatusOr<v1::PinResponse> Pin(const v1::UnitsInTier& units);
   absl::StatusOr<v1::UnpinResponse> Unpin(const v1::UnitsInTier& units);
   absl::StatusOr<v1::EvictResponse> Evict(const v1::UnitsInTier& units);

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "ecf8/call_options.h"
+#include "ecf8/control.h"
 #include "ecf8/error_detail.h"
 #include "ecf8/export.h"
 #include "ecf8/fetch.h"
@@ -76,6 +78,17 @@ class ECF8_EXPORT Client {
   // RESOURCE_EXHAUSTED where it has no slots left (shortfall_bytes), or too many sessions.
   absl::StatusOr<ClientSession> OpenSession(const SessionOptions& session,
                                             const CallOptions& options = {}) const;
+
+  // Brings units to a tier, and returns when they are there or have been passed by; what is there
+  // is left as it is. `on_progress`, which may be empty, is told how far it is, on the thread that
+  // called; ended by the options, what is on its way is forgotten. RESOURCE_EXHAUSTED, before
+  // anything is read, where the units can never be there together (shortfall_bytes).
+  absl::StatusOr<PreloadReport> Preload(
+      const PreloadRequest& request,
+      const std::function<void(const PreloadReport&)>& on_progress = {},
+      const CallOptions& options = {}) const;
+
+  absl::StatusOr<DaemonStatus> Status(const CallOptions& options = {}) const;
 
  private:
   friend class ClientSession;
