@@ -167,7 +167,7 @@ class SessionThreadsTest : public ::testing::Test {
   }
 
   static constexpr uint64_t kSlotBytes = 24 << 20;
-  const SessionLimits limits_;
+  const SessionLimits limits_{};
   testing::TempDir directory_;
   testing::TensorBytes tensors_;
   std::shared_ptr<const CompressedModel> model_;
