@@ -125,6 +125,7 @@ grpc::ServerWriteReactor<v1::PreloadProgress>* ControlService::Preload(
   if (!may.ok()) return FailStream<v1::PreloadProgress>(may, request->request_id());
   auto order = MakeOrder(models_, *request);
   if (!order.ok()) return FailStream<v1::PreloadProgress>(order.status(), request->request_id());
+  order->bytes_per_second = preload_bytes_per_second_;
   const auto stream = PreloadStream::Make(
       context, engine_, *std::move(order),
       {.request_id = request->request_id(), .sees_all = SeesAll(access_, *context, scope)}, pool_,

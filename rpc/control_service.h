@@ -19,10 +19,16 @@ class ControlService final : public v1::ControlService::CallbackService {
   // Pin, Unpin and Evict at once. Each has at most one task in the pool.
   static constexpr size_t kMaxCalls = 64;
 
-  // All of them must outlive the service and its calls. `preloads` are the Preload calls.
+  // All of them must outlive the service and its calls. `preloads` are the Preload calls, each of
+  // which reads so many bytes a second at most; 0: as fast as it goes.
   ControlService(const AccessControl& access, const ModelSet& models, Engine& engine,
-                 WorkerPool& pool, StreamRegistry& preloads)
-      : access_(access), models_(models), engine_(engine), pool_(pool), preloads_(preloads) {}
+                 WorkerPool& pool, StreamRegistry& preloads, uint64_t preload_bytes_per_second)
+      : access_(access),
+        models_(models),
+        engine_(engine),
+        pool_(pool),
+        preloads_(preloads),
+        preload_bytes_per_second_(preload_bytes_per_second) {}
 
   grpc::ServerWriteReactor<v1::PreloadProgress>* Preload(
       grpc::CallbackServerContext* context, const v1::PreloadRequest* request) override;
@@ -50,6 +56,7 @@ class ControlService final : public v1::ControlService::CallbackService {
   Engine& engine_;
   WorkerPool& pool_;
   StreamRegistry& preloads_;
+  const uint64_t preload_bytes_per_second_;
   std::atomic<size_t> calls_ = 0;  // that the engine is asked for
 };
 

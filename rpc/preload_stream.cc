@@ -4,6 +4,7 @@
 
 #include "grpcpp/server_context.h"
 #include "loader/base/strings.h"
+#include "rpc/call_limits.h"
 #include "rpc/error_status.h"
 #include "rpc/request_checks.h"
 #include "spdlog/spdlog.h"
@@ -32,8 +33,9 @@ std::shared_ptr<PreloadStream> PreloadStream::Make(grpc::CallbackServerContext* 
       new PreloadStream(context, order.model->model()->name(), std::move(caller), registry));
   stream->task_ = std::make_shared<PreloadTask>(
       engine, std::move(order), pool,
-      [weak = stream->weak_from_this()](const absl::StatusOr<PreloadProgress>& progress) {
-        if (const auto self = weak.lock()) self->OnNews(progress);
+      [weak = stream->weak_from_this()](const absl::StatusOr<PreloadProgress>& progress,
+                                        int64_t resumes_at_ns) {
+        if (const auto self = weak.lock()) self->OnNews(progress, resumes_at_ns);
       });
   return stream;
 }
@@ -65,13 +67,29 @@ void PreloadStream::Act(const Actions& actions) {
     StartWrite(&message_);
   }
   if (actions.finish) {
+    alarm_.Cancel();  // it keeps this alive
     Log(*actions.finish);
     const absl::Status told = caller_.sees_all ? *actions.finish : HideHolder(*actions.finish);
     Finish(ToGrpcStatus(told, caller_.request_id));
   }
 }
 
-void PreloadStream::OnNews(const absl::StatusOr<PreloadProgress>& progress) {
+void PreloadStream::WakeAt(int64_t time_ns) {
+  if (end_ || std::exchange(alarm_is_set_, true)) return;
+  const std::chrono::steady_clock::time_point time{std::chrono::nanoseconds(time_ns)};
+  alarm_.Set(ToGrpcDeadline(time),
+             [self = shared_from_this()](bool fired) { self->OnAlarm(fired); });
+}
+
+void PreloadStream::OnAlarm(bool fired) {
+  {
+    MutexLock lock(mutex_);
+    alarm_is_set_ = false;
+  }
+  if (fired) task_->Wake();
+}
+
+void PreloadStream::OnNews(const absl::StatusOr<PreloadProgress>& progress, int64_t resumes_at_ns) {
   Actions actions;
   {
     MutexLock lock(mutex_);
@@ -81,6 +99,7 @@ void PreloadStream::OnNews(const absl::StatusOr<PreloadProgress>& progress) {
     }
     const bool is_over = !progress.ok() || progress->is_done;
     if (is_over && !end_) end_ = progress.status();
+    if (resumes_at_ns != 0) WakeAt(resumes_at_ns);
     actions = Decide();
   }
   Act(actions);

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "ecf8/v1/control.pb.h"
+#include "grpcpp/alarm.h"
 #include "grpcpp/support/server_callback.h"
 #include "loader/base/mutex.h"
 #include "loader/serve/preload_task.h"
@@ -57,7 +58,10 @@ class PreloadStream final : public grpc::ServerWriteReactor<v1::PreloadProgress>
 
   Actions Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Act(const Actions& actions);
-  void OnNews(const absl::StatusOr<PreloadProgress>& progress);
+  void OnNews(const absl::StatusOr<PreloadProgress>& progress, int64_t resumes_at_ns);
+  // Has the task woken then, on std::chrono::steady_clock.
+  void WakeAt(int64_t time_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnAlarm(bool fired);
   void FillMessage(const PreloadProgress& progress);
   void Log(const absl::Status& status) const;
 
@@ -69,11 +73,13 @@ class PreloadStream final : public grpc::ServerWriteReactor<v1::PreloadProgress>
   std::shared_ptr<PreloadStream> self_;  // from Start to OnDone
   std::shared_ptr<PreloadTask> task_;
   v1::PreloadProgress message_;  // gRPC's while it writes
+  grpc::Alarm alarm_;
 
   mutable Mutex mutex_;
   PreloadProgress progress_ ABSL_GUARDED_BY(mutex_);  // the latest
   bool is_new_ ABSL_GUARDED_BY(mutex_) = false;       // and not told
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool alarm_is_set_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);  // not OK: nothing more is told
 };

@@ -134,7 +134,7 @@ Server::Server(Parts parts, const ServerOptions& options)
                 .limits = session_limits_,
                 .registry = sessions_}),
       model_service_(access_, models_, model_roots_),
-      control_(access_, models_, *engine_, pool_, preloads_) {}
+      control_(access_, models_, *engine_, pool_, preloads_, options.preload_bytes_per_second) {}
 
 Server::~Server() {
   if (server_ != nullptr) Drain(std::chrono::milliseconds(0), nullptr);

@@ -39,11 +39,12 @@ namespace ecf8 {
 
 struct ServerOptions {
   Address address;
-  int threads = 0;           // that make messages; 0: one a core
-  size_t max_streams = 64;   // Fetch and DescribeModel calls served at once
-  size_t max_recorders = 4;  // RecordAccesses calls
-  size_t max_preloads = 4;   // Preload calls
-  size_t max_sessions = 64;  // Session calls
+  int threads = 0;                        // that make messages; 0: one a core
+  size_t max_streams = 64;                // Fetch and DescribeModel calls served at once
+  size_t max_recorders = 4;               // RecordAccesses calls
+  size_t max_preloads = 4;                // Preload calls
+  uint64_t preload_bytes_per_second = 0;  // that each of them reads at most; 0: no limit
+  size_t max_sessions = 64;               // Session calls
   SessionLimits session{};
   // Whose clients may map the slots, all others may fetch; unset: this process's user.
   std::optional<uid_t> session_uid{};

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "decoder/status_macros.h"
+#include "loader/base/clock.h"
 #include "loader/engine/unit_errors.h"
 
 namespace ecf8 {
@@ -12,7 +13,8 @@ Preload::Preload(Engine& engine, PreloadOrder order, std::function<void()> wake)
       order_(std::move(order)),
       wake_(std::move(wake)),
       flow_(engine.NewFlow()),
-      stage_(order_.pin ? Stage::kPin : Stage::kPlan) {
+      stage_(order_.pin ? Stage::kPin : Stage::kPlan),
+      rate_(order_.bytes_per_second) {
   progress_.units = static_cast<uint32_t>(order_.set.units.size());
   for (const uint32_t index : order_.set.units) progress_.bytes += BytesOf(index);
 }
@@ -61,8 +63,9 @@ absl::StatusOr<bool> Preload::Step() {
     case Stage::kLoad:
       ECF8_RETURN_IF_ERROR(CollectReady());
       ECF8_RETURN_IF_ERROR(AskForMore());
-      if (leases_.empty()) stage_ = Stage::kCount;
-      return leases_.empty();
+      if (!leases_.empty() || next_ < absent_.size()) return false;
+      stage_ = Stage::kCount;
+      return true;
     case Stage::kCount: {
       std::vector<uint32_t> units;
       ECF8_ASSIGN_OR_RETURN(const bool is_there, FindAbsent(/*plan=*/false, &units));
@@ -157,25 +160,36 @@ absl::Status Preload::CollectReady() {
   return absl::OkStatus();
 }
 
-absl::Status Preload::AskForMore() {
+absl::Status Preload::AskFor(uint32_t unit_index) {
   const Tier tier = order_.set.tier;
+  ECF8_ASSIGN_OR_RETURN(
+      UnitLease lease,
+      engine_.Acquire({.model = order_.set.model,
+                       .unit_index = unit_index,
+                       .form = tier == Tier::kHost ? UnitForm::kStored : UnitForm::kDecoded,
+                       .priority = Priority::kPreload,
+                       .for_frames = tier == Tier::kDevice,
+                       .flow = flow_,
+                       .on_progress = wake_}));
+  leases_.push_back(std::move(lease));
+  return absl::OkStatus();
+}
+
+absl::Status Preload::AskForMore() {
   uint64_t bytes = 0;
+  resumes_at_ns_ = 0;
   for (const UnitLease& lease : leases_) bytes += lease->unit().decoded_size_bytes;
   while (next_ < absent_.size() && leases_.size() < kMaxUnitsAtOnce) {
-    const uint32_t index = absent_[next_];
-    bytes += order_.model->model()->unit(index).decoded_size_bytes;
+    const Unit& unit = order_.model->model()->unit(absent_[next_]);
+    bytes += unit.decoded_size_bytes;
     if (!leases_.empty() && bytes > kMaxBytesAtOnce) break;
-    ECF8_ASSIGN_OR_RETURN(
-        UnitLease lease,
-        engine_.Acquire({.model = order_.set.model,
-                         .unit_index = index,
-                         .form = tier == Tier::kHost ? UnitForm::kStored : UnitForm::kDecoded,
-                         .priority = Priority::kPreload,
-                         .for_frames = tier == Tier::kDevice,
-                         .flow = flow_,
-                         .on_progress = wake_}));
-    ++next_;
-    leases_.push_back(std::move(lease));
+    const int64_t now_ns = NowNs();
+    if (now_ns < rate_.free_at_ns()) {
+      if (leases_.empty()) resumes_at_ns_ = rate_.free_at_ns();
+      break;
+    }
+    ECF8_RETURN_IF_ERROR(AskFor(absent_[next_++]));
+    rate_.Take(unit.stored_size_bytes, now_ns);
   }
   return absl::OkStatus();
 }

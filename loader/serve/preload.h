@@ -19,6 +19,7 @@
 #include "loader/engine/engine.h"
 #include "loader/engine/engine_model.h"
 #include "loader/engine/residency.h"
+#include "loader/serve/byte_rate.h"
 
 namespace ecf8 {
 
@@ -27,6 +28,7 @@ struct PreloadOrder {
   std::shared_ptr<const EngineModel> model;  // whose number set.model is
   // Pinned from the start, so that clients' units give way, and for good when all is there.
   bool pin = false;
+  uint64_t bytes_per_second = 0;  // stored ones, that it asks for; 0: as fast as it goes
 };
 
 // Bytes are decoded ones in slots, stored ones in the other tiers.
@@ -59,6 +61,10 @@ class Preload {
   // served no more; those of a unit that fails.
   absl::StatusOr<PreloadProgress> Advance();
 
+  // Where it waits for its rate alone: it goes on if Advance is called from then on, on
+  // std::chrono::steady_clock. 0: it is woken.
+  int64_t resumes_at_ns() const { return resumes_at_ns_; }
+
   // Gives everything back; it is at its end.
   void Stop();
 
@@ -84,6 +90,7 @@ class Preload {
   bool TakeAnswer(std::shared_ptr<Answer>* taken);
   absl::Status CollectReady();
   absl::Status AskForMore();
+  absl::Status AskFor(uint32_t unit_index);
 
   Engine& engine_;
   const PreloadOrder order_;
@@ -96,6 +103,8 @@ class Preload {
   std::vector<uint32_t> absent_;  // at the start
   size_t next_ = 0;               // of these: those before it were asked for
   std::vector<UnitLease> leases_;
+  ByteRate rate_;
+  int64_t resumes_at_ns_ = 0;
   PreloadProgress progress_;
 };
 

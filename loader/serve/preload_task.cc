@@ -40,7 +40,8 @@ void PreloadTask::Submit() {
   }
   on_news_(
       WithErrorInfo(absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
-                    {.reason = ErrorReason::kOverloaded}));
+                    {.reason = ErrorReason::kOverloaded}),
+      0);
 }
 
 void PreloadTask::Step() {
@@ -53,7 +54,7 @@ void PreloadTask::Step() {
   if (!is_over) {
     const absl::StatusOr<PreloadProgress> progress = preload_->Advance();
     is_over = !progress.ok() || progress->is_done;
-    on_news_(progress);
+    on_news_(progress, is_over ? 0 : preload_->resumes_at_ns());
   }
   bool again = false;
   {

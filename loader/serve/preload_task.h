@@ -16,7 +16,10 @@ namespace ecf8 {
 // Thread-safe. At most one task of it is in the pool.
 class PreloadTask : public std::enable_shared_from_this<PreloadTask> {
  public:
-  using News = std::function<void(const absl::StatusOr<PreloadProgress>& progress)>;
+  // `resumes_at_ns`: 0, or when Wake is to be called, on std::chrono::steady_clock, for it to go
+  // on.
+  using News =
+      std::function<void(const absl::StatusOr<PreloadProgress>& progress, int64_t resumes_at_ns)>;
 
   // `engine` and `pool` outlive it. `on_news` is told how far it is, after each step, one call
   // after the other; last of all is_done or an error. It may be called once while Stop is. It must
@@ -29,8 +32,10 @@ class PreloadTask : public std::enable_shared_from_this<PreloadTask> {
   // Ends it, and gives everything back: now, or at the end of the step at hand.
   void Stop();
 
- private:
+  // It has a look, if it is not at its end.
   void Wake();
+
+ private:
   void Submit();
   void Step();
 

@@ -10,7 +10,7 @@ void ResidentLoader::Load(const std::shared_ptr<const EngineModel>& model) {
   const uint32_t number = model->number();
   const auto task = std::make_shared<PreloadTask>(
       engine_, PreloadOrder{.set = ResidentSet(*model), .model = model}, pool_,
-      [this, number, model](const absl::StatusOr<PreloadProgress>& progress) {
+      [this, number, model](const absl::StatusOr<PreloadProgress>& progress, int64_t) {
         OnNews(number, *model->model(), progress);
       });
   {

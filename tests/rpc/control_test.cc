@@ -174,6 +174,35 @@ TEST_F(ControlTest, ACallerThatLeavesLeavesNoTrace) {
   }
 }
 
+TEST_F(ControlTest, APreloadThatWaitsForItsRateMayBeLeft) {
+  preload_bytes_per_second_ = 1;
+  Start();
+  for (int i = 0; i < 3; ++i) {
+    const auto leaves = Begin(PreloadOf(Units(v1::MEMORY_TIER_HOST)));
+    // It has read one unit more, and waits for days.
+    const uint64_t read = server_->model().unit(0).stored_size_bytes;
+    ASSERT_TRUE(Within20s(
+        [&] { return engine().stats().read_bytes > read * i && engine().stats().requests == 0; }));
+    leaves->Cancel();
+    EXPECT_THAT(leaves->ReadToTheEnd(), StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+    EXPECT_TRUE(Within20s([&] { return server_->server().preload_count() == 0; }));
+  }
+  EXPECT_LT(engine().stats().read_bytes, StoredBytes());
+  // One that waits when the daemon stops does not hold it up.
+  const auto stays = Begin(PreloadOf(Units(v1::MEMORY_TIER_HOST)));
+  ASSERT_TRUE(Within20s([&] { return server_->server().preload_count() == 1; }));
+  server_.reset();
+  EXPECT_THAT(stays->ReadToTheEnd(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
+}
+
+TEST_F(ControlTest, APreloadThatKeepsToItsRateComesToItsEnd) {
+  preload_bytes_per_second_ = 100 << 20;
+  Start();
+  const auto end = client_->Preload(PreloadOf(Units(v1::MEMORY_TIER_HOST)), Ignore);
+  ASSERT_THAT(end, IsOk());
+  EXPECT_EQ(end->bytes_loaded(), StoredBytes());
+}
+
 TEST_F(ControlTest, FourPreloadsAtOnce) {
   Start();
   faults_.Hold();

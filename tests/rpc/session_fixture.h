@@ -32,7 +32,8 @@ class SessionTest : public ::testing::Test {
     options.slot_budget_bytes = slot_bytes;
     options.reader.backend = BlockReaderBackend::kThreads;
     options.reader.calls = &faults_;
-    server_ = std::make_unique<TestServer>(kLayers, options, 64, limits, with_other);
+    server_ = std::make_unique<TestServer>(kLayers, options, 64, limits, with_other,
+                                           preload_bytes_per_second_);
     client_ = server_->Connect();
     ASSERT_NE(client_, nullptr);
   }
@@ -84,6 +85,7 @@ class SessionTest : public ::testing::Test {
   }
 
   uint64_t host_bytes_ = 64 << 20;
+  uint64_t preload_bytes_per_second_ = 0;
   ShardFaults faults_;
   std::unique_ptr<TestServer> server_;
   std::unique_ptr<WeightClient> client_;

@@ -80,7 +80,8 @@ class TestServer {
       : TestServer(model, SmallEngine(), max_streams) {}
 
   TestServer(const SmallModelOptions& model, const EngineOptions& engine, size_t max_streams = 64,
-             const SessionLimits& session = {}, bool with_other = false) {
+             const SessionLimits& session = {}, bool with_other = false,
+             uint64_t preload_bytes_per_second = 0) {
     tensors_ = MakeCompressedModel(directory_.path(), "small", model);
     model_ = OpenModel(directory_ / "small");
     OpenedModels served = {model_};
@@ -94,6 +95,7 @@ class TestServer {
     options.max_streams = max_streams;
     options.engine = engine;
     options.session = session;
+    options.preload_bytes_per_second = preload_bytes_per_second;
     options.model_roots = *ModelRoots::Open({directory_.path()});
     options.max_models = kMaxModels;
     auto server = Server::Start(served, options);

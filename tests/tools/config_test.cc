@@ -64,6 +64,7 @@ TEST_F(ConfigTest, ReadsEverySetting) {
                    "session-max-units = 7\n"
                    "session-max-sets = 8\n"
                    "session-slot-quota = '3GiB'\n"
+                   "preload-rate = '500MiB'\n"
                    "session-uid = 1000\n"
                    "drain-timeout-ms = 0\n"
                    "tls-cert = '/c.pem'\n"
@@ -89,6 +90,7 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.session_max_units, 7);
   EXPECT_EQ(config_.session_max_sets, 8);
   EXPECT_EQ(config_.session_slot_quota, "3GiB");
+  EXPECT_EQ(config_.preload_rate, "500MiB");
   EXPECT_EQ(config_.session_uid, 1000);
   EXPECT_EQ(config_.drain_timeout_ms, 0);
   EXPECT_EQ(config_.tls_cert, "/c.pem");
@@ -100,7 +102,7 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.heat_dir, "/h");
   EXPECT_EQ(config_.trace, "/t.json");
   EXPECT_EQ(config_.trace_limit, "1MiB");
-  EXPECT_EQ(AllSettings().size(), 34u);  // all of which stand above
+  EXPECT_EQ(AllSettings().size(), 35u);  // all of which stand above
 
   const EngineOptions engine = EngineOptionsFrom(config_);
   EXPECT_EQ(engine.host_budget_bytes, uint64_t{3} << 30);

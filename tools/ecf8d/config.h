@@ -39,6 +39,7 @@ struct DaemonConfig {
   int64_t session_max_units = 1024;
   int64_t session_max_sets = 16;
   std::string session_slot_quota = "0";
+  std::string preload_rate = "0";
   int64_t session_uid = -1;  // the daemon's own
   int64_t drain_timeout_ms = 30'000;
   std::string tls_cert;  // empty: no TLS

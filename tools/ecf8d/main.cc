@@ -83,6 +83,7 @@ absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config,
   options.session.max_units = static_cast<uint32_t>(config.session_max_units);
   options.session.max_sets = static_cast<uint32_t>(config.session_max_sets);
   options.session.max_slot_bytes = *ParseByteSize(config.session_slot_quota);
+  options.preload_bytes_per_second = *ParseByteSize(config.preload_rate);
   if (config.session_uid >= 0) options.session_uid = static_cast<uid_t>(config.session_uid);
   options.engine = EngineOptionsFrom(config);
   options.engine.descriptors = StoreFor(config, manager);

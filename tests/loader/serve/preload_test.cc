@@ -45,9 +45,10 @@ class PreloadRun {
  public:
   PreloadRun(Engine& engine, PreloadOrder order, WorkerPool& pool)
       : task_(std::make_shared<PreloadTask>(engine, std::move(order), pool,
-                                            [told = told_](const auto& progress) {
+                                            [told = told_](const auto& progress, int64_t resumes) {
                                               MutexLock lock(told->mutex);
                                               told->progress = progress;
+                                              told->resumes_at_ns = resumes;
                                               ++told->count;
                                             })) {
     task_->Start();
@@ -62,6 +63,11 @@ class PreloadRun {
     MutexLock lock(told_->mutex);
     return told_->count;
   }
+  int64_t resumes_at_ns() const {
+    MutexLock lock(told_->mutex);
+    return told_->resumes_at_ns;
+  }
+  void Wake() { task_->Wake(); }
   // How it ends.
   absl::StatusOr<PreloadProgress> Wait() const {
     EXPECT_TRUE(Within20s([&] { return !latest().ok() || latest()->is_done; }));
@@ -73,6 +79,7 @@ class PreloadRun {
   struct Told {
     Mutex mutex;
     absl::StatusOr<PreloadProgress> progress ABSL_GUARDED_BY(mutex) = PreloadProgress{};
+    int64_t resumes_at_ns ABSL_GUARDED_BY(mutex) = 0;
     int count ABSL_GUARDED_BY(mutex) = 0;
   };
 
@@ -201,6 +208,30 @@ TEST_F(PreloadTest, OneThatIsStoppedLeavesNothing) {
     EXPECT_LE(run->told(), told + 1) << "and tells nothing more";
     EXPECT_LT(engine_->stats().read_bytes, StoredBytes());
   }
+}
+
+TEST_F(PreloadTest, KeepsToItsRate) {
+  Start();
+  PreloadOrder order{.set = All(Tier::kSlots), .model = served(), .bytes_per_second = 1};
+  PreloadRun slow(*engine_, order, *pool_);
+  ASSERT_TRUE(Within20s([&] { return slow.resumes_at_ns() != 0; }));  // days from now
+  EXPECT_EQ(slow.latest()->units_done, 1u);
+  EXPECT_TRUE(NothingIsHeld());
+  const int told = slow.told();
+  slow.Wake();  // which changes nothing
+  ASSERT_TRUE(Within20s([&] { return slow.told() > told; }));
+  EXPECT_EQ(slow.latest()->units_done, 1u);
+  EXPECT_TRUE(NothingIsHeld());
+  slow.Stop();
+  // One that is woken when its time has come gets to its end.
+  order.bytes_per_second = 20 * StoredBytes();
+  PreloadRun fast(*engine_, order, *pool_);
+  EXPECT_TRUE(Within20s([&] {
+    fast.Wake();
+    return !fast.latest().ok() || fast.latest()->is_done;
+  }));
+  ASSERT_THAT(fast.latest(), IsOk());
+  EXPECT_EQ(fast.latest()->units_done, model_->unit_count());
 }
 
 TEST_F(PreloadTest, StopsAtAnyMoment) {
