@@ -118,8 +118,8 @@ grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeMode
   }
   const auto model = models_.Get(request->model());
   if (!model.ok()) return FailStream<v1::DescribeModelResponse>(model.status(), "");
-  const auto stream = std::make_shared<DescribeStream>(context, (*model)->model(),
-                                                       request->with_chunks(), registry_);
+  const auto stream =
+      std::make_shared<DescribeStream>((*model)->model(), request->with_chunks(), registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
     return FailStream<v1::DescribeModelResponse>(status, "");
   }
@@ -140,7 +140,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightService::Fetch(
   auto order = MakeOrder(models_, request);
   if (!order.ok()) return FailStream<grpc::ByteBuffer>(order.status(), request.request_id());
   const auto stream = std::make_shared<FetchStream>(
-      context, engine_, *std::move(order), request.request_id(), pool_, buffers_, registry_);
+      engine_, *std::move(order), request.request_id(), pool_, buffers_, registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
     return FailStream<grpc::ByteBuffer>(status, request.request_id());
   }
@@ -164,8 +164,8 @@ grpc::ServerWriteReactor<v1::RecordAccessesResponse>* WeightService::RecordAcces
 }
 
 grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* WeightService::Session(
-    grpc::CallbackServerContext* context) {
-  const auto stream = std::make_shared<SessionStream>(context, sessions_);
+    grpc::CallbackServerContext* /*context*/) {
+  const auto stream = std::make_shared<SessionStream>(sessions_);
   if (absl::Status status = sessions_.registry.Add(stream); !status.ok()) {
     return new FailedSession(ToGrpcStatus(status, ""));
   }
