@@ -130,8 +130,8 @@ grpc::ServerWriteReactor<v1::PreloadProgress>* ControlService::Preload(
   if (!order.ok()) return FailStream<v1::PreloadProgress>(order.status(), id);
   order->bytes_per_second = preload_bytes_per_second_;
   const auto stream = PreloadStream::Make(
-      context, engine_, *std::move(order),
-      {.request_id = id, .sees_all = SeesAll(access_, *context, scope)}, pool_, preloads_);
+      engine_, *std::move(order), {.request_id = id, .sees_all = SeesAll(access_, *context, scope)},
+      pool_, preloads_);
   if (absl::Status status = preloads_.Add(stream); !status.ok()) {
     return FailStream<v1::PreloadProgress>(status, id);
   }

@@ -14,11 +14,9 @@
 
 namespace ecf8 {
 
-FetchStream::FetchStream(grpc::CallbackServerContext* context, Engine& engine, ReadOrder order,
-                         std::string request_id, WorkerPool& pool,
+FetchStream::FetchStream(Engine& engine, ReadOrder order, std::string request_id, WorkerPool& pool,
                          std::shared_ptr<MessageBuffers> buffers, StreamRegistry& registry)
-    : context_(context),
-      engine_(engine),
+    : engine_(engine),
       order_(std::move(order)),
       model_name_(order_.model->model()->name()),
       request_id_(std::move(request_id)),
@@ -172,8 +170,6 @@ void FetchStream::Abort(const absl::Status& status) {
   }
   Act(std::move(actions));
 }
-
-void FetchStream::Cancel() { context_->TryCancel(); }
 
 void FetchStream::OnWriteDone(bool ok) {
   Actions actions;

@@ -19,19 +19,14 @@ double SecondsSince(std::chrono::steady_clock::time_point begin) {
 
 }  // namespace
 
-PreloadStream::PreloadStream(grpc::CallbackServerContext* context, std::string model_name,
-                             PreloadCaller caller, StreamRegistry& registry)
-    : context_(context),
-      model_name_(std::move(model_name)),
-      caller_(std::move(caller)),
-      registry_(registry) {}
+PreloadStream::PreloadStream(std::string model_name, PreloadCaller caller, StreamRegistry& registry)
+    : model_name_(std::move(model_name)), caller_(std::move(caller)), registry_(registry) {}
 
-std::shared_ptr<PreloadStream> PreloadStream::Make(grpc::CallbackServerContext* context,
-                                                   Engine& engine, PreloadOrder order,
+std::shared_ptr<PreloadStream> PreloadStream::Make(Engine& engine, PreloadOrder order,
                                                    PreloadCaller caller, WorkerPool& pool,
                                                    StreamRegistry& registry) {
   std::shared_ptr<PreloadStream> stream(
-      new PreloadStream(context, order.model->model()->name(), std::move(caller), registry));
+      new PreloadStream(order.model->model()->name(), std::move(caller), registry));
   stream->task_ = std::make_shared<PreloadTask>(
       engine, std::move(order), pool,
       [weak = stream->weak_from_this()](const absl::StatusOr<PreloadProgress>& progress,
@@ -134,8 +129,6 @@ void PreloadStream::Abort(const absl::Status& status) {
   }
   Act(actions);
 }
-
-void PreloadStream::Cancel() { context_->TryCancel(); }
 
 void PreloadStream::OnWriteDone(bool ok) {
   if (!ok) task_->Stop();

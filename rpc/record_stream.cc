@@ -5,6 +5,7 @@
 
 #include "grpcpp/server_context.h"
 #include "loader/engine/unit_place.h"
+#include "rpc/call_limits.h"
 #include "rpc/error_status.h"
 #include "rpc/request_id.h"
 #include "spdlog/spdlog.h"
@@ -114,7 +115,7 @@ void RecordStream::FillAccesses() {
 void RecordStream::LookAgainSoon() {
   message_.Clear();
   alarm_ = std::make_unique<grpc::Alarm>();
-  alarm_->Set(std::chrono::system_clock::now() + kLookInterval,
+  alarm_->Set(ToGrpcDeadline(std::chrono::steady_clock::now() + kLookInterval),
               [self = shared_from_this()](bool /*in_time*/) { self->Continue(); });
 }
 
@@ -129,8 +130,6 @@ void RecordStream::Abort(const absl::Status& status) {
   MutexLock lock(mutex_);
   if (!abort_ || absl::IsCancelled(status)) abort_ = status;
 }
-
-void RecordStream::Cancel() { context_->TryCancel(); }
 
 void RecordStream::OnCancel() { Abort(absl::CancelledError("cancelled by the client")); }
 

@@ -14,6 +14,7 @@
 #include "grpcpp/server_builder.h"
 #include "loader/base/directory_events.h"
 #include "loader/base/strings.h"
+#include "rpc/call_limits.h"
 #include "rpc/grpc_lifetime.h"
 #include "rpc/health.h"
 #include "rpc/listening_sockets.h"
@@ -37,11 +38,6 @@ constexpr size_t kSpareConnections = 16;
 // Dead TCP peers hold a stream until a keepalive finds them.
 constexpr int kKeepaliveMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
-
-std::chrono::system_clock::time_point SystemDeadline(Clock::duration from_now) {
-  return std::chrono::system_clock::now() +
-         std::chrono::duration_cast<std::chrono::system_clock::duration>(from_now);
-}
 
 absl::Status ClaimSocket(const Address& address, std::optional<SocketClaim>* claim) {
   if (!address.is_unix()) return absl::OkStatus();
@@ -110,6 +106,7 @@ absl::StatusOr<std::unique_ptr<HeatKeeper>> KeepHeat(Engine& engine, const std::
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const OpenedModels& models,
                                                       const ServerOptions& options,
                                                       std::vector<Descriptor> passed) {
+  ECF8_RETURN_IF_ERROR(CheckDescriptorsForGrpc());
   KeepGrpc();
   PassedSockets sockets = TakePassed(options.address, std::move(passed));
   std::optional<SocketClaim> claim;
@@ -305,14 +302,16 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
     if (streams->WaitIdle(Clock::now())) continue;
     idle = false;
     streams->AbortAll(ShuttingDownError());
-    if (!streams->WaitIdle(Clock::now() + kGrace)) streams->CancelAll();
+    streams->WaitIdle(Clock::now() + kGrace);
   }
   // Those who record see all streams to their ends, and do not keep the daemon.
   recorders_.AbortAll(ShuttingDownError());
-  if (!recorders_.WaitIdle(Clock::now() + kGrace)) recorders_.CancelAll();
+  recorders_.WaitIdle(Clock::now() + kGrace);
   if (had_streams) std::this_thread::sleep_for(kLinger);
   if (listener_ != nullptr) listener_->Stop();
-  server_->Shutdown(SystemDeadline(kGrace));
+  // Streams that are left, whose clients do not read, lose their connections here: a stream that is
+  // cancelled would be CANCELLED to its client, as if that had wanted it.
+  server_->Shutdown(ToGrpcDeadline(Clock::now() + kGrace));
   server_.reset();
   slot_socket_.reset();
   heat_keeper_.reset();  // writes

@@ -49,8 +49,8 @@ void FillOutcome(const SetOutcome& outcome, v1::SessionResponse* response) {
 
 }  // namespace
 
-SessionStream::SessionStream(grpc::CallbackServerContext* context, const SessionParts& parts)
-    : context_(context), parts_(parts), request_id_(RequestIdOf(*context)) {}
+SessionStream::SessionStream(const grpc::ServerContextBase& context, const SessionParts& parts)
+    : parts_(parts), request_id_(RequestIdOf(context)) {}
 
 void SessionStream::Start() {
   self_ = shared_from_this();
@@ -263,8 +263,6 @@ void SessionStream::End(const absl::Status& status) {
 }
 
 void SessionStream::Abort(const absl::Status& status) { End(status); }
-
-void SessionStream::Cancel() { context_->TryCancel(); }
 
 void SessionStream::Tick() {
   if (const std::shared_ptr<Session> session = this->session()) return session->Tick();

@@ -120,8 +120,8 @@ grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeMode
   }
   const auto model = models_.Get(request->model());
   if (!model.ok()) return FailStream<v1::DescribeModelResponse>(model.status(), id);
-  const auto stream = std::make_shared<DescribeStream>(context, (*model)->model(),
-                                                       request->with_chunks(), registry_);
+  const auto stream =
+      std::make_shared<DescribeStream>((*model)->model(), request->with_chunks(), registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
     return FailStream<v1::DescribeModelResponse>(status, id);
   }
@@ -143,8 +143,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightService::Fetch(
   }
   auto order = MakeOrder(models_, request);
   if (!order.ok()) return FailStream<grpc::ByteBuffer>(order.status(), id);
-  const auto stream = std::make_shared<FetchStream>(context, engine_, *std::move(order), id, pool_,
-                                                    buffers_, registry_);
+  const auto stream =
+      std::make_shared<FetchStream>(engine_, *std::move(order), id, pool_, buffers_, registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
     return FailStream<grpc::ByteBuffer>(status, id);
   }
@@ -170,7 +170,7 @@ grpc::ServerWriteReactor<v1::RecordAccessesResponse>* WeightService::RecordAcces
 
 grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* WeightService::Session(
     grpc::CallbackServerContext* context) {
-  const auto stream = std::make_shared<SessionStream>(context, sessions_);
+  const auto stream = std::make_shared<SessionStream>(*context, sessions_);
   if (absl::Status status = sessions_.registry.Add(stream); !status.ok()) {
     return new FailedSession(ToGrpcStatus(status, RequestIdOf(*context)));
   }

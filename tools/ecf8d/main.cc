@@ -94,6 +94,11 @@ void LogDevice(const Engine& engine) {
   }
 }
 
+// What the machine refused of the host budget's memory.
+void LogMemory(const ArenaInfo& memory) {
+  for (const std::string& warning : memory.warnings) spdlog::warn("{}", warning);
+}
+
 void LogKept(const KeptInfo& kept) {
   if (!kept.problem.empty()) {
     spdlog::warn("the host budget's memory will not outlive the daemon: {}", kept.problem);
@@ -152,6 +157,7 @@ absl::Status Serve(const ParsedFlags& flags, ServiceManager* manager) {
     spdlog::info("metrics at http://{}/metrics", flags.config.metrics_listen);
   }
   LogDevice(server->engine());
+  LogMemory(server->engine().arena_info());
   LogKept(server->engine().kept_info());
   spdlog::info("listening on {}", server->address().ToString());
   Tell(manager, "READY=1");
