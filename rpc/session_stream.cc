@@ -187,7 +187,7 @@ absl::Status SessionStream::Open(const v1::OpenSession& request) {
   }));
   {
     MutexLock lock(mutex_);
-    request_id_ = RequestIdOf(*context_, request.request_id());
+    if (!request.request_id().empty()) request_id_ = request.request_id();
     ticket_ = ticket;
   }
   const v1::Schedule& schedule = request.schedule();
