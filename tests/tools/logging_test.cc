@@ -104,7 +104,7 @@ TEST_F(LogLimiterTest, LevelsAndWhoLooksForSomethingAreLeftAlone) {
   Make(1);
   for (int i = 0; i < 3; ++i) Log("detail", spdlog::level::debug);
   Log("one", spdlog::level::warn);
-  Log("one", spdlog::level::error);
+  Log("one", spdlog::level::err);
   EXPECT_THAT(Lines(), ElementsAre("detail", "detail", "detail", "one", "one"));
   Make(0);
   for (int i = 0; i < 3; ++i) Log("all");
