@@ -37,8 +37,8 @@ absl::StatusOr<Response> Ask(Method<Request, Response> method, v1::ControlServic
 
 absl::StatusOr<v1::PreloadProgress> WeightClient::Preload(
     const v1::PreloadRequest& request,
-    const std::function<void(const v1::PreloadProgress&)>& on_progress) {
-  LimitedContext context({}, stop_);
+    const std::function<void(const v1::PreloadProgress&)>& on_progress, const CallLimits& limits) {
+  LimitedContext context(limits, stop_);
   const auto reader = control_stub_->Preload(context.get(), request);
   v1::PreloadProgress progress;
   absl::Status error;

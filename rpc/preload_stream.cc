@@ -7,6 +7,7 @@
 #include "rpc/call_limits.h"
 #include "rpc/error_status.h"
 #include "rpc/request_checks.h"
+#include "rpc/request_id.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -155,13 +156,12 @@ void PreloadStream::Log(const absl::Status& status) const {
     MutexLock lock(mutex_);
     progress = progress_;
   }
-  spdlog::info(
-      "preload of {}{}: {}; {} of {} units, {} not kept, {} bytes loaded in {:.1f} ms",
-      Quoted(model_name_),
-      caller_.request_id.empty() ? std::string() : " request " + Quoted(caller_.request_id),
-      status.ok() ? "done" : status.ToString(absl::StatusToStringMode::kWithNoExtraData),
-      progress.units_done, progress.units, progress.units_not_kept, progress.bytes_loaded,
-      1000 * SecondsSince(started_));
+  const LoggedRequest request(caller_.request_id);
+  spdlog::info("preload of {}: {}; {} of {} units, {} not kept, {} bytes loaded in {:.1f} ms",
+               Quoted(model_name_),
+               status.ok() ? "done" : status.ToString(absl::StatusToStringMode::kWithNoExtraData),
+               progress.units_done, progress.units, progress.units_not_kept, progress.bytes_loaded,
+               1000 * SecondsSince(started_));
 }
 
 }  // namespace ecf8

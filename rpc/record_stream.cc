@@ -7,6 +7,7 @@
 #include "loader/engine/unit_place.h"
 #include "rpc/call_limits.h"
 #include "rpc/error_status.h"
+#include "rpc/request_id.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -36,6 +37,8 @@ RecordStream::RecordStream(grpc::CallbackServerContext* context,
 
 void RecordStream::Start() {
   self_ = shared_from_this();
+  const std::string id = RequestIdOf(*context_);
+  const LoggedRequest logged(id);
   spdlog::info("recording accesses for {}", context_->peer());
   for (const RecordedModelRef& recorded : models_) {
     v1::RecordedModel* const model = message_.add_models();
@@ -131,9 +134,11 @@ void RecordStream::Abort(const absl::Status& status) {
 void RecordStream::OnCancel() { Abort(absl::CancelledError("cancelled by the client")); }
 
 void RecordStream::End(const absl::Status& status) {
+  const std::string id = RequestIdOf(*context_);
+  const LoggedRequest logged(id);
   spdlog::info("recorded {} accesses for {}{}", sent_, context_->peer(),
                lost_ == 0 ? "" : "; it was too slow for " + std::to_string(lost_) + " more");
-  Finish(ToGrpcStatus(status, ""));
+  Finish(ToGrpcStatus(status, id));
 }
 
 void RecordStream::OnDone() {

@@ -66,6 +66,10 @@ LeasedSet::~LeasedSet() {
   if (absl::IsDeadlineExceeded(Release(Parting()))) session->mux->Cancel();
 }
 
+std::shared_ptr<const SlotMapping> LeasedSet::mapping() const {
+  return session_ != nullptr ? session_->mapping : nullptr;
+}
+
 absl::Span<const uint8_t> LeasedSet::tensor(size_t i, int tensor) const {
   const v1::Tensor& described = session_->units[units_[i]].tensors(tensor);
   return bytes_[i].subspan(described.decoded_offset_bytes(), described.size_bytes());

@@ -48,7 +48,7 @@ struct SessionClientOptions {
 // What a session and its leases share: it lives as long as any of them, so that what was leased
 // stays mapped. Thread-safe.
 struct SessionState {
-  std::unique_ptr<SlotMapping> mapping;
+  std::shared_ptr<SlotMapping> mapping;
   v1::Model model;
   std::vector<v1::Unit> units;  // by index
   std::unique_ptr<SessionMux> mux;
@@ -69,6 +69,8 @@ class LeasedSet {
   // The decoded unit, as DescribeModel lays it out, of the `i`th that was asked for.
   absl::Span<const uint8_t> unit(size_t i) const { return bytes_[i]; }
   uint32_t unit_index(size_t i) const { return units_[i]; }
+  // What keeps them mapped, also after the lease. Null where nothing is leased.
+  std::shared_ptr<const SlotMapping> mapping() const;
   // One tensor of it, or the part that the unit holds, in layout order.
   absl::Span<const uint8_t> tensor(size_t i, int tensor) const;
 

@@ -42,7 +42,8 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
                             public ServedStream,
                             public std::enable_shared_from_this<SessionStream> {
  public:
-  explicit SessionStream(const SessionParts& parts);
+  // Looks at the context no more afterwards.
+  SessionStream(const grpc::ServerContextBase& context, const SessionParts& parts);
 
   // To be called once, after the registry has taken the stream. From here on it owns itself, until
   // gRPC is done with it.

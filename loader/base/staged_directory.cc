@@ -52,16 +52,6 @@ class DirectoryFd {
   int fd_;
 };
 
-absl::Status SyncDirectory(const std::string& path) {
-  // The parent of a destination may well be reached by a symbolic link.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrorFor(errno, "open", path);
-  // EINVAL: a file system that knows no fsync of directories.
-  const int error = ::fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
-  ::close(fd);
-  return error == 0 ? absl::OkStatus() : ErrorFor(error, "sync", path);
-}
-
 // Every directory below `path`, then `path` itself.
 absl::Status SyncTree(const std::string& path) {
   std::error_code error;
@@ -193,6 +183,16 @@ absl::StatusOr<fs::path> ResolveDestination(std::string destination) {
 }
 
 }  // namespace
+
+absl::Status SyncDirectory(const std::string& path) {
+  // The parent of a destination may well be reached by a symbolic link.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrorFor(errno, "open", path);
+  // EINVAL: a file system that knows no fsync of directories.
+  const int error = ::fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
+  ::close(fd);
+  return error == 0 ? absl::OkStatus() : ErrorFor(error, "sync", path);
+}
 
 absl::StatusOr<StagedDirectory> StagedDirectory::Create(const std::string& destination,
                                                         bool replace) {

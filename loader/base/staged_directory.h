@@ -14,6 +14,9 @@
 
 namespace ecf8 {
 
+// fsync of a directory: what was renamed into it survives a crash.
+absl::Status SyncDirectory(const std::string& path);
+
 class StagedDirectory {
  public:
   // ALREADY_EXISTS where `destination` exists and `replace` is false. With `replace` the old

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,33 +52,54 @@ absl::StatusOr<std::shared_ptr<const CompressedModel>> CompressedModel::Open(
   model->directory_ = directory.path();
   model->name_ = directory.name();
   ECF8_RETURN_IF_ERROR(model->OpenShards(directory));
-  ECF8_RETURN_IF_ERROR(model->IndexUnits());
-  model->digest_value_ = Digest(model->shards_);
-  model->digest_ = absl::StrCat(absl::Hex(model->digest_value_, absl::kZeroPad16));
+  ECF8_RETURN_IF_ERROR(model->Index());
   return model;
 }
 
+absl::StatusOr<std::shared_ptr<const CompressedModel>> CompressedModel::OpenFile(
+    const std::string& path) {
+  const std::filesystem::path file(path);
+  std::shared_ptr<CompressedModel> model(new CompressedModel());
+  model->name_ = file.filename().string();
+  const std::string parent = file.has_parent_path() ? file.parent_path().string() : ".";
+  ECF8_ASSIGN_OR_RETURN(const ModelDirectory directory, ModelDirectory::Open(parent));
+  model->directory_ = directory.path();
+  absl::StatusOr<Shard> shard = OpenShard(directory, model->name_);
+  if (!shard.ok()) return model->WithInfo(shard.status(), model->name_);
+  model->shards_.push_back(*std::move(shard));
+  ECF8_RETURN_IF_ERROR(model->Index());
+  return model;
+}
+
+absl::Status CompressedModel::Index() {
+  ECF8_RETURN_IF_ERROR(IndexUnits());
+  digest_value_ = Digest(shards_);
+  digest_ = absl::StrCat(absl::Hex(digest_value_, absl::kZeroPad16));
+  return absl::OkStatus();
+}
+
+absl::Status CompressedModel::WithInfo(const absl::Status& status, const std::string& shard) const {
+  ErrorInfo info;
+  info.reason = ReasonFor(status);
+  info.model = name_;
+  info.shard = shard;
+  return WithErrorInfo(AddContext(status, absl::StrCat("model ", Quoted(name_))), info);
+}
+
 absl::Status CompressedModel::OpenShards(const ModelDirectory& directory) {
-  const auto with_info = [this](const absl::Status& status, const std::string& shard) {
-    ErrorInfo info;
-    info.reason = ReasonFor(status);
-    info.model = name_;
-    info.shard = shard;
-    return WithErrorInfo(AddContext(status, absl::StrCat("model ", Quoted(name_))), info);
-  };
   absl::StatusOr<Shard> first = OpenFirstShard(directory);
-  if (!first.ok()) return with_info(first.status(), "");
+  if (!first.ok()) return WithInfo(first.status(), "");
   shards_.push_back(*std::move(first));
   const size_t count = directory_record().shards.size();
   for (uint32_t i = 0; i < count; ++i) {
     const std::string file_name = directory_record().shards[i].file_name;
     if (i > 0) {
       absl::StatusOr<Shard> shard = OpenShard(directory, file_name);
-      if (!shard.ok()) return with_info(shard.status(), file_name);
+      if (!shard.ok()) return WithInfo(shard.status(), file_name);
       shards_.push_back(*std::move(shard));
     }
     const absl::Status status = CheckBelongs(shards_[i], i, directory_record());
-    if (!status.ok()) return with_info(status, file_name);
+    if (!status.ok()) return WithInfo(status, file_name);
   }
   return absl::OkStatus();
 }

@@ -45,6 +45,10 @@ class CompressedModel {
   static absl::StatusOr<std::shared_ptr<const CompressedModel>> Open(
       const ModelDirectory& directory);
 
+  // One shard alone, by its file, for what is in it: the name is the file's, the digest of this
+  // shard only, the directory record there where it is shard 0. The same errors.
+  static absl::StatusOr<std::shared_ptr<const CompressedModel>> OpenFile(const std::string& path);
+
   const std::string& directory() const {
     return directory_;
   }                                                  // absolute, for logs, never for clients
@@ -82,7 +86,10 @@ class CompressedModel {
   CompressedModel() = default;
 
   absl::Status OpenShards(const ModelDirectory& directory);
+  absl::Status Index();
   absl::Status IndexUnits();
+  // Of a shard that cannot be opened, by its name; empty: of the directory.
+  absl::Status WithInfo(const absl::Status& status, const std::string& shard) const;
   absl::Status WithInfo(absl::Status status, uint32_t unit_index) const;
   absl::Status WithInfo(absl::Status status, PieceRef ref, uint32_t chunk) const;
 

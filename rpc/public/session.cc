@@ -45,6 +45,10 @@ absl::Span<const uint8_t> Lease::tensor(std::string_view name) const {
   return {};
 }
 
+std::shared_ptr<const void> Lease::mapping() const {
+  return state_ != nullptr ? state_->set.mapping() : nullptr;
+}
+
 absl::Status Lease::Check() const {
   return state_ != nullptr ? state_->set.Check() : absl::OkStatus();
 }

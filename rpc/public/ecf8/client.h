@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "ecf8/call_options.h"
+#include "ecf8/control.h"
 #include "ecf8/error_detail.h"
 #include "ecf8/export.h"
 #include "ecf8/fetch.h"
@@ -32,15 +34,24 @@ struct ClientOptions {
   // A call that finds no daemon, or loses it before anything was delivered, tries again for so
   // long: a restart of the daemon is not seen. 0: it fails at once.
   std::chrono::milliseconds retry_for{5000};
+  // For a daemon at "tls:HOST:PORT", PEM files: who may have signed its certificate; the client's
+  // own, and its key. Empty: $ECF8_TLS_CA, or else whom the system believes; $ECF8_TLS_CERT and
+  // $ECF8_TLS_KEY, or else none. Files that change are read again.
+  std::string tls_ca{};
+  std::string tls_cert{};
+  std::string tls_key{};
+  // Goes with every call over TLS, and over nothing else. Empty: $ECF8_TOKEN, or else none.
+  std::string token{};
 };
 
 // Thread-safe. Movable, though not while it is used. Every error of the daemon's carries an
 // ErrorDetail.
 class ECF8_EXPORT Client {
  public:
-  // To "unix:PATH" or "HOST:PORT"; empty: $ECF8_DAEMON, or else the user's own socket.
-  // INVALID_ARGUMENT for an address that is none; UNAVAILABLE where nobody answers there;
-  // FAILED_PRECONDITION where others can write to the directory of the user's own socket.
+  // To "unix:PATH", "HOST:PORT" or "tls:HOST:PORT"; empty: $ECF8_DAEMON, or else the user's own
+  // socket. INVALID_ARGUMENT for an address that is none, or files of TLS that are none;
+  // UNAVAILABLE where nobody answers there who is believed; FAILED_PRECONDITION where others can
+  // write to the directory of the user's own socket.
   static absl::StatusOr<Client> Connect(std::string_view address = {},
                                         const ClientOptions& options = {});
   Client(Client&& other) noexcept;
@@ -76,6 +87,17 @@ class ECF8_EXPORT Client {
   // RESOURCE_EXHAUSTED where it has no slots left (shortfall_bytes), or too many sessions.
   absl::StatusOr<ClientSession> OpenSession(const SessionOptions& session,
                                             const CallOptions& options = {}) const;
+
+  // Brings units to a tier, and returns when they are there or have been passed by; what is there
+  // is left as it is. `on_progress`, which may be empty, is told how far it is, on the thread that
+  // called; ended by the options, what is on its way is forgotten. RESOURCE_EXHAUSTED, before
+  // anything is read, where the units can never be there together (shortfall_bytes).
+  absl::StatusOr<PreloadReport> Preload(
+      const PreloadRequest& request,
+      const std::function<void(const PreloadReport&)>& on_progress = {},
+      const CallOptions& options = {}) const;
+
+  absl::StatusOr<DaemonStatus> Status(const CallOptions& options = {}) const;
 
  private:
   friend class ClientSession;

@@ -54,6 +54,10 @@ class ECF8_EXPORT Lease {
   // null, where none has.
   absl::Span<const uint8_t> tensor(std::string_view name) const;
 
+  // Keeps the bytes mapped for as long as it lives, whatever becomes of the lease and its session:
+  // what is read then may be anything, but can be read. Null where nothing is leased.
+  std::shared_ptr<const void> mapping() const;
+
   // DATA_LOSS where a slot was given to others, so that what was read may be anything.
   absl::Status Check() const;
 

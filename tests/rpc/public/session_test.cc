@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -49,6 +50,26 @@ class ClientSessionTest : public LibraryTest {
     }
   }
 };
+
+TEST_F(ClientSessionTest, WhatKeepsItMappedMayOutliveAll) {
+  Start();
+  std::shared_ptr<const void> mapping;
+  absl::Span<const uint8_t> bytes;
+  {
+    const Client client = Connect();
+    ClientSession session = Open(client);
+    EXPECT_EQ(Lease().mapping(), nullptr);
+    auto lease = session.Acquire({Layer(1)});
+    ASSERT_THAT(lease, IsOk());
+    mapping = lease->mapping();
+    bytes = lease->bytes(0);
+    ASSERT_THAT(lease->Release(), IsOk());
+  }
+  EXPECT_TRUE(EverythingIsGivenBack());
+  // Nobody else has asked for slots.
+  Stop();
+  EXPECT_EQ(Text(bytes.first(1100 * 1024)), Tensor("model.layers.1.self_attn.q_proj.weight"));
+}
 
 TEST_F(ClientSessionTest, ReadsEveryTensorInPlace) {
   Start();
