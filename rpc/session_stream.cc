@@ -66,7 +66,8 @@ SessionStream::Actions SessionStream::Decide() {
   Actions actions;
   if (finished_) return actions;
   if (end_) {
-    if (writing_) return actions;
+    // A read that is started behind the Finish could find the call gone.
+    if (writing_ || starting_reads_ > 0) return actions;
     finished_ = true;
     actions.finish = end_;
     return actions;
@@ -74,6 +75,7 @@ SessionStream::Actions SessionStream::Decide() {
   if (!writing_) writing_ = actions.write = FillResponse();
   // With a pong unwritten the client could have us queue more of them.
   if (!pong_) actions.read = std::exchange(read_wanted_, false);
+  if (actions.read) ++starting_reads_;
   return actions;
 }
 
@@ -100,7 +102,16 @@ bool SessionStream::FillResponse() {
 
 void SessionStream::Act(const Actions& actions) {
   if (actions.write) StartWrite(&response_);
-  if (actions.read) StartRead(&request_);
+  if (actions.read) {
+    StartRead(&request_);
+    Actions then;
+    {
+      MutexLock lock(mutex_);
+      --starting_reads_;
+      if (end_) then = Decide();
+    }
+    return Act(then);
+  }
   if (!actions.finish) return;
   std::string request_id;
   {

@@ -93,6 +93,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   bool tell_opened_ ABSL_GUARDED_BY(mutex_) = false;
   bool pong_ ABSL_GUARDED_BY(mutex_) = false;
   bool read_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  int starting_reads_ ABSL_GUARDED_BY(mutex_) = 0;  // decided, and StartRead has not returned
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);

@@ -246,6 +246,29 @@ TEST_F(RawSessionTest, TheSlotSocketsEndIsTheSessions) {
   EXPECT_TRUE(EverythingIsGivenBack());
 }
 
+// On one thread the daemon starts a read when another one hears of the end: a call that has ended
+// is not read from. (Seen by AddressSanitizer alone.)
+TEST_F(RawSessionTest, StreamsThatEndWhileTheyAreRead) {
+  context_.TryCancel();
+  mapping_.reset();
+  for (int i = 0; i < 100; ++i) {
+    auto mapping = SlotMapping::Connect(SlotSocketPath(server_->address().socket_path), kTimeout);
+    ASSERT_THAT(mapping, IsOk());
+    mapping_ = *std::move(mapping);
+    grpc::ClientContext context;
+    const auto stream = stub_->Session(&context);
+    v1::SessionRequest open = OpenRequest();
+    open.mutable_open()->set_resident(i % 2 == 0);
+    v1::SessionRequest ping;
+    ping.mutable_ping();
+    stream->Write(open);
+    for (int k = 0; k < i % 5; ++k) stream->Write(ping);
+    context.TryCancel();
+  }
+  mapping_.reset();
+  EXPECT_TRUE(Within20s([&] { return server_->server().session_count() == 0; }));
+}
+
 // Answers are not piled up for a client that does not read them.
 TEST_F(RawSessionTest, PingsThatNobodyReadsTheAnswersOf) {
   OpenSession();
