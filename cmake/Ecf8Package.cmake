@@ -15,15 +15,16 @@ set(CPACK_INSTALL_CMAKE_PROJECTS "${CMAKE_BINARY_DIR};ecf8;ALL;/usr;${CMAKE_BINA
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
-set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "streaming weight loader for losslessly compressed FP8 models
- ecf8d keeps the weights of models, compressed without loss, on NVMe and in host memory, and decodes and serves them
- layer by layer. With it: the command line ecf8, which compresses and fetches, and the client library libecf8client.")
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
+"ecf8d keeps the weights of models, compressed without loss, on NVMe and in
+host memory, and decodes and serves them layer by layer. With it: the command
+line ecf8, which compresses and fetches, and the client library libecf8client.")
 # What the programs are linked with; passwd has useradd, init-system-helpers what the scripts ask of systemd.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "passwd, init-system-helpers (>= 1.54)")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libabsl-dev, prometheus")
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
-    "${CMAKE_SOURCE_DIR}/deploy/debian/postinst;${CMAKE_SOURCE_DIR}/deploy/debian/prerm;${CMAKE_SOURCE_DIR}/deploy/debian/postrm;${CMAKE_SOURCE_DIR}/deploy/debian/conffiles")
+    "${CMAKE_SOURCE_DIR}/deploy/debian/postinst;${CMAKE_SOURCE_DIR}/deploy/debian/prerm;${CMAKE_SOURCE_DIR}/deploy/debian/postrm;${CMAKE_SOURCE_DIR}/deploy/debian/conffiles;${CMAKE_SOURCE_DIR}/deploy/debian/triggers")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 include(CPack)
