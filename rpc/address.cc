@@ -12,6 +12,7 @@ namespace ecf8 {
 namespace {
 
 constexpr std::string_view kUnixPrefix = "unix:";
+constexpr std::string_view kTlsPrefix = "tls:";
 constexpr size_t kMaxSocketPathBytes = sizeof(sockaddr_un::sun_path) - 1;
 
 absl::Status BadAddress(std::string_view text, const std::string& why) {
@@ -38,10 +39,14 @@ bool IsHostCharacter(char c) {
 
 absl::StatusOr<Address> ParseAddress(std::string_view text) {
   if (text.substr(0, kUnixPrefix.size()) == kUnixPrefix) return ParseUnix(text);
-  const size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return BadAddress(text, "want unix:PATH or HOST:PORT");
-  std::string_view host = text.substr(0, colon);
-  const std::string_view port_text = text.substr(colon + 1);
+  const bool tls = text.substr(0, kTlsPrefix.size()) == kTlsPrefix;
+  const std::string_view place = tls ? text.substr(kTlsPrefix.size()) : text;
+  const size_t colon = place.rfind(':');
+  if (colon == std::string_view::npos) {
+    return BadAddress(text, "want unix:PATH, HOST:PORT or tls:HOST:PORT");
+  }
+  std::string_view host = place.substr(0, colon);
+  const std::string_view port_text = place.substr(colon + 1);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
   } else if (host.find(':') != std::string_view::npos) {
@@ -57,17 +62,21 @@ absl::StatusOr<Address> ParseAddress(std::string_view text) {
   if (error != std::errc() || rest != end) {
     return BadAddress(text, "the port must be a number from 0 to 65535");
   }
-  return Address{.host = std::string(host), .port = port};
+  return Address{.host = std::string(host), .port = port, .tls = tls};
 }
 
 std::string Address::ToString() const {
   if (is_unix()) return std::string(kUnixPrefix) + socket_path;
+  return (tls ? std::string(kTlsPrefix) : "") + HostAndPort();
+}
+
+std::string Address::HostAndPort() const {
   const bool is_ipv6 = host.find(':') != std::string_view::npos;
   return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
 std::string Address::ToGrpcTarget() const {
-  if (!is_unix()) return ToString();
+  if (!is_unix()) return HostAndPort();
   constexpr std::string_view kPlain = "/-._~";
   constexpr char kHex[] = "0123456789ABCDEF";
   std::string target(kUnixPrefix);

@@ -110,7 +110,8 @@ class RecordingEnd {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<WeightClient>> WeightClient::Connect(
-    const Address& address, std::chrono::milliseconds timeout, std::stop_token stop) {
+    const Address& address, std::chrono::milliseconds timeout, std::stop_token stop,
+    const ClientCredentials& credentials) {
   KeepGrpc();
   std::error_code ignored;
   if (IsDefaultAddress(address)) {
@@ -124,8 +125,9 @@ absl::StatusOr<std::unique_ptr<WeightClient>> WeightClient::Connect(
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, kFrameBytes);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLastReconnectMs);
-  auto channel = grpc::CreateCustomChannel(address.ToGrpcTarget(),
-                                           grpc::InsecureChannelCredentials(), arguments);
+  ECF8_ASSIGN_OR_RETURN(const auto channel_credentials,
+                        MakeChannelCredentials(address, credentials));
+  auto channel = grpc::CreateCustomChannel(address.ToGrpcTarget(), channel_credentials, arguments);
   std::unique_ptr<WeightClient> client(
       new WeightClient(address, std::move(channel), std::move(stop)));
   ECF8_RETURN_IF_ERROR(client->WaitUntilReady(
@@ -162,9 +164,20 @@ absl::Status WeightClient::WaitUntilReady(const CallLimits& limits, bool until_f
                    std::min(limits.deadline, std::chrono::steady_clock::now() + kStopInterval)));
     state = channel_->GetState(/*try_to_connect=*/true);
   }
-  if (state == GRPC_CHANNEL_READY) return absl::OkStatus();
-  return absl::UnavailableError("no daemon answers at " + address_.ToString() +
-                                ": start ecf8d, or name its address with --daemon");
+  return state == GRPC_CHANNEL_READY ? absl::OkStatus() : Unreachable();
+}
+
+absl::Status WeightClient::Unreachable() {
+  if (!address_.tls) {
+    return absl::UnavailableError("no daemon answers at " + address_.ToString() +
+                                  ": start ecf8d, or name its address with --daemon");
+  }
+  // Whether nobody is there, or somebody who is not believed, is known to a call alone.
+  LimitedContext context({.deadline = std::chrono::steady_clock::now() + kStopInterval}, stop_);
+  v1::ListModelsResponse response;
+  const grpc::Status status = stub_->ListModels(context.get(), v1::ListModelsRequest(), &response);
+  return absl::UnavailableError("no daemon that is believed answers at " + address_.ToString() +
+                                ": " + status.error_message());
 }
 
 absl::StatusOr<std::vector<v1::Model>> WeightClient::ListModels(const CallLimits& limits) {

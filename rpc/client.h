@@ -19,6 +19,7 @@
 #include "grpcpp/impl/codegen/rpc_method.h"
 #include "rpc/address.h"
 #include "rpc/call_limits.h"
+#include "rpc/client_credentials.h"
 #include "rpc/fetch_checker.h"
 #include "rpc/recording_checker.h"
 #include "rpc/session_link.h"
@@ -34,10 +35,10 @@ namespace ecf8 {
 class WeightClient {
  public:
   // Connects within `timeout`. FAILED_PRECONDITION where `address` is the default one and its
-  // directory is not this user's own. `stop` ends every call.
-  static absl::StatusOr<std::unique_ptr<WeightClient>> Connect(const Address& address,
-                                                               std::chrono::milliseconds timeout,
-                                                               std::stop_token stop = {});
+  // directory is not this user's own; the errors of MakeChannelCredentials. `stop` ends every call.
+  static absl::StatusOr<std::unique_ptr<WeightClient>> Connect(
+      const Address& address, std::chrono::milliseconds timeout, std::stop_token stop = {},
+      const ClientCredentials& credentials = {});
 
   // Waits until a daemon answers at the address, however often it did not. UNAVAILABLE beyond the
   // deadline.
@@ -84,6 +85,8 @@ class WeightClient {
 
   // `until_failure`: gives up where nobody listens.
   absl::Status WaitUntilReady(const CallLimits& limits, bool until_failure);
+  // What gRPC says of the last try to connect.
+  absl::Status Unreachable();
 
   const Address address_;
   const std::shared_ptr<grpc::Channel> channel_;

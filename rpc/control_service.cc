@@ -15,6 +15,7 @@
 #include "rpc/failed_stream.h"
 #include "rpc/preload_stream.h"
 #include "rpc/request_checks.h"
+#include "rpc/request_id.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -88,13 +89,14 @@ grpc::ServerUnaryReactor* ControlService::Ask(grpc::CallbackServerContext* conte
                                               const char* name, const Request& request,
                                               bool every_tier, Question question) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const auto end = [this, reactor, name,
-                    model = request.units().model()](const absl::Status& status) {
+  const auto end = [this, reactor, name, model = request.units().model(),
+                    id = RequestIdOf(*context)](const absl::Status& status) {
     --calls_;
+    const LoggedRequest logged(id);
     spdlog::info(
         "{} of {}: {}", name, Quoted(model),
         status.ok() ? "done" : status.ToString(absl::StatusToStringMode::kWithNoExtraData));
-    reactor->Finish(ToGrpcStatus(status, ""));
+    reactor->Finish(ToGrpcStatus(status, id));
   };
   absl::Status status = access_.CheckModel(*context, Scope::kAdmin, request.units().model());
   const bool sees_all = SeesAll(access_, *context, Scope::kAdmin);
@@ -120,18 +122,18 @@ grpc::ServerUnaryReactor* ControlService::Ask(grpc::CallbackServerContext* conte
 
 grpc::ServerWriteReactor<v1::PreloadProgress>* ControlService::Preload(
     grpc::CallbackServerContext* context, const v1::PreloadRequest* request) {
+  const std::string id = RequestIdOf(*context, request->request_id());
   const Scope scope = request->pin() ? Scope::kAdmin : Scope::kPreload;
   absl::Status may = access_.CheckModel(*context, scope, request->units().model());
-  if (!may.ok()) return FailStream<v1::PreloadProgress>(may, request->request_id());
+  if (!may.ok()) return FailStream<v1::PreloadProgress>(may, id);
   auto order = MakeOrder(models_, *request);
-  if (!order.ok()) return FailStream<v1::PreloadProgress>(order.status(), request->request_id());
+  if (!order.ok()) return FailStream<v1::PreloadProgress>(order.status(), id);
   order->bytes_per_second = preload_bytes_per_second_;
   const auto stream = PreloadStream::Make(
-      context, engine_, *std::move(order),
-      {.request_id = request->request_id(), .sees_all = SeesAll(access_, *context, scope)}, pool_,
-      preloads_);
+      engine_, *std::move(order), {.request_id = id, .sees_all = SeesAll(access_, *context, scope)},
+      pool_, preloads_);
   if (absl::Status status = preloads_.Add(stream); !status.ok()) {
-    return FailStream<v1::PreloadProgress>(status, request->request_id());
+    return FailStream<v1::PreloadProgress>(status, id);
   }
   stream->Start();
   return stream.get();

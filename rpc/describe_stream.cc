@@ -15,10 +15,9 @@ constexpr size_t kMessageBytes = 256 << 10;
 
 }  // namespace
 
-DescribeStream::DescribeStream(grpc::CallbackServerContext* context,
-                               std::shared_ptr<const CompressedModel> model, bool with_chunks,
+DescribeStream::DescribeStream(std::shared_ptr<const CompressedModel> model, bool with_chunks,
                                StreamRegistry& registry)
-    : context_(context), model_(std::move(model)), with_chunks_(with_chunks), registry_(registry) {}
+    : model_(std::move(model)), with_chunks_(with_chunks), registry_(registry) {}
 
 void DescribeStream::Start() {
   self_ = shared_from_this();
@@ -57,8 +56,6 @@ void DescribeStream::Abort(const absl::Status& status) {
   MutexLock lock(mutex_);
   if (!abort_) abort_ = status;
 }
-
-void DescribeStream::Cancel() { context_->TryCancel(); }
 
 void DescribeStream::OnCancel() { Abort(absl::CancelledError("cancelled by the client")); }
 

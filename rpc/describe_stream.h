@@ -21,14 +21,13 @@ class DescribeStream final : public grpc::ServerWriteReactor<v1::DescribeModelRe
                              public std::enable_shared_from_this<DescribeStream> {
  public:
   // `registry` must outlive the stream.
-  DescribeStream(grpc::CallbackServerContext* context, std::shared_ptr<const CompressedModel> model,
-                 bool with_chunks, StreamRegistry& registry);
+  DescribeStream(std::shared_ptr<const CompressedModel> model, bool with_chunks,
+                 StreamRegistry& registry);
 
   // To be called once, after the registry has taken the stream, which then owns itself.
   void Start();
 
   void Abort(const absl::Status& status) override;
-  void Cancel() override;
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -37,7 +36,6 @@ class DescribeStream final : public grpc::ServerWriteReactor<v1::DescribeModelRe
  private:
   void WriteNext();
 
-  grpc::CallbackServerContext* const context_;
   const std::shared_ptr<const CompressedModel> model_;
   const bool with_chunks_;
   StreamRegistry& registry_;

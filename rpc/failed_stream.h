@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "grpcpp/support/server_callback.h"
 #include "rpc/error_status.h"
+#include "rpc/request_id.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -21,6 +22,7 @@ class FailedStream final : public grpc::ServerWriteReactor<Response> {
 template <typename Response>
 grpc::ServerWriteReactor<Response>* FailStream(const absl::Status& status,
                                                std::string_view request_id) {
+  const LoggedRequest logged(request_id);
   spdlog::debug("refused a request: {}",
                 status.ToString(absl::StatusToStringMode::kWithNoExtraData));
   return new FailedStream<Response>(ToGrpcStatus(status, request_id));

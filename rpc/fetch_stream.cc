@@ -9,15 +9,14 @@
 #include "rpc/describe.h"
 #include "rpc/error_status.h"
 #include "rpc/fetch_message.h"
+#include "rpc/request_id.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
 
-FetchStream::FetchStream(grpc::CallbackServerContext* context, Engine& engine, ReadOrder order,
-                         std::string request_id, WorkerPool& pool,
+FetchStream::FetchStream(Engine& engine, ReadOrder order, std::string request_id, WorkerPool& pool,
                          std::shared_ptr<MessageBuffers> buffers, StreamRegistry& registry)
-    : context_(context),
-      engine_(engine),
+    : engine_(engine),
       order_(std::move(order)),
       model_name_(order_.model->model()->name()),
       request_id_(std::move(request_id)),
@@ -172,8 +171,6 @@ void FetchStream::Abort(const absl::Status& status) {
   Act(std::move(actions));
 }
 
-void FetchStream::Cancel() { context_->TryCancel(); }
-
 void FetchStream::OnWriteDone(bool ok) {
   Actions actions;
   {
@@ -196,14 +193,13 @@ void FetchStream::OnDone() {
 void FetchStream::Log(const absl::Status& status) const {
   const auto elapsed = std::chrono::steady_clock::now() - started_;
   const double ms = std::chrono::duration<double, std::milli>(elapsed).count();
-  const std::string request =
-      request_id_.empty() ? std::string() : " request " + Quoted(request_id_);
+  const LoggedRequest request(request_id_);
   const std::string model = Quoted(model_name_);
   if (status.ok() || absl::IsCancelled(status)) {
-    spdlog::debug("fetch of {}{}: {}, {} bytes in {:.1f} ms", model, request,
+    spdlog::debug("fetch of {}: {}, {} bytes in {:.1f} ms", model,
                   status.ok() ? "done" : "cancelled", data_bytes_, ms);
   } else {
-    spdlog::warn("fetch of {}{}: {} (after {} bytes, {:.1f} ms)", model, request,
+    spdlog::warn("fetch of {}: {} (after {} bytes, {:.1f} ms)", model,
                  status.ToString(absl::StatusToStringMode::kWithNoExtraData), data_bytes_, ms);
   }
 }

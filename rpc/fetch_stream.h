@@ -34,16 +34,14 @@ class FetchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                           public std::enable_shared_from_this<FetchStream> {
  public:
   // `buffers` are of kMaxMessageDataBytes. `engine`, `pool` and `registry` must outlive the stream.
-  FetchStream(grpc::CallbackServerContext* context, Engine& engine, ReadOrder order,
-              std::string request_id, WorkerPool& pool, std::shared_ptr<MessageBuffers> buffers,
-              StreamRegistry& registry);
+  FetchStream(Engine& engine, ReadOrder order, std::string request_id, WorkerPool& pool,
+              std::shared_ptr<MessageBuffers> buffers, StreamRegistry& registry);
 
   // To be called once, after the registry has taken the stream. From here on it owns itself, until
   // gRPC is done with it.
   void Start();
 
   void Abort(const absl::Status& status) override;
-  void Cancel() override;
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -69,7 +67,6 @@ class FetchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Wake();
   void Log(const absl::Status& status) const;
 
-  grpc::CallbackServerContext* const context_;
   Engine& engine_;
   ReadOrder order_;  // until Start
   const std::string model_name_;

@@ -10,6 +10,7 @@
 #include "rpc/describe.h"
 #include "rpc/error_status.h"
 #include "rpc/request_checks.h"
+#include "rpc/request_id.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -23,15 +24,17 @@ absl::Status TooManyWait() {
 
 // Finishes the call with `status`, and logs what happened to the model.
 template <typename Request>
-void Finish(grpc::ServerUnaryReactor* reactor, const Request& request, const char* what,
+void Finish(grpc::CallbackServerContext* context, const Request& request, const char* what,
             const absl::Status& status) {
+  const std::string id = RequestIdOf(*context, request.request_id());
+  const LoggedRequest logged(id);
   if (status.ok()) {
     spdlog::info("model {} was {}", Quoted(request.name()), what);
   } else {
     spdlog::warn("model {} was not {}: {}", Quoted(request.name()), what,
                  std::string(status.message()));
   }
-  reactor->Finish(ToGrpcStatus(status, request.request_id()));
+  context->DefaultReactor()->Finish(ToGrpcStatus(status, id));
 }
 
 }  // namespace
@@ -60,14 +63,14 @@ grpc::ServerUnaryReactor* ModelService::AddModel(grpc::CallbackServerContext* co
                                                  v1::AddModelResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   if (absl::Status may = access_.CheckModel(*context, Scope::kAdmin, request->name()); !may.ok()) {
-    Finish(reactor, *request, "added", may);
+    Finish(context, *request, "added", may);
     return reactor;
   }
   const bool taken = opener_.TrySubmit([this, context, reactor, request, response] {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    Finish(reactor, *request, "added", Add(*request, response));
+    Finish(context, *request, "added", Add(*request, response));
   });
-  if (!taken) Finish(reactor, *request, "added", TooManyWait());
+  if (!taken) Finish(context, *request, "added", TooManyWait());
   return reactor;
 }
 
@@ -77,7 +80,7 @@ grpc::ServerUnaryReactor* ModelService::RemoveModel(grpc::CallbackServerContext*
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   absl::Status status = access_.CheckModel(*context, Scope::kAdmin, request->name());
   if (status.ok()) status = Remove(*request, response);
-  Finish(reactor, *request, "removed", status);
+  Finish(context, *request, "removed", status);
   return reactor;
 }
 

@@ -7,6 +7,7 @@
 #include "rpc/call_limits.h"
 #include "rpc/error_status.h"
 #include "rpc/request_checks.h"
+#include "rpc/request_id.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -18,19 +19,14 @@ double SecondsSince(std::chrono::steady_clock::time_point begin) {
 
 }  // namespace
 
-PreloadStream::PreloadStream(grpc::CallbackServerContext* context, std::string model_name,
-                             PreloadCaller caller, StreamRegistry& registry)
-    : context_(context),
-      model_name_(std::move(model_name)),
-      caller_(std::move(caller)),
-      registry_(registry) {}
+PreloadStream::PreloadStream(std::string model_name, PreloadCaller caller, StreamRegistry& registry)
+    : model_name_(std::move(model_name)), caller_(std::move(caller)), registry_(registry) {}
 
-std::shared_ptr<PreloadStream> PreloadStream::Make(grpc::CallbackServerContext* context,
-                                                   Engine& engine, PreloadOrder order,
+std::shared_ptr<PreloadStream> PreloadStream::Make(Engine& engine, PreloadOrder order,
                                                    PreloadCaller caller, WorkerPool& pool,
                                                    StreamRegistry& registry) {
   std::shared_ptr<PreloadStream> stream(
-      new PreloadStream(context, order.model->model()->name(), std::move(caller), registry));
+      new PreloadStream(order.model->model()->name(), std::move(caller), registry));
   stream->task_ = std::make_shared<PreloadTask>(
       engine, std::move(order), pool,
       [weak = stream->weak_from_this()](const absl::StatusOr<PreloadProgress>& progress,
@@ -134,8 +130,6 @@ void PreloadStream::Abort(const absl::Status& status) {
   Act(actions);
 }
 
-void PreloadStream::Cancel() { context_->TryCancel(); }
-
 void PreloadStream::OnWriteDone(bool ok) {
   if (!ok) task_->Stop();
   Actions actions;
@@ -162,13 +156,12 @@ void PreloadStream::Log(const absl::Status& status) const {
     MutexLock lock(mutex_);
     progress = progress_;
   }
-  spdlog::info(
-      "preload of {}{}: {}; {} of {} units, {} not kept, {} bytes loaded in {:.1f} ms",
-      Quoted(model_name_),
-      caller_.request_id.empty() ? std::string() : " request " + Quoted(caller_.request_id),
-      status.ok() ? "done" : status.ToString(absl::StatusToStringMode::kWithNoExtraData),
-      progress.units_done, progress.units, progress.units_not_kept, progress.bytes_loaded,
-      1000 * SecondsSince(started_));
+  const LoggedRequest request(caller_.request_id);
+  spdlog::info("preload of {}: {}; {} of {} units, {} not kept, {} bytes loaded in {:.1f} ms",
+               Quoted(model_name_),
+               status.ok() ? "done" : status.ToString(absl::StatusToStringMode::kWithNoExtraData),
+               progress.units_done, progress.units, progress.units_not_kept, progress.bytes_loaded,
+               1000 * SecondsSince(started_));
 }
 
 }  // namespace ecf8

@@ -31,24 +31,22 @@ class PreloadStream final : public grpc::ServerWriteReactor<v1::PreloadProgress>
                             public std::enable_shared_from_this<PreloadStream> {
  public:
   // `engine`, `pool` and `registry` must outlive the stream.
-  static std::shared_ptr<PreloadStream> Make(grpc::CallbackServerContext* context, Engine& engine,
-                                             PreloadOrder order, PreloadCaller caller,
-                                             WorkerPool& pool, StreamRegistry& registry);
+  static std::shared_ptr<PreloadStream> Make(Engine& engine, PreloadOrder order,
+                                             PreloadCaller caller, WorkerPool& pool,
+                                             StreamRegistry& registry);
 
   // To be called once, after the registry has taken the stream. From here on it owns itself, until
   // gRPC is done with it.
   void Start();
 
   void Abort(const absl::Status& status) override;
-  void Cancel() override;
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
   void OnDone() override;
 
  private:
-  PreloadStream(grpc::CallbackServerContext* context, std::string model_name, PreloadCaller caller,
-                StreamRegistry& registry);
+  PreloadStream(std::string model_name, PreloadCaller caller, StreamRegistry& registry);
 
   // What Decide found to do; done without the lock.
   struct Actions {
@@ -65,7 +63,6 @@ class PreloadStream final : public grpc::ServerWriteReactor<v1::PreloadProgress>
   void FillMessage(const PreloadProgress& progress);
   void Log(const absl::Status& status) const;
 
-  grpc::CallbackServerContext* const context_;
   const std::string model_name_;
   const PreloadCaller caller_;
   StreamRegistry& registry_;

@@ -5,7 +5,9 @@
 
 #include "grpcpp/server_context.h"
 #include "loader/engine/unit_place.h"
+#include "rpc/call_limits.h"
 #include "rpc/error_status.h"
+#include "rpc/request_id.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -35,6 +37,8 @@ RecordStream::RecordStream(grpc::CallbackServerContext* context,
 
 void RecordStream::Start() {
   self_ = shared_from_this();
+  const std::string id = RequestIdOf(*context_);
+  const LoggedRequest logged(id);
   spdlog::info("recording accesses for {}", context_->peer());
   for (const RecordedModelRef& recorded : models_) {
     v1::RecordedModel* const model = message_.add_models();
@@ -111,7 +115,7 @@ void RecordStream::FillAccesses() {
 void RecordStream::LookAgainSoon() {
   message_.Clear();
   alarm_ = std::make_unique<grpc::Alarm>();
-  alarm_->Set(std::chrono::system_clock::now() + kLookInterval,
+  alarm_->Set(ToGrpcDeadline(std::chrono::steady_clock::now() + kLookInterval),
               [self = shared_from_this()](bool /*in_time*/) { self->Continue(); });
 }
 
@@ -127,14 +131,14 @@ void RecordStream::Abort(const absl::Status& status) {
   if (!abort_ || absl::IsCancelled(status)) abort_ = status;
 }
 
-void RecordStream::Cancel() { context_->TryCancel(); }
-
 void RecordStream::OnCancel() { Abort(absl::CancelledError("cancelled by the client")); }
 
 void RecordStream::End(const absl::Status& status) {
+  const std::string id = RequestIdOf(*context_);
+  const LoggedRequest logged(id);
   spdlog::info("recorded {} accesses for {}{}", sent_, context_->peer(),
                lost_ == 0 ? "" : "; it was too slow for " + std::to_string(lost_) + " more");
-  Finish(ToGrpcStatus(status, ""));
+  Finish(ToGrpcStatus(status, id));
 }
 
 void RecordStream::OnDone() {

@@ -44,7 +44,6 @@ class RecordStream final : public grpc::ServerWriteReactor<v1::RecordAccessesRes
 
   // What has happened until then is still sent.
   void Abort(const absl::Status& status) override;
-  void Cancel() override;
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;

@@ -3,14 +3,9 @@
 #include <optional>
 
 #include "loader/model/error_info.h"
+#include "rpc/request_id.h"
 
 namespace ecf8 {
-namespace {
-
-constexpr size_t kMaxRequestIdBytes = 64;
-
-}  // namespace
-
 absl::Status BadRequest(const std::string& message) {
   return WithErrorInfo(absl::InvalidArgumentError(message), {.reason = ErrorReason::kBadRequest});
 }

@@ -1,10 +1,10 @@
 #include "rpc/server.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <future>
 #include <string>
 #include <thread>
 #include <utility>
@@ -14,8 +14,10 @@
 #include "grpcpp/server_builder.h"
 #include "loader/base/directory_events.h"
 #include "loader/base/strings.h"
+#include "rpc/call_limits.h"
 #include "rpc/grpc_lifetime.h"
 #include "rpc/health.h"
+#include "rpc/listening_sockets.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -23,8 +25,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A request is names: 16384 of them, of 60 bytes.
-constexpr int kMaxRequestBytes = 1 << 20;
 // How long ended streams get to tell their clients why, and cut ones to unwind.
 constexpr std::chrono::seconds kGrace(1);
 constexpr std::chrono::milliseconds kHurryInterval(50);
@@ -39,21 +39,35 @@ constexpr size_t kSpareConnections = 16;
 constexpr int kKeepaliveMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 
-std::chrono::system_clock::time_point SystemDeadline(Clock::duration from_now) {
-  return std::chrono::system_clock::now() +
-         std::chrono::duration_cast<std::chrono::system_clock::duration>(from_now);
-}
-
-absl::StatusOr<std::optional<SocketClaim>> ClaimSocket(const Address& address) {
-  std::optional<SocketClaim> claim;
-  if (!address.is_unix()) return claim;
+absl::Status ClaimSocket(const Address& address, std::optional<SocketClaim>* claim) {
+  if (!address.is_unix()) return absl::OkStatus();
   if (IsDefaultAddress(address)) {
     const std::string parent = std::filesystem::path(address.socket_path).parent_path().string();
     ECF8_RETURN_IF_ERROR(CheckPrivateDirectory(parent, /*create=*/true));
   }
   ECF8_ASSIGN_OR_RETURN(SocketClaim taken, SocketClaim::Take(address.socket_path));
-  claim.emplace(std::move(taken));
-  return claim;
+  claim->emplace(std::move(taken));
+  return absl::OkStatus();
+}
+
+// Those of a service manager that are the server's.
+struct PassedSockets {
+  std::vector<Descriptor> listeners{};
+  Descriptor slot_listener{};
+};
+
+PassedSockets TakePassed(const Address& address, std::vector<Descriptor> passed) {
+  PassedSockets taken{.listeners = TakeListeners(address, &passed)};
+  if (address.is_unix()) {
+    const Address slots{.socket_path = SlotSocketPath(address.socket_path)};
+    std::vector<Descriptor> listeners = TakeListeners(slots, &passed);
+    if (!listeners.empty()) taken.slot_listener = std::move(listeners.front());
+  }
+  if (!passed.empty()) {
+    spdlog::warn("{} sockets that were passed are not where this daemon listens: not used",
+                 passed.size());
+  }
+  return taken;
 }
 
 void LogResident(const CompressedModel& model, const absl::StatusOr<PreloadProgress>& progress) {
@@ -67,6 +81,12 @@ void LogResident(const CompressedModel& model, const absl::StatusOr<PreloadProgr
     spdlog::warn("resident {}: {}", Quoted(model.name()),
                  progress.status().ToString(absl::StatusToStringMode::kWithNoExtraData));
   }
+}
+
+// Returns when a task of the pool has run.
+void WaitForPool(WorkerPool& pool) {
+  const auto turn = std::make_shared<std::promise<void>>();
+  if (pool.TrySubmit([turn] { turn->set_value(); })) turn->get_future().wait();
 }
 
 // Null where nothing is kept.
@@ -84,9 +104,13 @@ absl::StatusOr<std::unique_ptr<HeatKeeper>> KeepHeat(Engine& engine, const std::
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const OpenedModels& models,
-                                                      const ServerOptions& options) {
+                                                      const ServerOptions& options,
+                                                      std::vector<Descriptor> passed) {
+  ECF8_RETURN_IF_ERROR(CheckDescriptorsForGrpc());
   KeepGrpc();
-  ECF8_ASSIGN_OR_RETURN(std::optional<SocketClaim> claim, ClaimSocket(options.address));
+  PassedSockets sockets = TakePassed(options.address, std::move(passed));
+  std::optional<SocketClaim> claim;
+  if (sockets.listeners.empty()) ECF8_RETURN_IF_ERROR(ClaimSocket(options.address, &claim));
   Parts parts{.claim = std::move(claim), .accesses = std::make_unique<AccessLog>()};
   EngineOptions engine_options = options.engine;
   engine_options.observers.push_back(parts.accesses.get());
@@ -98,15 +122,19 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const OpenedModels& models
   }
   ECF8_RETURN_IF_ERROR(server->AddModels(models));
   if (options.watch_models) ECF8_RETURN_IF_ERROR(server->WatchModels());
-  ECF8_RETURN_IF_ERROR(server->ServeSlots());
-  ECF8_RETURN_IF_ERROR(server->Listen());
+  ECF8_RETURN_IF_ERROR(server->ServeSlots(std::move(sockets.slot_listener)));
+  ECF8_RETURN_IF_ERROR(server->Build());
+  ECF8_RETURN_IF_ERROR(server->Listen(std::move(sockets.listeners)));
   return server;
 }
 
-// A stream, a resident model and a control call have at most one task in the pool, so the queue
-// never fills up.
+// A stream, a resident model, a control call and who waits until the server answers have at most
+// one task in the pool, so the queue never fills up.
 Server::Server(Parts parts, const ServerOptions& options)
     : address_(options.address),
+      socket_group_(options.socket_group),
+      socket_users_(options.socket_users),
+      limits_(options.limits),
       claim_(std::move(parts.claim)),
       accesses_(std::move(parts.accesses)),
       engine_(std::move(parts.engine)),
@@ -124,7 +152,7 @@ Server::Server(Parts parts, const ServerOptions& options)
       tickets_(options.session_uid.value_or(geteuid())),
       residents_(*engine_, pool_, LogResident),
       pool_(options.threads, options.max_streams + options.max_preloads + options.max_sessions +
-                                 options.max_models + ControlService::kMaxCalls),
+                                 options.max_models + ControlService::kMaxCalls + 1),
       service_(access_, models_, *engine_, *accesses_, pool_, registry_, recorders_,
                {.engine = *engine_,
                 .models = models_,
@@ -166,7 +194,7 @@ absl::Status Server::WatchModels() {
   return absl::OkStatus();
 }
 
-absl::Status Server::ServeSlots() {
+absl::Status Server::ServeSlots(Descriptor passed) {
   const SharedSlots slots = engine_->shared_slots();
   if (!address_.is_unix() || !slots.can_be_mapped()) return absl::OkStatus();
   const std::string path = SlotSocketPath(address_.socket_path);
@@ -176,46 +204,73 @@ absl::Status Server::ServeSlots() {
   }
   ECF8_ASSIGN_OR_RETURN(slot_socket_,
                         SlotSocket::Start({.path = path,
+                                           .group = socket_group_,
                                            .slots = slots,
                                            .max_connections = max_sessions_ + kSpareConnections,
                                            .on_tick = [this] { sessions_.TickAll(); }},
-                                          tickets_));
+                                          tickets_, std::move(passed)));
   return absl::OkStatus();
 }
 
-absl::Status Server::Listen() {
+absl::Status Server::Build() {
+  using grpc::ServerBuilder;
   EnableHealthAndReflection();
-  grpc::ServerBuilder builder;
-  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // or two daemons could share a port
+  ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(limits_.max_request_bytes);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             static_cast<int>(limits_.handshake_timeout.count()));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                             static_cast<int>(limits_.idle_timeout.count()));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits_.connection_streams);
   builder.RegisterService(&service_);
   if (call_observer_ != nullptr) {
     builder.experimental().SetInterceptorCreators(CallInterceptors(*call_observer_));
   }
   builder.RegisterService(&model_service_);
   builder.RegisterService(&control_);
-  int port = 0;
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   if (tls_.enabled()) {
     ECF8_ASSIGN_OR_RETURN(credentials, MakeServerCredentials(tls_));
   }
-  builder.AddListeningPort(address_.ToGrpcTarget(), credentials, &port);
-  {
-    const ScopedUmask owner_only(S_IXUSR | S_IRWXG | S_IRWXO);
-    server_ = builder.BuildAndStart();
+  acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+      ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials);
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) return absl::InternalError("gRPC's server does not start");
+  self_check_ = std::make_unique<SelfCheck>(*server_);
+  return absl::OkStatus();
+}
+
+absl::Status Server::Listen(std::vector<Descriptor> passed) {
+  std::vector<Descriptor> sockets = std::move(passed);
+  is_passed_ = !sockets.empty();
+  if (!is_passed_ && address_.is_unix()) {
+    ECF8_ASSIGN_OR_RETURN(Descriptor socket, ListenOnUnix(address_.socket_path, socket_group_));
+    sockets.push_back(std::move(socket));
+  } else if (!is_passed_) {
+    ECF8_ASSIGN_OR_RETURN(sockets, ListenOnTcp(&address_));
   }
-  if (server_ == nullptr || port == 0) {
-    return absl::FailedPreconditionError("could not listen on " + address_.ToString() +
-                                         ": it is in use, or not to be had");
-  }
-  if (!address_.is_unix()) address_.port = static_cast<uint16_t>(port);
+  ListenerOptions options{.limits = limits_.connections, .users = socket_users_};
+  options.hand_over = [this](int listener_fd, int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.listener_fd = listener_fd;
+    connection.fd = fd;
+    acceptor_->HandleNewConnection(&connection);
+  };
+  ECF8_ASSIGN_OR_RETURN(listener_, Listener::Start(std::move(sockets), std::move(options)));
   models_.SetListener([health = Health(server_.get())](std::string_view name, bool is_served) {
     health.SetModel(name, is_served);
   });
   Health(server_.get()).SetReady(true);
   return absl::OkStatus();
+}
+
+void Server::WaitUntilAnswering() {
+  listener_->WaitForLoop();
+  self_check_->WaitForAnswer();
+  WaitForPool(pool_);
+  engine_->WaitForLoop();
 }
 
 bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()>& hurry) {
@@ -231,6 +286,7 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
   for (const ServedModel& model : models_.models()) health.SetModel(model->model()->name(), false);
   health.SetReady(false);
   if (claim_) claim_->HideSocket();
+  if (is_passed_ && listener_ != nullptr) listener_->Stop();  // who comes now is the next daemon's
   if (slot_socket_ != nullptr) slot_socket_->Hide();
   const bool had_streams =
       registry_.size() + recorders_.size() + preloads_.size() + sessions_.size() > 0;
@@ -246,13 +302,16 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
     if (streams->WaitIdle(Clock::now())) continue;
     idle = false;
     streams->AbortAll(ShuttingDownError());
-    if (!streams->WaitIdle(Clock::now() + kGrace)) streams->CancelAll();
+    streams->WaitIdle(Clock::now() + kGrace);
   }
   // Those who record see all streams to their ends, and do not keep the daemon.
   recorders_.AbortAll(ShuttingDownError());
-  if (!recorders_.WaitIdle(Clock::now() + kGrace)) recorders_.CancelAll();
+  recorders_.WaitIdle(Clock::now() + kGrace);
   if (had_streams) std::this_thread::sleep_for(kLinger);
-  server_->Shutdown(SystemDeadline(kGrace));
+  if (listener_ != nullptr) listener_->Stop();
+  // Streams that are left, whose clients do not read, lose their connections here: a stream that is
+  // cancelled would be CANCELLED to its client, as if that had wanted it.
+  server_->Shutdown(ToGrpcDeadline(Clock::now() + kGrace));
   server_.reset();
   slot_socket_.reset();
   heat_keeper_.reset();  // writes

@@ -10,9 +10,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+#include "loader/base/descriptor.h"
 #include "loader/base/worker_pool.h"
 #include "loader/engine/access_log.h"
 #include "loader/engine/engine.h"
@@ -28,7 +31,9 @@
 #include "rpc/address.h"
 #include "rpc/call_observer.h"
 #include "rpc/control_service.h"
+#include "rpc/listener.h"
 #include "rpc/model_service.h"
+#include "rpc/self_check.h"
 #include "rpc/server_credentials.h"
 #include "rpc/slot_socket.h"
 #include "rpc/stream_registry.h"
@@ -37,8 +42,24 @@
 
 namespace ecf8 {
 
+// What one client, or all that may connect, can take of the server.
+struct ServerLimits {
+  ConnectionLimits connections{};
+  // For all of TLS and of HTTP/2's beginning.
+  std::chrono::milliseconds handshake_timeout{10'000};
+  // A connection without a call is closed.
+  std::chrono::milliseconds idle_timeout{600'000};
+  int connection_streams = 128;     // calls at once; more wait in the client
+  int max_request_bytes = 1 << 20;  // a message
+};
+
 struct ServerOptions {
   Address address;
+  // Of a Unix socket: a group that may open it, and the users whose connections are taken, beside
+  // this process's own (empty: all).
+  std::optional<gid_t> socket_group{};
+  std::vector<uid_t> socket_users{};
+  ServerLimits limits{};
   int threads = 0;                        // that make messages; 0: one a core
   size_t max_streams = 64;                // Fetch and DescribeModel calls served at once
   size_t max_recorders = 4;               // RecordAccesses calls
@@ -61,11 +82,15 @@ struct ServerOptions {
 // Thread-compatible. Without a Drain the destructor ends every stream at once.
 class Server {
  public:
-  // Listens when it returns. A Unix socket has mode 0600 from the start; the directory of the
-  // default one is made, and must be this user's own. ALREADY_EXISTS where the address is in use;
-  // the errors of ModelSet::Add for `models`, and of ModelWatcher::Start.
+  // Listens when it returns. A Unix socket has its mode from the start (see ListenOnUnix); the
+  // directory of the default one is made, and must be this user's own. Sockets that were `passed`
+  // by who started this process, and listen at the options' address, or at its slot socket's, are
+  // taken instead of new ones, and stay when the server goes.
+  // ALREADY_EXISTS where the address is in use; FAILED_PRECONDITION as ListenOnTcp; the errors of
+  // ModelSet::Add for `models`, and of ModelWatcher::Start.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const OpenedModels& models,
-                                                       const ServerOptions& options);
+                                                       const ServerOptions& options,
+                                                       std::vector<Descriptor> passed = {});
 
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -75,11 +100,13 @@ class Server {
   const Address& address() const { return address_; }
   // It serves before, but not yet as fast: see Engine.
   void WaitUntilTouched() { engine_->WaitUntilTouched(); }
-  // Returns when the engine's loop has answered.
-  void WaitForEngine() { engine_->WaitForLoop(); }
+  // Returns when all that a call passes through has answered: the listener, gRPC, the threads that
+  // make messages, the engine's loop. While the server drains, and after, without the first two.
+  void WaitUntilAnswering();
   size_t stream_count() const { return registry_.size(); }
   size_t session_count() const { return sessions_.size(); }
   size_t preload_count() const { return preloads_.size(); }
+  Listener::Stats connection_stats() const { return listener_->stats(); }
   // Null where there are no sessions: with TCP, or a device whose slots cannot be mapped.
   const SlotSocket* slot_socket() const { return slot_socket_.get(); }
   const Engine& engine() const { return *engine_; }
@@ -109,10 +136,16 @@ class Server {
   absl::Status AddModels(const OpenedModels& models);
   absl::Status WatchModels();
   // The slot socket, where sessions can be had.
-  absl::Status ServeSlots();
-  absl::Status Listen();
+  absl::Status ServeSlots(Descriptor passed);
+  // gRPC, without a way in.
+  absl::Status Build();
+  // `passed`: empty, or where it listens already.
+  absl::Status Listen(std::vector<Descriptor> passed);
 
   Address address_;
+  const std::optional<gid_t> socket_group_;
+  const std::vector<uid_t> socket_users_;
+  const ServerLimits limits_;
   std::optional<SocketClaim> claim_;
   const std::unique_ptr<AccessLog> accesses_;  // the engine's observer
   const std::unique_ptr<Engine> engine_;
@@ -137,6 +170,10 @@ class Server {
   ModelService model_service_;
   ControlService control_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::unique_ptr<SelfCheck> self_check_;
+  std::unique_ptr<Listener> listener_;
+  bool is_passed_ = false;  // its sockets were
 };
 
 }  // namespace ecf8

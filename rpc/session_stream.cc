@@ -9,6 +9,7 @@
 #include "loader/model/error_info.h"
 #include "rpc/error_status.h"
 #include "rpc/request_checks.h"
+#include "rpc/request_id.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -48,8 +49,8 @@ void FillOutcome(const SetOutcome& outcome, v1::SessionResponse* response) {
 
 }  // namespace
 
-SessionStream::SessionStream(grpc::CallbackServerContext* context, const SessionParts& parts)
-    : context_(context), parts_(parts) {}
+SessionStream::SessionStream(const grpc::ServerContextBase& context, const SessionParts& parts)
+    : parts_(parts), request_id_(RequestIdOf(context)) {}
 
 void SessionStream::Start() {
   self_ = shared_from_this();
@@ -106,10 +107,11 @@ void SessionStream::Act(const Actions& actions) {
     MutexLock lock(mutex_);
     request_id = request_id_;
   }
+  const LoggedRequest request(request_id);
   if (actions.finish->ok() || absl::IsCancelled(*actions.finish)) {
-    spdlog::debug("session {} ended", Quoted(request_id));
+    spdlog::debug("a session ended");
   } else {
-    spdlog::info("session {} ended: {}", Quoted(request_id),
+    spdlog::info("a session ended: {}",
                  actions.finish->ToString(absl::StatusToStringMode::kWithNoExtraData));
   }
   Finish(ToGrpcStatus(*actions.finish, request_id));
@@ -185,7 +187,7 @@ absl::Status SessionStream::Open(const v1::OpenSession& request) {
   }));
   {
     MutexLock lock(mutex_);
-    request_id_ = request.request_id();
+    if (!request.request_id().empty()) request_id_ = request.request_id();
     ticket_ = ticket;
   }
   const v1::Schedule& schedule = request.schedule();
@@ -261,8 +263,6 @@ void SessionStream::End(const absl::Status& status) {
 }
 
 void SessionStream::Abort(const absl::Status& status) { End(status); }
-
-void SessionStream::Cancel() { context_->TryCancel(); }
 
 void SessionStream::Tick() {
   if (const std::shared_ptr<Session> session = this->session()) return session->Tick();

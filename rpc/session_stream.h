@@ -42,14 +42,14 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
                             public ServedStream,
                             public std::enable_shared_from_this<SessionStream> {
  public:
-  SessionStream(grpc::CallbackServerContext* context, const SessionParts& parts);
+  // Looks at the context no more afterwards.
+  SessionStream(const grpc::ServerContextBase& context, const SessionParts& parts);
 
   // To be called once, after the registry has taken the stream. From here on it owns itself, until
   // gRPC is done with it.
   void Start();
 
   void Abort(const absl::Status& status) override;
-  void Cancel() override;
   void Tick() override;
 
   void OnReadDone(bool ok) override;
@@ -80,7 +80,6 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   std::shared_ptr<Session> session();
   void End(const absl::Status& status);
 
-  grpc::CallbackServerContext* const context_;
   const SessionParts parts_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::shared_ptr<SessionStream> self_;  // from Start to OnDone

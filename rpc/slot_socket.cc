@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,12 +12,14 @@
 #include "decoder/status_macros.h"
 #include "loader/base/file.h"
 #include "loader/base/thread.h"
+#include "rpc/listening_sockets.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
 namespace {
 
-constexpr int kBacklog = 64;
+// Of those who wait, before the connections' turn.
+constexpr int kBatch = 64;
 constexpr std::chrono::milliseconds kTick(200);
 constexpr std::chrono::milliseconds kIdleTick(1000);
 
@@ -53,34 +53,24 @@ bool Refuse(int fd, absl::StatusCode code) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SlotSocket>> SlotSocket::Start(SlotSocketOptions options,
-                                                              TicketTable& tickets) {
-  ECF8_ASSIGN_OR_RETURN(SocketClaim claim, SocketClaim::Take(options.path));
-  std::unique_ptr<SlotSocket> slot_socket(
-      new SlotSocket(std::move(options), tickets, std::move(claim)));
-  ECF8_RETURN_IF_ERROR(slot_socket->Listen());
+                                                              TicketTable& tickets,
+                                                              Descriptor passed) {
+  std::unique_ptr<SlotSocket> slot_socket(new SlotSocket(std::move(options), tickets));
+  ECF8_RETURN_IF_ERROR(slot_socket->Listen(std::move(passed)));
   SlotSocket* const self = slot_socket.get();
   ECF8_ASSIGN_OR_RETURN(self->thread_,
                         StartThread("no thread for the slot socket", [self] { self->Run(); }));
   return slot_socket;
 }
 
-SlotSocket::SlotSocket(SlotSocketOptions options, TicketTable& tickets, SocketClaim claim)
-    : options_(std::move(options)), tickets_(tickets), claim_(std::move(claim)) {}
-
-absl::Status SlotSocket::Listen() {
-  const std::string& path = options_.path;
+absl::Status SlotSocket::Listen(Descriptor passed) {
   wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_ < 0) return ErrnoStatus(errno, "cannot make an eventfd");
-  listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (listener_ < 0) return ErrnoStatus(errno, "cannot make a socket");
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);  // the claim has checked its length
-  const ScopedUmask owner_only(S_IXUSR | S_IRWXG | S_IRWXO);
-  if (bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
-      listen(listener_, kBacklog) != 0) {
-    return ErrnoStatus(errno, "cannot listen on " + path);
-  }
+  listener_ = std::move(passed);
+  if (listener_) return absl::OkStatus();
+  ECF8_ASSIGN_OR_RETURN(SocketClaim claim, SocketClaim::Take(options_.path));
+  claim_.emplace(std::move(claim));
+  ECF8_ASSIGN_OR_RETURN(listener_, ListenOnUnix(options_.path, options_.group));
   return absl::OkStatus();
 }
 
@@ -92,7 +82,6 @@ SlotSocket::~SlotSocket() {
     thread_.join();
   }
   for (const Connection& connection : connections_) Close(connection);
-  if (listener_ >= 0) close(listener_);
   if (wake_ >= 0) close(wake_);
 }
 
@@ -102,7 +91,8 @@ size_t SlotSocket::connection_count() const {
 }
 
 std::vector<pollfd> SlotSocket::PollSet(Clock::time_point now) const {
-  std::vector<pollfd> set = {{wake_, POLLIN, 0}, {now < accept_after_ ? -1 : listener_, POLLIN, 0}};
+  std::vector<pollfd> set = {{wake_, POLLIN, 0},
+                             {now < accept_after_ ? -1 : listener_.get(), POLLIN, 0}};
   for (const Connection& connection : connections_) set.push_back({connection.fd, POLLIN, 0});
   return set;
 }
@@ -137,9 +127,9 @@ void SlotSocket::Run() {
 }
 
 void SlotSocket::AcceptAll(Clock::time_point now) {
-  // As many as can wait: who connects in a loop does not keep the others.
-  for (int i = 0; i < kBacklog; ++i) {
-    const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  // Who connects in a loop does not keep the others.
+  for (int i = 0; i < kBatch; ++i) {
+    const int fd = accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         spdlog::warn("the slot socket: {}", strerror(errno));

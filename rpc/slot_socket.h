@@ -6,6 +6,7 @@
 #define ECF8_RPC_SLOT_SOCKET_H_
 
 #include <poll.h>
+#include <sys/types.h>
 
 #include <array>
 #include <chrono>
@@ -15,10 +16,12 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "loader/base/descriptor.h"
 #include "loader/base/mutex.h"
 #include "loader/engine/device.h"
 #include "loader/session/ticket_table.h"
@@ -29,7 +32,8 @@ namespace ecf8 {
 
 struct SlotSocketOptions {
   std::string path;
-  SharedSlots slots{};  // outlive the socket
+  std::optional<gid_t> group{};  // who may connect besides: see ListenOnUnix
+  SharedSlots slots{};           // outlive the socket
   // More are told so, and closed.
   size_t max_connections = 80;
   // After which a connection is closed that has not said hello, or whose ticket has not been
@@ -43,17 +47,20 @@ struct SlotSocketOptions {
 // Thread-safe.
 class SlotSocket {
  public:
-  // Listens when it returns, with mode 0600 from the start. `tickets` outlives the socket. Errors
-  // as SocketClaim::Take, and RESOURCE_EXHAUSTED.
+  // Listens when it returns: with `passed`, where that is a socket, or else at a new one. `tickets`
+  // outlives the socket. Errors as SocketClaim::Take and ListenOnUnix, and RESOURCE_EXHAUSTED.
   static absl::StatusOr<std::unique_ptr<SlotSocket>> Start(SlotSocketOptions options,
-                                                           TicketTable& tickets);
+                                                           TicketTable& tickets,
+                                                           Descriptor passed = {});
   SlotSocket(const SlotSocket&) = delete;
   SlotSocket& operator=(const SlotSocket&) = delete;
   // Closes every connection, which ends their sessions.
   ~SlotSocket();
 
-  // Nobody new finds it.
-  void Hide() const { claim_.HideSocket(); }
+  // Nobody new finds it, but for one that was passed.
+  void Hide() const {
+    if (claim_) claim_->HideSocket();
+  }
 
   size_t connection_count() const;
 
@@ -68,9 +75,10 @@ class SlotSocket {
     std::optional<Ticket> ticket;
   };
 
-  SlotSocket(SlotSocketOptions options, TicketTable& tickets, SocketClaim claim);
+  SlotSocket(SlotSocketOptions options, TicketTable& tickets)
+      : options_(std::move(options)), tickets_(tickets) {}
 
-  absl::Status Listen();
+  absl::Status Listen(Descriptor passed);
   void Run();
   std::vector<pollfd> PollSet(Clock::time_point now) const;
   void AcceptAll(Clock::time_point now);
@@ -82,8 +90,8 @@ class SlotSocket {
 
   const SlotSocketOptions options_;
   TicketTable& tickets_;
-  const SocketClaim claim_;
-  int listener_ = -1;
+  std::optional<SocketClaim> claim_;  // of a new one
+  Descriptor listener_;
   int wake_ = -1;  // an eventfd: readable when the thread is to end
   // The thread's.
   std::vector<Connection> connections_;

@@ -47,10 +47,6 @@ void StreamRegistry::AbortAll(const absl::Status& status) {
   for (const auto& stream : Alive()) stream->Abort(status);
 }
 
-void StreamRegistry::CancelAll() {
-  for (const auto& stream : Alive()) stream->Cancel();
-}
-
 void StreamRegistry::TickAll() {
   for (const auto& stream : Alive()) stream->Tick();
 }

@@ -20,9 +20,6 @@ class ServedStream {
   // Ends the stream with `status` as soon as the message that is being written is out. Thread-safe.
   virtual void Abort(const absl::Status& status) = 0;
 
-  // Ends it now, whatever the client does. Thread-safe.
-  virtual void Cancel() = 0;
-
   // Time has passed: called a few times a second, of a registry that somebody ticks. Short.
   // Thread-safe.
   virtual void Tick() {}
@@ -44,7 +41,6 @@ class StreamRegistry {
   bool WaitIdle(std::chrono::steady_clock::time_point deadline);
 
   void AbortAll(const absl::Status& status);
-  void CancelAll();
   void TickAll();
 
   size_t size() const;

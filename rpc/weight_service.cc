@@ -20,6 +20,7 @@
 #include "rpc/fetch_stream.h"
 #include "rpc/record_stream.h"
 #include "rpc/request_checks.h"
+#include "rpc/request_id.h"
 #include "rpc/status.h"
 
 namespace ecf8 {
@@ -89,7 +90,7 @@ grpc::ServerUnaryReactor* WeightService::ListModels(grpc::CallbackServerContext*
     if (!caller.ok() || !caller->MaySee(model->model()->name())) continue;
     FillModel(*model->model(), response->add_models());
   }
-  reactor->Finish(ToGrpcStatus(caller.status(), ""));
+  reactor->Finish(ToGrpcStatus(caller.status(), RequestIdOf(*context)));
   return reactor;
 }
 
@@ -99,7 +100,7 @@ grpc::ServerUnaryReactor* WeightService::GetStatus(grpc::CallbackServerContext* 
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   const absl::StatusOr<Principal> caller = access_.Check(*context, Scope::kRead);
   if (!caller.ok()) {
-    reactor->Finish(ToGrpcStatus(caller.status(), ""));
+    reactor->Finish(ToGrpcStatus(caller.status(), RequestIdOf(*context)));
     return reactor;
   }
   const auto uptime = std::chrono::steady_clock::now() - started_;
@@ -113,15 +114,16 @@ grpc::ServerUnaryReactor* WeightService::GetStatus(grpc::CallbackServerContext* 
 
 grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeModel(
     grpc::CallbackServerContext* context, const v1::DescribeModelRequest* request) {
+  const std::string id = RequestIdOf(*context);
   if (absl::Status may = access_.CheckModel(*context, Scope::kRead, request->model()); !may.ok()) {
-    return FailStream<v1::DescribeModelResponse>(may, "");
+    return FailStream<v1::DescribeModelResponse>(may, id);
   }
   const auto model = models_.Get(request->model());
-  if (!model.ok()) return FailStream<v1::DescribeModelResponse>(model.status(), "");
-  const auto stream = std::make_shared<DescribeStream>(context, (*model)->model(),
-                                                       request->with_chunks(), registry_);
+  if (!model.ok()) return FailStream<v1::DescribeModelResponse>(model.status(), id);
+  const auto stream =
+      std::make_shared<DescribeStream>((*model)->model(), request->with_chunks(), registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
-    return FailStream<v1::DescribeModelResponse>(status, "");
+    return FailStream<v1::DescribeModelResponse>(status, id);
   }
   stream->Start();
   return stream.get();
@@ -132,17 +134,19 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightService::Fetch(
   v1::FetchRequest request;
   grpc::ByteBuffer reference(*bytes);  // which parsing takes
   if (!grpc::SerializationTraits<v1::FetchRequest>::Deserialize(&reference, &request).ok()) {
-    return FailStream<grpc::ByteBuffer>(BadRequest("the request does not parse"), "");
+    return FailStream<grpc::ByteBuffer>(BadRequest("the request does not parse"),
+                                        RequestIdOf(*context));
   }
+  const std::string id = RequestIdOf(*context, request.request_id());
   if (absl::Status may = access_.CheckModel(*context, Scope::kRead, request.model()); !may.ok()) {
-    return FailStream<grpc::ByteBuffer>(may, request.request_id());
+    return FailStream<grpc::ByteBuffer>(may, id);
   }
   auto order = MakeOrder(models_, request);
-  if (!order.ok()) return FailStream<grpc::ByteBuffer>(order.status(), request.request_id());
-  const auto stream = std::make_shared<FetchStream>(
-      context, engine_, *std::move(order), request.request_id(), pool_, buffers_, registry_);
+  if (!order.ok()) return FailStream<grpc::ByteBuffer>(order.status(), id);
+  const auto stream =
+      std::make_shared<FetchStream>(engine_, *std::move(order), id, pool_, buffers_, registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
-    return FailStream<grpc::ByteBuffer>(status, request.request_id());
+    return FailStream<grpc::ByteBuffer>(status, id);
   }
   stream->Start();
   return stream.get();
@@ -150,14 +154,15 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightService::Fetch(
 
 grpc::ServerWriteReactor<v1::RecordAccessesResponse>* WeightService::RecordAccesses(
     grpc::CallbackServerContext* context, const v1::RecordAccessesRequest* request) {
+  const std::string id = RequestIdOf(*context);
   const absl::StatusOr<Principal> caller = access_.Check(*context, Scope::kAdmin);
-  if (!caller.ok()) return FailStream<v1::RecordAccessesResponse>(caller.status(), "");
+  if (!caller.ok()) return FailStream<v1::RecordAccessesResponse>(caller.status(), id);
   auto models = ModelsToRecord(models_, *caller, *request);
-  if (!models.ok()) return FailStream<v1::RecordAccessesResponse>(models.status(), "");
+  if (!models.ok()) return FailStream<v1::RecordAccessesResponse>(models.status(), id);
   const auto stream =
       std::make_shared<RecordStream>(context, *std::move(models), accesses_, recorders_);
   if (absl::Status status = recorders_.Add(stream); !status.ok()) {
-    return FailStream<v1::RecordAccessesResponse>(status, "");
+    return FailStream<v1::RecordAccessesResponse>(status, id);
   }
   stream->Start();
   return stream.get();
@@ -165,9 +170,9 @@ grpc::ServerWriteReactor<v1::RecordAccessesResponse>* WeightService::RecordAcces
 
 grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* WeightService::Session(
     grpc::CallbackServerContext* context) {
-  const auto stream = std::make_shared<SessionStream>(context, sessions_);
+  const auto stream = std::make_shared<SessionStream>(*context, sessions_);
   if (absl::Status status = sessions_.registry.Add(stream); !status.ok()) {
-    return new FailedSession(ToGrpcStatus(status, ""));
+    return new FailedSession(ToGrpcStatus(status, RequestIdOf(*context)));
   }
   stream->Start();
   return stream.get();

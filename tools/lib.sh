@@ -84,6 +84,21 @@ find_nvcc() {
   ln -sfn lib "$(dirname "$nvcc")/../lib64"
 }
 
+# prepare_clean_root: makes build/package/base.tar, a Debian 12 as debootstrap leaves it.
+prepare_clean_root() {
+  local base=$root/build/package/base
+  [ -e "$base.tar" ] && return
+  [ "$(id -u)" -eq 0 ] || die "a clean root is made by debootstrap, as root"
+  install_packages debootstrap
+  say "making a clean root"
+  rm -rf "$base"
+  mkdir -p "$base"
+  quietly "$root/build/logs/debootstrap.log" debootstrap --variant=minbase bookworm "$base"
+  tar -cf "$base.partial.tar" -C "$base" .
+  mv "$base.partial.tar" "$base.tar"
+  rm -rf "$base"
+}
+
 # prepare_arm64_sysroot: unpacks the arm64 packages that decoder/ and its tests need into build/aarch64-sysroot.
 # apt works in a folder of its own: the host's architectures and packages stay as they are.
 prepare_arm64_sysroot() {

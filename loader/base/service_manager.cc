@@ -40,18 +40,20 @@ int64_t NumberIn(const std::string& text) {
 }  // namespace
 
 std::unique_ptr<ServiceManager> ServiceManager::FromEnvironment() {
-  const std::string socket = TakeVariable("NOTIFY_SOCKET");
+  std::string socket = TakeVariable("NOTIFY_SOCKET");
   const int64_t pid = NumberIn(TakeVariable("LISTEN_PID"));
   const int64_t count = NumberIn(TakeVariable("LISTEN_FDS"));
   const std::string watchdog_pid = TakeVariable("WATCHDOG_PID");
   const int64_t watchdog_us = NumberIn(TakeVariable("WATCHDOG_USEC"));
   const std::string names = TakeVariable("LISTEN_FDNAMES");
-  if (socket.empty() || (socket[0] != '/' && socket[0] != '@')) return nullptr;
+  if (!socket.empty() && socket[0] != '/' && socket[0] != '@') socket.clear();
+  const bool passes = pid == ::getpid() && count > 0 && count <= kMaxDescriptors;
+  if (socket.empty() && !passes) return nullptr;
   std::unique_ptr<ServiceManager> manager(new ServiceManager(socket));
   if (watchdog_us > 0 && (watchdog_pid.empty() || NumberIn(watchdog_pid) == ::getpid())) {
     manager->watchdog_timeout_ = std::chrono::microseconds(watchdog_us);
   }
-  if (pid != ::getpid() || count > kMaxDescriptors) return manager;
+  if (!passes) return manager;
   std::string_view left = names;
   for (int i = 0; i < count; ++i) {
     const int fd = kFirstDescriptor + i;
@@ -73,6 +75,19 @@ Descriptor ServiceManager::Take(const std::string& name) {
   return taken;
 }
 
+std::vector<Descriptor> ServiceManager::TakeIf(bool (*wanted)(int fd)) {
+  std::vector<Descriptor> taken;
+  for (auto entry = received_.begin(); entry != received_.end();) {
+    if (wanted(entry->second.get())) {
+      taken.push_back(std::move(entry->second));
+      entry = received_.erase(entry);
+    } else {
+      ++entry;
+    }
+  }
+  return taken;
+}
+
 // Memory is not polled: nothing happens to it.
 absl::Status ServiceManager::Put(const std::string& name, const Descriptor& descriptor) {
   return Send(absl::StrCat("FDSTORE=1\nFDPOLL=0\nFDNAME=", name), descriptor.get());
@@ -85,6 +100,7 @@ void ServiceManager::Remove(const std::string& name) {
 }
 
 absl::Status ServiceManager::Send(const std::string& state, int fd) const {
+  if (!listens()) return absl::OkStatus();
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_.size() >= sizeof(address.sun_path)) {

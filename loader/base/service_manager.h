@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "loader/base/descriptor_store.h"
@@ -19,11 +20,19 @@ namespace ecf8 {
 class ServiceManager final : public DescriptorStore {
  public:
   // From NOTIFY_SOCKET, and LISTEN_... and WATCHDOG_..., all of which it takes out of the
-  // environment: to be called once, before there are threads. Null where there is no such socket.
+  // environment: to be called once, before there are threads. Null where there is nothing of these.
   static std::unique_ptr<ServiceManager> FromEnvironment();
 
-  // Says `state`: lines such as READY=1. Thread-safe.
+  // Whether it can be told anything, and so stores descriptors: one that only passes sockets
+  // cannot.
+  bool listens() const { return !socket_.empty(); }
+
+  // Says `state`: lines such as READY=1. Thread-safe. OK where nobody listens.
   absl::Status Notify(const std::string& state) const;
+
+  // The descriptors for which `wanted` returns true, once: sockets that it listens on for us. They
+  // have no names that could be relied on.
+  std::vector<Descriptor> TakeIf(bool (*wanted)(int fd));
 
   // How often WATCHDOG=1 has to be said at least; 0: need not.
   std::chrono::microseconds watchdog_timeout() const { return watchdog_timeout_; }
@@ -38,7 +47,7 @@ class ServiceManager final : public DescriptorStore {
   // `fd`: that goes with it; -1: none.
   absl::Status Send(const std::string& state, int fd) const;
 
-  const std::string socket_;  // its path; one that begins with @ is an abstract name
+  const std::string socket_;  // its path; one that begins with @ is an abstract name; may be empty
   std::multimap<std::string, Descriptor> received_;
   std::chrono::microseconds watchdog_timeout_{0};
 };

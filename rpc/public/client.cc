@@ -29,8 +29,13 @@ absl::Status Client::State::Call(const CallLimits& limits,
 absl::StatusOr<Client> Client::Connect(std::string_view address, const ClientOptions& options) {
   auto state = std::make_shared<State>();
   ECF8_ASSIGN_OR_RETURN(state->address, AddressOf(address));
+  const ClientCredentials credentials{.ca_path = options.tls_ca,
+                                      .certificate_path = options.tls_cert,
+                                      .key_path = options.tls_key,
+                                      .token = options.token};
   ECF8_ASSIGN_OR_RETURN(state->client,
-                        WeightClient::Connect(state->address, options.connect_timeout));
+                        WeightClient::Connect(state->address, options.connect_timeout, {},
+                                              credentials.OrFromEnvironment()));
   state->retry_for = options.retry_for;
   return Client(std::move(state));
 }

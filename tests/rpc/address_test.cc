@@ -35,9 +35,21 @@ TEST(Address, ParsesIpv6InBrackets) {
   EXPECT_EQ(address->ToString(), "[::1]:7");
 }
 
+TEST(Address, ParsesWhereTlsIsSpoken) {
+  const auto address = ParseAddress("tls:[::1]:7");
+  ASSERT_TRUE(address.ok());
+  EXPECT_TRUE(address->tls);
+  EXPECT_EQ(address->host, "::1");
+  EXPECT_EQ(address->port, 7);
+  EXPECT_EQ(address->ToString(), "tls:[::1]:7");
+  EXPECT_EQ(address->ToGrpcTarget(), "[::1]:7");
+  EXPECT_FALSE(ParseAddress("example.org:7")->tls);
+}
+
 TEST(Address, RefusesTheRest) {
-  for (const char* text : {"", "unix:", "host", "host:", ":1", "host:65536", "host:-1", "host:1x",
-                           "::1:7", "[]:7", "ho st:1", "h/st:1", "host: 1"}) {
+  for (const char* text :
+       {"", "unix:", "host", "host:", ":1", "host:65536", "host:-1", "host:1x", "::1:7", "[]:7",
+        "ho st:1", "h/st:1", "host: 1", "tls:host", "tls::1", "tls:unix:/s"}) {
     EXPECT_EQ(ParseAddress(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
   EXPECT_FALSE(ParseAddress(std::string_view("unix:a\0b", 8)).ok());

@@ -45,6 +45,7 @@ class ClientFaultsTest : public ::testing::Test {
     return options;
   }
 
+  void TearDown() override { faults_.LetGo(); }
   void SetUp() override { server_ = std::make_unique<TestServer>(kLarge, TightEngine()); }
 
   // A fetch of the whole model by a client without fault.

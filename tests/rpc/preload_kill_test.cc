@@ -43,6 +43,8 @@ int Kills() {
 
 class PreloadKillTest : public ::testing::Test {
  protected:
+  void TearDown() override { faults_.LetGo(); }
+
   EngineOptions Options() {
     EngineOptions options = testing::SmallEngine();
     options.slot_budget_bytes = 20 * kSlotPageBytes;

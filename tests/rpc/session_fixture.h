@@ -25,6 +25,9 @@ inline constexpr uint64_t kLayerSlot = 2 * kSlotPageBytes;
 
 class SessionTest : public ::testing::Test {
  protected:
+  // The server's end waits for its reads, also where a test has failed while they were held.
+  void TearDown() override { faults_.LetGo(); }
+
   void Start(uint64_t slot_bytes = 64 << 20, const SessionLimits& limits = {},
              bool with_other = false) {
     EngineOptions options = SmallEngine();

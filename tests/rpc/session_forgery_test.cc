@@ -36,6 +36,7 @@ class RawSessionTest : public SessionTest {
   void TearDown() override {
     if (stream_ != nullptr) context_.TryCancel();
     stream_.reset();
+    SessionTest::TearDown();
   }
 
   v1::SessionRequest OpenRequest() const {

@@ -24,6 +24,7 @@
 #include "rpc/server.h"
 #include "tests/support/small_model.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait.h"
 
 namespace ecf8::testing {
 
@@ -35,16 +36,6 @@ inline EngineOptions SmallEngine() {
   options.decode_threads = 2;
   options.touch_threads = 0;
   return options;
-}
-
-// Waits until `condition` holds; false where it does not within 20 s.
-inline bool Within20s(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
 }
 
 // A client that opens a fetch and reads only when told.

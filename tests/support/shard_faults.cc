@@ -42,7 +42,9 @@ int64_t ShardFaults::Read(int fd, absl::Span<uint8_t> memory, uint64_t offset_by
   {
     MutexLock lock(mutex_);
     held_ += holding_ ? 1 : 0;
-    while (holding_) let_go_.Wait(lock);
+    const auto deadline = std::chrono::steady_clock::now() + kLongestHold;
+    while (holding_ && let_go_.WaitUntil(lock, deadline)) {
+    }
     if (!failing_.empty() && shards_.at(fd) == failing_) return -EIO;
   }
   return ReadCalls::Read(fd, memory, offset_bytes);

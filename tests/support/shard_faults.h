@@ -2,6 +2,7 @@
 #ifndef ECF8_TESTS_SUPPORT_SHARD_FAULTS_H_
 #define ECF8_TESTS_SUPPORT_SHARD_FAULTS_H_
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -18,7 +19,8 @@ class ShardFaults final : public ReadCalls {
   void Fail(const std::string& shard);
   void Mend() { Fail(""); }
 
-  // Reads wait, those that come and those that are retried, until LetGo.
+  // Reads wait, those that come and those that are retried, until LetGo. Not for ever: a test that
+  // has failed meanwhile must come to its end, which waits for the reads.
   void Hold();
   void LetGo();
 
@@ -29,6 +31,8 @@ class ShardFaults final : public ReadCalls {
   int64_t Read(int fd, absl::Span<uint8_t> memory, uint64_t offset_bytes) override;
 
  private:
+  static constexpr std::chrono::seconds kLongestHold{100};
+
   mutable Mutex mutex_;
   CondVar let_go_;
   std::map<int, std::string> shards_ ABSL_GUARDED_BY(mutex_);  // by descriptor

@@ -9,6 +9,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tools/ecf8d/flags.h"
+#include "tools/ecf8d/server_options.h"
 
 namespace ecf8 {
 namespace {
@@ -46,6 +47,15 @@ TEST_F(ConfigTest, ReadsEverySetting) {
                    "max-models = 9\n"
                    "listen = 'unix:/s'\n"
                    "insecure = true\n"
+                   "socket-group = '7'\n"
+                   "socket-user = ['8', '9']\n"
+                   "max-connections = 11\n"
+                   "max-peer-connections = 12\n"
+                   "max-connection-streams = 13\n"
+                   "handshake-timeout-ms = 14\n"
+                   "idle-timeout-ms = 15\n"
+                   "max-request-size = '2MiB'\n"
+                   "log-burst = 16\n"
                    "log-level = 'debug'\n"
                    "log-format = 'json'\n"
                    "threads = 3\n"
@@ -102,7 +112,16 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.heat_dir, "/h");
   EXPECT_EQ(config_.trace, "/t.json");
   EXPECT_EQ(config_.trace_limit, "1MiB");
-  EXPECT_EQ(AllSettings().size(), 35u);  // all of which stand above
+  EXPECT_EQ(config_.socket_group, "7");
+  EXPECT_THAT(config_.socket_users, ElementsAre("8", "9"));
+  EXPECT_EQ(config_.max_connections, 11);
+  EXPECT_EQ(config_.max_peer_connections, 12);
+  EXPECT_EQ(config_.max_connection_streams, 13);
+  EXPECT_EQ(config_.handshake_timeout_ms, 14);
+  EXPECT_EQ(config_.idle_timeout_ms, 15);
+  EXPECT_EQ(config_.max_request_size, "2MiB");
+  EXPECT_EQ(config_.log_burst, 16);
+  EXPECT_EQ(AllSettings().size(), 44u);  // all of which stand above
 
   const EngineOptions engine = EngineOptionsFrom(config_);
   EXPECT_EQ(engine.host_budget_bytes, uint64_t{3} << 30);
@@ -180,10 +199,44 @@ TEST_F(ConfigTest, TcpNeedsTlsAndToKnowWhoCalls) {
   EXPECT_EQ(with({"--tls-cert", "c", "--token-file", "t"}), 2);
   EXPECT_EQ(with({"--tls-key", "k", "--insecure"}), 2);
   EXPECT_EQ(with({"--token-file", "t"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "tls:127.0.0.1:50051", "--insecure"}), 2);
   EXPECT_EQ(Parse({"--model-dir", "m", "--token-file", "t"}), 2) << "not of a Unix socket";
   EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "127.0.0.1:50051"}), 2);
   EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "127.0.0.1:50051", "--insecure"}), std::nullopt);
   EXPECT_EQ(Parse({"--model-dir", "m", "--listen", "unix:/x"}), std::nullopt);
+}
+
+TEST_F(ConfigTest, WhoMayOpenTheSocketIsKnownToTheSystem) {
+  EXPECT_EQ(Parse({"--model-dir", "m", "--socket-group", "root", "--socket-user", "root",
+                   "--socket-user", "4711"}),
+            std::nullopt);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--socket-group", "no such group"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--socket-user", "no such user"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--socket-user", "4294967295"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--socket-group", "root", "--listen", "127.0.0.1:1",
+                   "--insecure"}),
+            2);
+}
+
+TEST_F(ConfigTest, LimitsBecomeTheServers) {
+  ASSERT_EQ(Parse({"--model-dir", "m", "--socket-group", "0", "--socket-user", "4711",
+                   "--max-connections", "50", "--max-peer-connections", "9",
+                   "--max-connection-streams", "8", "--handshake-timeout-ms", "7",
+                   "--idle-timeout-ms", "6", "--max-request-size", "128KiB"}),
+            std::nullopt);
+  const auto options = ServerOptionsFrom(flags_.config, 1000);
+  ASSERT_THAT(options, IsOk());
+  EXPECT_EQ(options->socket_group, 0u);
+  EXPECT_THAT(options->socket_users, ElementsAre(4711));
+  EXPECT_EQ(options->limits.connections.max_connections, 50u);
+  EXPECT_EQ(options->limits.connections.max_peer_connections, 9u);
+  EXPECT_EQ(options->limits.connection_streams, 8);
+  EXPECT_EQ(options->limits.handshake_timeout.count(), 7);
+  EXPECT_EQ(options->limits.idle_timeout.count(), 6);
+  EXPECT_EQ(options->limits.max_request_bytes, 128 << 10);
+  EXPECT_EQ(ServerOptionsFrom(flags_.config, 60)->limits.connections.max_connections, 30u);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--max-request-size", "65MiB"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--max-request-size", "1KiB"}), 2);
 }
 
 TEST_F(ConfigTest, MetricsStayOnThisMachine) {

@@ -19,47 +19,24 @@
 #include <vector>
 
 #include "nlohmann/json.hpp"
-#include "tests/support/fake_service_manager.h"
-#include "tests/tools/daemon_fixture.h"
+#include "tests/tools/service_fixture.h"
 
 namespace ecf8 {
 namespace {
 
 namespace fs = std::filesystem;
 
-using ::ecf8::testing::FakeServiceManager;
 using ::ecf8::testing::kCli;
-using ::ecf8::testing::kDaemon;
 using ::ecf8::testing::RunResult;
 using ::ecf8::testing::Subprocess;
-using ::ecf8::testing::SubprocessGifts;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-class DaemonRestartTest : public testing::DaemonTest {
+class DaemonRestartTest : public testing::ServiceTest {
  protected:
-  // As the service manager starts it: with the socket, and with all that it stores.
-  std::unique_ptr<Subprocess> StartAsService(std::vector<std::string> flags) {
-    manager_.Hear();
-    SubprocessGifts gifts{.environment = {"NOTIFY_SOCKET=" + manager_.address()}};
-    std::string names;
-    for (const std::string& name : manager_.Names()) {
-      gifts.descriptors.push_back(manager_.fd(name));
-      names += (names.empty() ? "" : ":") + name;
-    }
-    gifts.environment.push_back("LISTEN_FDNAMES=" + names);
-    if (watchdog_) gifts.environment.push_back("WATCHDOG_USEC=40000");
-    gifts.environment.push_back("LISTEN_FDS=" + std::to_string(gifts.descriptors.size()));
-    std::vector<std::string> arguments = {
-        "/bin/sh", "-c",       "LISTEN_PID=$$ exec \"$@\"", "sh",
-        kDaemon,   "--listen", "unix:" + socket_,           "--decode-threads",
-        "1"};
-    arguments.insert(arguments.end(), flags.begin(), flags.end());
-    return std::make_unique<Subprocess>(arguments, gifts);
-  }
   std::unique_ptr<Subprocess> StartWithSmall() {
     auto daemon = StartAsService({"--model-dir", directory_ / "small", "--host-budget", "64MiB"});
     EXPECT_TRUE(IsUp(*daemon)) << daemon->Stderr();
@@ -87,9 +64,6 @@ class DaemonRestartTest : public testing::DaemonTest {
     manager_.Hear();
     EXPECT_THAT(manager_.Names(), ElementsAre("ecf8-arena", "ecf8-ledger"));
   }
-
-  FakeServiceManager manager_{directory_ / "notify"};
-  bool watchdog_ = false;
 };
 
 TEST_F(DaemonRestartTest, TheNextDaemonReadsNothingAgain) {

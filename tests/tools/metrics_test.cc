@@ -132,6 +132,9 @@ TEST_F(MetricsTest, TellsWhatAFetchHasDone) {
   EXPECT_GE(scrape.at(R"(ecf8_stage_seconds_count{stage="read"})"), units);
   EXPECT_EQ(scrape.at("ecf8_engine_requests"), 0);
   EXPECT_EQ(scrape.at("ecf8_model_info{model=\"small\",digest=\"" + model.digest() + "\"}"), 1);
+  EXPECT_EQ(scrape.at("ecf8_connections_accepted_total"), 1);
+  EXPECT_EQ(scrape.at(R"(ecf8_connections_refused_total{reason="limit"})"), 0);
+  EXPECT_TRUE(Within20s([&] { return Get().samples["ecf8_connections"] == 1; }));
   EXPECT_GT(scrape.at("process_resident_memory_bytes"), 1 << 20);
   EXPECT_GT(scrape.at("process_cpu_seconds_total"), 0);
   EXPECT_LT(scrape.at("process_start_time_seconds"), static_cast<double>(time(nullptr) + 2));

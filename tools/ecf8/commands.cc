@@ -19,6 +19,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeEvictCommand());
   commands.push_back(MakeStatusCommand());
   commands.push_back(MakeTraceCommand());
+  commands.push_back(MakeTokenCommand());
   commands.push_back(MakeAnalyzeCommand());
   commands.push_back(MakeBenchCommand());
   return commands;

@@ -23,6 +23,7 @@ std::unique_ptr<Command> MakePinCommand();
 std::unique_ptr<Command> MakeUnpinCommand();
 std::unique_ptr<Command> MakeEvictCommand();
 std::unique_ptr<Command> MakeStatusCommand();
+std::unique_ptr<Command> MakeTokenCommand();
 std::unique_ptr<Command> MakeTraceCommand();
 std::unique_ptr<Command> MakeAnalyzeCommand();
 std::unique_ptr<Command> MakeBenchCommand();

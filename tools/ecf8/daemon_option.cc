@@ -16,7 +16,14 @@ constexpr std::chrono::seconds kConnectTimeout(5);
 
 void DaemonOption::AddTo(Arguments arguments) {
   arguments.Add("--daemon", address_,
-                "unix:PATH or HOST:PORT; default $ECF8_DAEMON, or else the user's socket");
+                "unix:PATH, HOST:PORT or tls:HOST:PORT; default $ECF8_DAEMON, or else the user's "
+                "socket");
+  arguments.Add("--tls-ca", credentials_.ca_path,
+                "in PEM: who may have signed the daemon's certificate; default $ECF8_TLS_CA, or "
+                "else whom the system believes");
+  arguments.Add("--tls-cert", credentials_.certificate_path,
+                "in PEM: this client's certificate; default $ECF8_TLS_CERT, or else none");
+  arguments.Add("--tls-key", credentials_.key_path, "its key; default $ECF8_TLS_KEY");
 }
 
 absl::StatusOr<std::unique_ptr<WeightClient>> DaemonOption::Connect(
@@ -33,7 +40,8 @@ absl::StatusOr<std::unique_ptr<WeightClient>> DaemonOption::Connect(
     address = *std::move(parsed);
   }
   SilenceGrpcLog();
-  return WeightClient::Connect(address, kConnectTimeout, context.stop);
+  return WeightClient::Connect(address, kConnectTimeout, context.stop,
+                               credentials_.OrFromEnvironment());
 }
 
 }  // namespace ecf8

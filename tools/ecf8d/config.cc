@@ -9,6 +9,7 @@
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
 #include "rpc/address.h"
+#include "tools/ecf8d/accounts.h"
 
 namespace ecf8 {
 
@@ -58,6 +59,30 @@ absl::Span<const Setting> AllSettings() {
        &DaemonConfig::listen},
       {"insecure", "allow HOST:PORT without encryption, or without knowing who calls",
        &DaemonConfig::insecure},
+      {"socket-group",
+       "whose members may open the Unix socket, too; empty: the daemon's user alone",
+       &DaemonConfig::socket_group},
+      {"socket-user",
+       "whose connections to the Unix socket are taken, beside the daemon's user's; may be given "
+       "again; none: of all who may open it",
+       &DaemonConfig::socket_users},
+      {"max-connections", "open at once; more are closed", &DaemonConfig::max_connections, 1,
+       1'000'000},
+      {"max-peer-connections", "of one user of the Unix socket, or of one network address",
+       &DaemonConfig::max_peer_connections, 1, 1'000'000},
+      {"max-connection-streams", "calls of one connection at once; more wait in the client",
+       &DaemonConfig::max_connection_streams, 1, 65536},
+      {"handshake-timeout-ms", "for a connection to begin: for all of TLS and HTTP/2's settings",
+       &DaemonConfig::handshake_timeout_ms, 1, 600'000},
+      {"idle-timeout-ms", "after which a connection without a call is closed",
+       &DaemonConfig::idle_timeout_ms, 1, 86'400'000},
+      {"max-request-size",
+       "of one message from a client, at most 64MiB",
+       &DaemonConfig::max_request_size,
+       0,
+       0,
+       {},
+       true},
       {"log-level",
        "the least level that is logged",
        &DaemonConfig::log_level,
@@ -69,7 +94,11 @@ absl::Span<const Setting> AllSettings() {
        &DaemonConfig::log_format,
        0,
        0,
-       {"text", "json"}},
+       {"text", "kv", "json"}},
+      {"log-burst",
+       "lines that say the same, in ten seconds, before the rest is only counted; 0: all are "
+       "logged",
+       &DaemonConfig::log_burst, 0, 1'000'000},
       {"threads", "that make messages; 0: one a core", &DaemonConfig::threads, 0, 1024},
       {"device",
        "that decodes and holds what is decoded: host, cuda:N, cuda:N,M for several GPUs as one, or "
@@ -215,8 +244,8 @@ namespace {
 absl::Status CheckMetricsAddress(const DaemonConfig& config) {
   if (config.metrics_listen.empty()) return absl::OkStatus();
   ECF8_ASSIGN_OR_RETURN(const Address address, ParseAddress(config.metrics_listen));
-  if (address.is_unix()) {
-    return absl::InvalidArgumentError("metrics-listen: want HOST:PORT, not a Unix socket");
+  if (address.is_unix() || address.tls) {
+    return absl::InvalidArgumentError("metrics-listen: want HOST:PORT");
   }
   const bool is_loopback =
       address.host == "localhost" || address.host == "::1" || address.host.starts_with("127.");
@@ -238,6 +267,10 @@ absl::Status CheckTransport(const DaemonConfig& config, const Address& address) 
     }
     return absl::InvalidArgumentError("tls-... and token-file are of TCP: give listen HOST:PORT");
   }
+  if (address.tls) {
+    return absl::InvalidArgumentError(
+        "listen: tls:HOST:PORT is what clients say; say HOST:PORT, tls-cert and tls-key");
+  }
   if (config.insecure) return absl::OkStatus();
   if (!has_tls) {
     return absl::InvalidArgumentError("--listen " + address.ToString() +
@@ -249,6 +282,26 @@ absl::Status CheckTransport(const DaemonConfig& config, const Address& address) 
                                       "--token-file, or --insecure");
   }
   return absl::OkStatus();
+}
+
+constexpr uint64_t kLeastRequestBytes = 64 << 10;
+constexpr uint64_t kMostRequestBytes = 64 << 20;
+
+absl::Status CheckSocket(const DaemonConfig& config, const Address& address) {
+  if (!address.is_unix() && (!config.socket_group.empty() || !config.socket_users.empty())) {
+    return absl::InvalidArgumentError("socket-group and socket-user are of a Unix socket");
+  }
+  if (!config.socket_group.empty()) {
+    ECF8_RETURN_IF_ERROR(AddContext(FindGroup(config.socket_group).status(), "socket-group"));
+  }
+  for (const std::string& user : config.socket_users) {
+    ECF8_RETURN_IF_ERROR(AddContext(FindUser(user).status(), "socket-user"));
+  }
+  const uint64_t request_bytes = *ParseByteSize(config.max_request_size);
+  if (request_bytes >= kLeastRequestBytes && request_bytes <= kMostRequestBytes) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError("max-request-size: want 64KiB to 64MiB");
 }
 
 }  // namespace
@@ -271,6 +324,7 @@ absl::Status CheckConfig(const DaemonConfig& config) {
   if (!config.listen.empty()) {
     ECF8_ASSIGN_OR_RETURN(address, ParseAddress(config.listen));
   }
+  ECF8_RETURN_IF_ERROR(CheckSocket(config, address));
   return CheckTransport(config, address);
 }
 

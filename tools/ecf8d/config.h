@@ -21,8 +21,17 @@ struct DaemonConfig {
   int64_t max_models = 256;
   std::string listen;  // empty: DefaultAddress
   bool insecure = false;
+  std::string socket_group;               // empty: the socket is the daemon's own user's
+  std::vector<std::string> socket_users;  // empty: whoever may open it
+  int64_t max_connections = 1024;
+  int64_t max_peer_connections = 256;
+  int64_t max_connection_streams = 128;
+  int64_t handshake_timeout_ms = 10'000;
+  int64_t idle_timeout_ms = 600'000;
+  std::string max_request_size = "1MiB";
   std::string log_level = "info";
   std::string log_format = "text";
+  int64_t log_burst = 20;
   int64_t threads = 0;
   std::string device = "host";
   std::string host_budget = "1GiB";

@@ -17,8 +17,8 @@
 #include "loader/memory/kept_memory.h"
 #include "loader/serve/model_roots.h"
 #include "loader/serve/open_models.h"
-#include "rpc/address.h"
 #include "rpc/grpc_log.h"
+#include "rpc/listening_sockets.h"
 #include "rpc/server.h"
 #include "rpc/status_table.h"
 #include "spdlog/spdlog.h"
@@ -26,6 +26,7 @@
 #include "tools/ecf8d/flags.h"
 #include "tools/ecf8d/logging.h"
 #include "tools/ecf8d/metrics/metrics.h"
+#include "tools/ecf8d/server_options.h"
 #include "tools/ecf8d/signals.h"
 #include "tools/ecf8d/watchdog.h"
 #include "tools/version.h"
@@ -62,7 +63,8 @@ void EndTrace(EngineTimeline& trace) {
 
 // Null where memory is not kept; what an earlier daemon has left is then forgotten.
 DescriptorStore* StoreFor(const DaemonConfig& config, ServiceManager* manager) {
-  if (manager == nullptr || config.keep_memory == "auto") return manager;
+  if (manager == nullptr || !manager->listens()) return nullptr;
+  if (config.keep_memory == "auto") return manager;
   KeptMemory::Discard(*manager);
   return nullptr;
 }
@@ -72,35 +74,17 @@ absl::StatusOr<std::unique_ptr<Server>> StartServer(const DaemonConfig& config,
                                                     const OpenedModels& models, ModelRoots roots,
                                                     EngineTimeline* trace, Metrics* metrics,
                                                     ServiceManager* manager) {
-  ServerOptions options;
-  options.address = DefaultAddress();
-  if (!config.listen.empty()) {
-    ECF8_ASSIGN_OR_RETURN(options.address, ParseAddress(config.listen));
-  }
-  options.threads = static_cast<int>(config.threads);
-  options.max_streams = static_cast<size_t>(config.max_streams);
-  options.max_sessions = static_cast<size_t>(config.max_sessions);
-  options.session.max_units = static_cast<uint32_t>(config.session_max_units);
-  options.session.max_sets = static_cast<uint32_t>(config.session_max_sets);
-  options.session.max_slot_bytes = *ParseByteSize(config.session_slot_quota);
-  options.preload_bytes_per_second = *ParseByteSize(config.preload_rate);
-  if (config.session_uid >= 0) options.session_uid = static_cast<uid_t>(config.session_uid);
-  options.engine = EngineOptionsFrom(config);
+  ECF8_ASSIGN_OR_RETURN(ServerOptions options, ServerOptionsFrom(config, RaiseDescriptorLimit()));
   options.engine.descriptors = StoreFor(config, manager);
   if (trace != nullptr) options.engine.observers.push_back(trace);
   if (metrics != nullptr) {
     options.engine.observers.push_back(&metrics->engine_observer());
     options.call_observer = &metrics->call_observer();
   }
-  options.tls = {.certificate_path = config.tls_cert,
-                 .key_path = config.tls_key,
-                 .client_ca_path = config.tls_client_ca};
-  options.token_path = config.token_file;
-  options.heat_directory = config.heat_dir;
-  options.max_models = static_cast<size_t>(config.max_models);
   options.model_roots = std::move(roots);
-  options.watch_models = config.watch_models;
-  return Server::Start(models, options);
+  std::vector<Descriptor> passed;
+  if (manager != nullptr) passed = manager->TakeIf(IsListener);
+  return Server::Start(models, options, std::move(passed));
 }
 
 void LogDevice(const Engine& engine) {
@@ -108,6 +92,11 @@ void LogDevice(const Engine& engine) {
   if (!engine.device_fallback_reason().empty()) {
     spdlog::warn("not on a GPU: {}", engine.device_fallback_reason());
   }
+}
+
+// What the machine refused of the host budget's memory.
+void LogMemory(const ArenaInfo& memory) {
+  for (const std::string& warning : memory.warnings) spdlog::warn("{}", warning);
 }
 
 void LogKept(const KeptInfo& kept) {
@@ -128,6 +117,12 @@ void Tell(const ServiceManager* manager, const std::string& state) {
   if (!status.ok()) spdlog::warn("{}", std::string(status.message()));
 }
 
+// For `systemctl status`.
+std::string ServingStatus(const Server& server) {
+  return "STATUS=serves " + std::to_string(server.models().models().size()) + " models at " +
+         server.address().ToString();
+}
+
 void Reload(Server& server, const ServiceManager* manager) {
   const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
       std::chrono::steady_clock::now().time_since_epoch());  // CLOCK_MONOTONIC
@@ -139,9 +134,11 @@ void Reload(Server& server, const ServiceManager* manager) {
     spdlog::error("SIGHUP: the old tokens stay: {}", std::string(status.message()));
   }
   Tell(manager, "READY=1");
+  Tell(manager, ServingStatus(server));
 }
 
 absl::Status Serve(const ParsedFlags& flags, ServiceManager* manager) {
+  Tell(manager, "STATUS=opening models");
   ECF8_ASSIGN_OR_RETURN(ModelRoots roots, ModelRoots::Open(flags.config.model_roots));
   ECF8_ASSIGN_OR_RETURN(OpenedModels models, OpenModelDirs(flags.config));
   if (flags.check_config) {
@@ -160,12 +157,15 @@ absl::Status Serve(const ParsedFlags& flags, ServiceManager* manager) {
     spdlog::info("metrics at http://{}/metrics", flags.config.metrics_listen);
   }
   LogDevice(server->engine());
+  LogMemory(server->engine().arena_info());
   LogKept(server->engine().kept_info());
   spdlog::info("listening on {}", server->address().ToString());
   Tell(manager, "READY=1");
+  Tell(manager, ServingStatus(*server));
   std::unique_ptr<Watchdog> watchdog;
   if (manager != nullptr) {
-    ECF8_ASSIGN_OR_RETURN(watchdog, Watchdog::Start(*manager, *server));
+    ECF8_ASSIGN_OR_RETURN(watchdog,
+                          Watchdog::Start(*manager, [&server] { server->WaitUntilAnswering(); }));
   }
 
   int signal_number = WaitForSignal();
@@ -173,6 +173,7 @@ absl::Status Serve(const ParsedFlags& flags, ServiceManager* manager) {
   spdlog::info("{}: draining {} streams, for at most {} ms", strsignal(signal_number),
                server->stream_count(), flags.config.drain_timeout_ms);
   Tell(manager, "STOPPING=1");
+  Tell(manager, "STATUS=draining " + std::to_string(server->stream_count()) + " streams");
   const bool all_ended =
       server->Drain(std::chrono::milliseconds(flags.config.drain_timeout_ms), TakeStopSignal);
   spdlog::info(all_ended ? "stopped" : "stopped, with streams cut short");
@@ -188,7 +189,8 @@ int Main(int argc, char** argv) {
   if (const std::optional<int> exit_status = ParseFlags(argc, argv, &flags)) return *exit_status;
   BlockSignals();
   const std::unique_ptr<ServiceManager> manager = ServiceManager::FromEnvironment();
-  InitLogging(flags.config.log_level, flags.config.log_format);
+  InitLogging(flags.config.log_level, flags.config.log_format,
+              static_cast<size_t>(flags.config.log_burst));
   RouteGrpcLogToSpdlog();
   spdlog::info("ecf8d {}", kVersion);
   const absl::Status status = Serve(flags, manager.get());

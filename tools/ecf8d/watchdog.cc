@@ -5,10 +5,10 @@
 
 namespace ecf8 {
 
-absl::StatusOr<std::unique_ptr<Watchdog>> Watchdog::Start(const ServiceManager& manager,
-                                                          Server& server) {
+absl::StatusOr<std::unique_ptr<Watchdog>> Watchdog::Start(
+    const ServiceManager& manager, std::function<void()> wait_until_answering) {
   if (manager.watchdog_timeout().count() == 0) return nullptr;
-  std::unique_ptr<Watchdog> watchdog(new Watchdog(manager, server));
+  std::unique_ptr<Watchdog> watchdog(new Watchdog(manager, std::move(wait_until_answering)));
   ECF8_ASSIGN_OR_RETURN(watchdog->thread_, StartThread("no thread for the watchdog",
                                                        [raw = watchdog.get()] { raw->Run(); }));
   return watchdog;
@@ -26,7 +26,7 @@ Watchdog::~Watchdog() {
 void Watchdog::Run() {
   const auto interval = manager_.watchdog_timeout() / 2;
   while (true) {
-    server_.WaitForEngine();
+    wait_until_answering_();
     // A manager that is gone does not wait for it.
     manager_.Notify("WATCHDOG=1").IgnoreError();
     const auto next = std::chrono::steady_clock::now() + interval;

@@ -34,15 +34,24 @@ struct ClientOptions {
   // A call that finds no daemon, or loses it before anything was delivered, tries again for so
   // long: a restart of the daemon is not seen. 0: it fails at once.
   std::chrono::milliseconds retry_for{5000};
+  // For a daemon at "tls:HOST:PORT", PEM files: who may have signed its certificate; the client's
+  // own, and its key. Empty: $ECF8_TLS_CA, or else whom the system believes; $ECF8_TLS_CERT and
+  // $ECF8_TLS_KEY, or else none. Files that change are read again.
+  std::string tls_ca{};
+  std::string tls_cert{};
+  std::string tls_key{};
+  // Goes with every call over TLS, and over nothing else. Empty: $ECF8_TOKEN, or else none.
+  std::string token{};
 };
 
 // Thread-safe. Movable, though not while it is used. Every error of the daemon's carries an
 // ErrorDetail.
 class ECF8_EXPORT Client {
  public:
-  // To "unix:PATH" or "HOST:PORT"; empty: $ECF8_DAEMON, or else the user's own socket.
-  // INVALID_ARGUMENT for an address that is none; UNAVAILABLE where nobody answers there;
-  // FAILED_PRECONDITION where others can write to the directory of the user's own socket.
+  // To "unix:PATH", "HOST:PORT" or "tls:HOST:PORT"; empty: $ECF8_DAEMON, or else the user's own
+  // socket. INVALID_ARGUMENT for an address that is none, or files of TLS that are none;
+  // UNAVAILABLE where nobody answers there who is believed; FAILED_PRECONDITION where others can
+  // write to the directory of the user's own socket.
   static absl::StatusOr<Client> Connect(std::string_view address = {},
                                         const ClientOptions& options = {});
   Client(Client&& other) noexcept;

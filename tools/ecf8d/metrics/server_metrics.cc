@@ -96,6 +96,15 @@ void AddService(const Server& server, Families* out) {
                              {{{{"kind", "fetch"}}, Number(server.stream_count())},
                               {{{"kind", "preload"}}, Number(server.preload_count())},
                               {{{"kind", "session"}}, Number(server.session_count())}}));
+  const Listener::Stats connections = server.connection_stats();
+  out->push_back(GaugeFamily("ecf8_connections", "Connections that are open.",
+                             {{{}, Number(connections.open)}}));
+  out->push_back(CounterFamily("ecf8_connections_accepted_total", "Connections taken.",
+                               {{{}, Number(connections.accepted)}}));
+  out->push_back(CounterFamily("ecf8_connections_refused_total",
+                               "Connections closed at once: too many; of a user who may not.",
+                               {{{{"reason", "limit"}}, Number(connections.refused_full)},
+                                {{{"reason", "user"}}, Number(connections.refused_strangers)}}));
   out->push_back(GaugeFamily("ecf8_session_granted_bytes",
                              "Memory of slots that sessions were granted.",
                              {{{}, Number(server.engine().slot_grants().granted_bytes())}}));

@@ -1,0 +1,74 @@
+#include "rpc/connection_table.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+namespace ecf8 {
+namespace {
+
+// A flood makes us look this often.
+constexpr std::chrono::milliseconds kSweepInterval(20);
+constexpr size_t kNetworkBytes = 8;  // of an IPv6 address
+
+}  // namespace
+
+bool ConnectionTable::HasRoomFor(const std::string& peer) const {
+  if (connections_.size() >= limits_.max_connections) return false;
+  const auto found = of_peer_.find(peer);
+  return found == of_peer_.end() || found->second < limits_.max_peer_connections;
+}
+
+bool ConnectionTable::TryAdd(int fd, const std::string& peer, Clock::time_point now) {
+  struct stat status = {};
+  if (fstat(fd, &status) != 0) return false;
+  if (!HasRoomFor(peer)) {
+    if (now < sweep_after_) return false;
+    sweep_after_ = now + kSweepInterval;
+    Sweep();
+    if (!HasRoomFor(peer)) return false;
+  }
+  connections_.push_back({fd, status.st_dev, status.st_ino, peer});
+  ++of_peer_[peer];
+  return true;
+}
+
+size_t ConnectionTable::Count() {
+  Sweep();
+  return connections_.size();
+}
+
+void ConnectionTable::Sweep() {
+  of_peer_.clear();
+  std::erase_if(connections_, [this](const Connection& connection) {
+    struct stat status = {};
+    const bool is_open = fstat(connection.fd, &status) == 0 && status.st_ino == connection.inode &&
+                         status.st_dev == connection.device;
+    if (is_open) ++of_peer_[connection.peer];
+    return !is_open;
+  });
+}
+
+std::string PeerOf(int fd) {
+  sockaddr_storage peer = {};
+  socklen_t size = sizeof(peer);
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return "";
+  if (peer.ss_family == AF_UNIX) {
+    ucred credentials = {};
+    size = sizeof(credentials);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return "";
+    return "user " + std::to_string(credentials.uid);
+  }
+  if (peer.ss_family == AF_INET) {
+    const in_addr address = reinterpret_cast<sockaddr_in*>(&peer)->sin_addr;
+    return std::string(reinterpret_cast<const char*>(&address), sizeof(address));
+  }
+  const in6_addr address = reinterpret_cast<sockaddr_in6*>(&peer)->sin6_addr;
+  const char* const bytes = reinterpret_cast<const char*>(&address);
+  if (IN6_IS_ADDR_V4MAPPED(&address)) return std::string(bytes + 12, sizeof(in_addr));
+  return std::string(bytes, kNetworkBytes);
+}
+
+}  // namespace ecf8

@@ -1,0 +1,61 @@
+// The connections that a server has, as far as their number goes: all, and those of each peer.
+//
+// Who handles a connection closes it without a word. That it is gone is seen by its descriptor,
+// which is then no descriptor any more, or another file's: looked at when a limit is reached, and
+// then not too often.
+#ifndef ECF8_RPC_CONNECTION_TABLE_H_
+#define ECF8_RPC_CONNECTION_TABLE_H_
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace ecf8 {
+
+struct ConnectionLimits {
+  size_t max_connections = 1024;
+  size_t max_peer_connections = 256;  // of one user of a Unix socket, or one network address
+};
+
+// Thread-compatible.
+class ConnectionTable {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  explicit ConnectionTable(const ConnectionLimits& limits) : limits_(limits) {}
+
+  // Counts the connection, or returns false where that is one too many.
+  bool TryAdd(int fd, const std::string& peer, Clock::time_point now);
+
+  // Those that are open, looked at now.
+  size_t Count();
+
+ private:
+  struct Connection {
+    int fd;
+    dev_t device;
+    ino_t inode;
+    std::string peer;
+  };
+
+  bool HasRoomFor(const std::string& peer) const;
+  // Forgets those that are gone.
+  void Sweep();
+
+  const ConnectionLimits limits_;
+  std::vector<Connection> connections_;
+  std::map<std::string, size_t> of_peer_;
+  Clock::time_point sweep_after_;
+};
+
+// Who is at the other end of `fd`: the user of a Unix socket, the address of TCP (of IPv6, its
+// network of 64 bits, which is one machine's).
+std::string PeerOf(int fd);
+
+}  // namespace ecf8
+
+#endif  // ECF8_RPC_CONNECTION_TABLE_H_
