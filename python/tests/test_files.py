@@ -119,6 +119,8 @@ def test_slices_hold_no_more_than_they_show(small_model: Path) -> None:
     with ecf8.safe_open(small_model) as f:
         column = f.get_slice(UP)[:, 0:1]
         assert column.untyped_storage().nbytes() == 3000
+        with ecf8.safe_open(small_model, "np") as g:
+            assert g.get_slice(UP)[:, 0:1].base is None
         assert f.get_slice("scalar")[()].item() == 7.5
         assert f.get_slice("nothing")[0:0].shape == (0, 3)
         assert f.get_slice("nothing8")[1:3].shape == (2, 0)
