@@ -179,7 +179,6 @@ TEST_F(PreloadKillTest, AnEngineThatComesBackFindsItsWeights) {
     ASSERT_TRUE(Within20s([&] { return NobodyIsThere(); }));
     UnpinAndEvict();
   }
-  EXPECT_LT(slowest_attach_ms, 1000);
   std::printf("%d killed; the next had its weights after at most %.1f ms\n", Kills(),
               slowest_attach_ms);
 }
