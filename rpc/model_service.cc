@@ -24,9 +24,9 @@ absl::Status TooManyWait() {
 
 // Finishes the call with `status`, and logs what happened to the model.
 template <typename Request>
-void Finish(grpc::CallbackServerContext* context, const Request& request, const char* what,
-            const absl::Status& status) {
-  const std::string id = RequestIdOf(*context, request.request_id());
+void Finish(const grpc::CallbackServerContext& context, grpc::ServerUnaryReactor* reactor,
+            const Request& request, const char* what, const absl::Status& status) {
+  const std::string id = RequestIdOf(context, request.request_id());
   const LoggedRequest logged(id);
   if (status.ok()) {
     spdlog::info("model {} was {}", Quoted(request.name()), what);
@@ -34,7 +34,7 @@ void Finish(grpc::CallbackServerContext* context, const Request& request, const 
     spdlog::warn("model {} was not {}: {}", Quoted(request.name()), what,
                  std::string(status.message()));
   }
-  context->DefaultReactor()->Finish(ToGrpcStatus(status, id));
+  reactor->Finish(ToGrpcStatus(status, id));
 }
 
 }  // namespace
@@ -63,14 +63,14 @@ grpc::ServerUnaryReactor* ModelService::AddModel(grpc::CallbackServerContext* co
                                                  v1::AddModelResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   if (absl::Status may = access_.CheckModel(*context, Scope::kAdmin, request->name()); !may.ok()) {
-    Finish(context, *request, "added", may);
+    Finish(*context, reactor, *request, "added", may);
     return reactor;
   }
   const bool taken = opener_.TrySubmit([this, context, reactor, request, response] {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    Finish(context, *request, "added", Add(*request, response));
+    Finish(*context, reactor, *request, "added", Add(*request, response));
   });
-  if (!taken) Finish(context, *request, "added", TooManyWait());
+  if (!taken) Finish(*context, reactor, *request, "added", TooManyWait());
   return reactor;
 }
 
@@ -80,7 +80,7 @@ grpc::ServerUnaryReactor* ModelService::RemoveModel(grpc::CallbackServerContext*
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   absl::Status status = access_.CheckModel(*context, Scope::kAdmin, request->name());
   if (status.ok()) status = Remove(*request, response);
-  Finish(context, *request, "removed", status);
+  Finish(*context, reactor, *request, "removed", status);
   return reactor;
 }
 
