@@ -221,7 +221,8 @@ TEST_F(ClientTest, SaysWhatIsWrongInATypedWay) {
   EXPECT_FALSE(GetErrorDetail(absl::UnavailableError("")).has_value());
 
   EXPECT_THAT(Client::Connect("nonsense"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unix:PATH or HOST:PORT")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("unix:PATH, HOST:PORT or tls:HOST:PORT")));
   EXPECT_THAT(Client::Connect("unix:" + (directory_ / "none")),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no daemon answers")));
 }
