@@ -172,6 +172,24 @@ def test_sets_that_can_never_fit_say_so(daemon: OwnDaemon) -> None:
             session.acquire(["layers.99"])
 
 
+def test_a_resident_model_outlives_its_clients(
+    daemon: OwnDaemon, small_tensors: dict[str, Array]
+) -> None:
+    def read_all() -> None:
+        with daemon.connect().session(daemon.model, resident=True, framework="np") as session:
+            assert session.slot_bytes == 0
+            with session.acquire([unit.index for unit in session.units]) as weights:
+                assert set(weights) == set(small_tensors)
+                for name, tensor in weights.items():
+                    assert tensor.tobytes() == small_tensors[name].tobytes(), name
+
+    read_all()
+    before = daemon.connect().status()
+    read_all()
+    after = daemon.connect().status()
+    assert (after.read_bytes, after.decoded_bytes) == (before.read_bytes, before.decoded_bytes)
+
+
 def test_closing_ends_calls_that_wait(daemon: OwnDaemon) -> None:
     session = daemon.connect().session(daemon.model, slot_bytes=4 << 20)
     held = session.acquire(["layers.0"])

@@ -134,6 +134,7 @@ absl::Status ClientSession::State::Open(const CallLimits& limits) {
                                              .cyclic = options.cyclic,
                                              .depth = options.depth,
                                              .slot_bytes = options.slot_bytes,
+                                             .resident = options.resident,
                                              .request_id = options.request_id};
   std::unique_ptr<SessionClient> opened;
   ECF8_RETURN_IF_ERROR(client->Call(limits, [&]() -> absl::Status {

@@ -111,6 +111,7 @@ class Daemon:
         cyclic: bool = False,
         depth: int = 0,
         slot_bytes: int = 0,
+        resident: bool = False,
         framework: Framework = "pt",
         debug: bool = False,
         timeout: float | None = None,
@@ -120,7 +121,9 @@ class Daemon:
         `digest`: of the weights that are wanted; "": those served. `walk`: the units, by id or
         index, that will be acquired in this order, again and again if `cyclic`; the next `depth`
         of them are kept ready. `slot_bytes`: of memory, for all that is leased and ahead; 0: depth
-        + 2 of the largest unit. `debug`: memory that was released cannot be read, so that whoever
+        + 2 of the largest unit. `resident`: the whole model stays decoded in the daemon's memory,
+        also after this process, until it is unpinned (`ecf8 unpin MODEL --tier slots`): whoever
+        opens such a session again has it at once. `debug`: memory that was released cannot be read, so that whoever
         does crashes there and then.
 
         The daemon must be on this machine, and its slots this user's (docs/SESSIONS.md).
@@ -135,6 +138,7 @@ class Daemon:
             cyclic,
             depth,
             slot_bytes,
+            resident,
             debug,
             milliseconds(timeout),
         )

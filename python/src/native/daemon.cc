@@ -104,14 +104,15 @@ PreloadReport Preload(const Client& client, const std::string& model,
 std::shared_ptr<SessionHolder> OpenSession(const Client& client, const std::string& model,
                                            const std::string& digest,
                                            const std::vector<uint32_t>& walk, bool cyclic,
-                                           uint32_t depth, uint64_t slot_bytes, bool protects,
-                                           int64_t timeout_ms) {
+                                           uint32_t depth, uint64_t slot_bytes, bool resident,
+                                           bool protects, int64_t timeout_ms) {
   const SessionOptions options{.model = model,
                                .digest = digest,
                                .walk = walk,
                                .cyclic = cyclic,
                                .depth = depth,
-                               .slot_bytes = slot_bytes};
+                               .slot_bytes = slot_bytes,
+                               .resident = resident};
   return Ask([&]() -> absl::StatusOr<std::shared_ptr<SessionHolder>> {
     absl::StatusOr<ClientSession> session = client.OpenSession(options, Within(timeout_ms));
     if (!session.ok()) return session.status();
@@ -198,7 +199,7 @@ void BindDaemon(nb::module_& module) {
       .def("preload", &Preload, "model"_a, "units"_a, "tier"_a, "pin"_a, "on_progress"_a.none(),
            "timeout_ms"_a)
       .def("open_session", &OpenSession, "model"_a, "digest"_a, "walk"_a, "cyclic"_a, "depth"_a,
-           "slot_bytes"_a, "protects"_a, "timeout_ms"_a);
+           "slot_bytes"_a, "resident"_a, "protects"_a, "timeout_ms"_a);
 }
 
 }  // namespace ecf8::python

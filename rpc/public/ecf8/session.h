@@ -30,8 +30,14 @@ struct SessionOptions {
   std::vector<uint32_t> walk{};
   bool cyclic = false;  // it begins again after its last unit
   uint32_t depth = 0;
-  // Of slots, for all that is leased and ahead. 0: depth + 2 of the largest unit, or what is left.
+  // Of slots, for all that is leased and ahead. 0: depth + 2 of the largest unit, or what is left;
+  // of a resident session, none.
   uint64_t slot_bytes = 0;
+  // The whole model is to be in slots and to stay there, also after the session and its process,
+  // until it is unpinned: the daemon loads it, its units cost nothing of `slot_bytes`, and whoever
+  // opens such a session again finds all of them where they are. RESOURCE_EXHAUSTED where there is
+  // no room for all, UNIMPLEMENTED where the daemon is too old.
+  bool resident = false;
   std::string request_id{};  // free text of at most 64 bytes, for the daemon's log
 };
 

@@ -190,6 +190,29 @@ TEST_F(ClientSessionTest, ExchangesALeaseForTheNext) {
   EXPECT_EQ(session.Exchange(*kept, {Layer(2)}).status().code(), absl::StatusCode::kCancelled);
 }
 
+// A client that comes again, as an engine that was restarted, finds all of it where it was.
+TEST_F(ClientSessionTest, AResidentModelOutlivesItsClients) {
+  Start();
+  std::vector<uint32_t> units(model_->unit_count());
+  std::iota(units.begin(), units.end(), 0u);
+  {
+    const Client client = Connect();
+    ClientSession session = Open(client, {.resident = true});
+    EXPECT_EQ(session.slot_bytes(), 0u);
+    const auto lease = session.Acquire(units);
+    ASSERT_THAT(lease, IsOk());
+    ExpectRight(*lease);
+  }
+  const EngineStats before = server_->engine().stats();
+  const Client client = Connect();
+  ClientSession session = Open(client, {.resident = true});
+  const auto lease = session.Acquire(units);
+  ASSERT_THAT(lease, IsOk());
+  ExpectRight(*lease);
+  EXPECT_EQ(server_->engine().stats().read_bytes, before.read_bytes);
+  EXPECT_EQ(server_->engine().stats().decoded_bytes, before.decoded_bytes);
+}
+
 TEST_F(ClientSessionTest, SaysWhatIsMissing) {
   Start();
   const Client client = Connect();
