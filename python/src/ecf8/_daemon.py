@@ -123,8 +123,8 @@ class Daemon:
         of them are kept ready. `slot_bytes`: of memory, for all that is leased and ahead; 0: depth
         + 2 of the largest unit. `resident`: the whole model stays decoded in the daemon's memory,
         also after this process, until it is unpinned (`ecf8 unpin MODEL --tier slots`): whoever
-        opens such a session again has it at once. `debug`: memory that was released cannot be read, so that whoever
-        does crashes there and then.
+        opens such a session again has it at once. `debug`: memory that was released cannot be read,
+        so that whoever does crashes there and then.
 
         The daemon must be on this machine, and its slots this user's (docs/SESSIONS.md).
         """
