@@ -63,7 +63,6 @@ void PreloadStream::Act(const Actions& actions) {
     StartWrite(&message_);
   }
   if (actions.finish) {
-    alarm_.Cancel();  // it keeps this alive
     Log(*actions.finish);
     const absl::Status told = caller_.sees_all ? *actions.finish : HideHolder(*actions.finish);
     Finish(ToGrpcStatus(told, caller_.request_id));
@@ -73,8 +72,10 @@ void PreloadStream::Act(const Actions& actions) {
 void PreloadStream::WakeAt(int64_t time_ns) {
   if (end_ || std::exchange(alarm_is_set_, true)) return;
   const std::chrono::steady_clock::time_point time{std::chrono::nanoseconds(time_ns)};
-  alarm_.Set(ToGrpcDeadline(time),
-             [self = shared_from_this()](bool fired) { self->OnAlarm(fired); });
+  // It keeps what it calls until it goes itself, with this.
+  alarm_.Set(ToGrpcDeadline(time), [weak = weak_from_this()](bool fired) {
+    if (const auto self = weak.lock()) self->OnAlarm(fired);
+  });
 }
 
 void PreloadStream::OnAlarm(bool fired) {
