@@ -30,7 +30,6 @@ absl::Status CheckToken(const std::string& token) {
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentialsOf(
     const ClientCredentials& credentials) {
   using grpc::experimental::FileWatcherCertificateProvider;
-  grpc::experimental::TlsChannelCredentialsOptions options;
   const bool has_ca = !credentials.ca_path.empty();
   const bool has_certificate = !credentials.certificate_path.empty();
   if (has_certificate == credentials.key_path.empty()) {
@@ -40,6 +39,8 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentialsOf(
   if (has_certificate) {
     ECF8_RETURN_IF_ERROR(CheckKeyPair(credentials.certificate_path, credentials.key_path));
   }
+  // gRPC 1.51 frees them with the credentials that are made of them, and only then.
+  grpc::experimental::TlsChannelCredentialsOptions options;
   if (has_ca || has_certificate) {
     options.set_certificate_provider(std::make_shared<FileWatcherCertificateProvider>(
         credentials.key_path, credentials.certificate_path, credentials.ca_path,

@@ -99,6 +99,7 @@ class DaemonLimitsTest : public testing::DaemonTest {
 // More connections than there are descriptors: they wait, or are refused. When they have gone, the
 // next client is served, and nothing is left of them.
 TEST_F(DaemonLimitsTest, ConnectionsThatTakeAllDescriptors) {
+  if (kAddressSanitizer) GTEST_SKIP() << "UBSan looks at memory through a pipe";
   constexpr size_t kSpare = 12;
   const size_t idle = DescriptorsWhenIdle();
   Subprocess daemon(WithLimit("nofile", idle + kSpare, Daemon()));
@@ -120,6 +121,7 @@ TEST_F(DaemonLimitsTest, ConnectionsThatTakeAllDescriptors) {
 
 // A model whose shards are more than the descriptors that are left is refused whole.
 TEST_F(DaemonLimitsTest, AModelOfTooManyShards) {
+  if (kAddressSanitizer) GTEST_SKIP() << "UBSan looks at memory through a pipe";
   const size_t idle = DescriptorsWhenIdle();
   Subprocess daemon(WithLimit("nofile", idle + 10, Daemon()));
   ASSERT_TRUE(IsUp(daemon)) << daemon.Stderr();
@@ -140,6 +142,7 @@ TEST_F(DaemonLimitsTest, AModelOfTooManyShards) {
 
 // However few there are: it says so and ends, or it serves.
 TEST_F(DaemonLimitsTest, StartsWithFewDescriptorsOrSaysWhyNot) {
+  if (kAddressSanitizer) GTEST_SKIP() << "UBSan looks at memory through a pipe";
   const size_t idle = DescriptorsWhenIdle();
   bool has_started = false;
   for (size_t limit = 4; limit <= idle + 32; limit += 4) {
