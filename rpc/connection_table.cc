@@ -4,7 +4,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <optional>
 #include <utility>
+
+#include "rpc/unix_socket.h"
 
 namespace ecf8 {
 namespace {
@@ -56,10 +59,8 @@ std::string PeerOf(int fd) {
   socklen_t size = sizeof(peer);
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return "";
   if (peer.ss_family == AF_UNIX) {
-    ucred credentials = {};
-    size = sizeof(credentials);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return "";
-    return "user " + std::to_string(credentials.uid);
+    const std::optional<ucred> credentials = PeerCredentials(fd);
+    return credentials ? "user " + std::to_string(credentials->uid) : "";
   }
   if (peer.ss_family == AF_INET) {
     const in_addr address = reinterpret_cast<sockaddr_in*>(&peer)->sin_addr;

@@ -7,12 +7,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "decoder/status_macros.h"
 #include "loader/base/file.h"
 #include "loader/base/thread.h"
+#include "rpc/unix_socket.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -142,11 +144,10 @@ bool Listener::IsWelcome(int fd) const {
   socklen_t size = sizeof(family);
   if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0) return false;
   if (family != AF_UNIX) return true;
-  ucred peer = {};
-  size = sizeof(peer);
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  return peer.uid == geteuid() ||
-         std::find(options_.users.begin(), options_.users.end(), peer.uid) != options_.users.end();
+  const std::optional<ucred> peer = PeerCredentials(fd);
+  if (!peer) return false;
+  return peer->uid == geteuid() ||
+         std::find(options_.users.begin(), options_.users.end(), peer->uid) != options_.users.end();
 }
 
 }  // namespace ecf8

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "grpcpp/server_context.h"
+#include "loader/base/clock.h"
 #include "loader/base/strings.h"
 #include "rpc/call_limits.h"
 #include "rpc/error_status.h"
@@ -11,14 +12,6 @@
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
-namespace {
-
-double SecondsSince(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-}  // namespace
-
 PreloadStream::PreloadStream(std::string model_name, PreloadCaller caller, StreamRegistry& registry)
     : model_name_(std::move(model_name)), caller_(std::move(caller)), registry_(registry) {}
 

@@ -7,12 +7,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "decoder/status_macros.h"
 #include "loader/base/file.h"
 #include "loader/base/thread.h"
 #include "rpc/listening_sockets.h"
+#include "rpc/unix_socket.h"
 #include "spdlog/spdlog.h"
 
 namespace ecf8 {
@@ -161,12 +163,11 @@ bool SlotSocket::Answer(Connection& connection) {
   if (connection.hello != kSlotHello) {
     return Refuse(connection.fd, absl::StatusCode::kUnimplemented);
   }
-  ucred peer = {};
-  socklen_t size = sizeof(peer);
-  if (getsockopt(connection.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  const absl::StatusOr<Ticket> ticket = tickets_.Issue(peer.uid);
+  const std::optional<ucred> peer = PeerCredentials(connection.fd);
+  if (!peer) return false;
+  const absl::StatusOr<Ticket> ticket = tickets_.Issue(peer->uid);
   if (!ticket.ok()) {
-    spdlog::info("no slots for process {}: {}", peer.pid, std::string(ticket.status().message()));
+    spdlog::info("no slots for process {}: {}", peer->pid, std::string(ticket.status().message()));
     return Refuse(connection.fd, ticket.status().code());
   }
   connection.ticket = *ticket;

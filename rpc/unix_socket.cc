@@ -133,6 +133,13 @@ SocketClaim::~SocketClaim() {
 
 void SocketClaim::HideSocket() const { unlink(path_.c_str()); }
 
+std::optional<ucred> PeerCredentials(int fd) {
+  ucred peer = {};
+  socklen_t size = sizeof(peer);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+  return peer;
+}
+
 ScopedUmask::ScopedUmask(mode_t mask) : previous_(umask(mask)) {}
 
 ScopedUmask::~ScopedUmask() { umask(previous_); }

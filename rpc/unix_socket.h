@@ -1,9 +1,11 @@
-// The claim of a daemon to the path of its Unix socket.
+// A daemon's Unix socket: the claim to its path, and who is at the other end.
 #ifndef ECF8_RPC_UNIX_SOCKET_H_
 #define ECF8_RPC_UNIX_SOCKET_H_
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -38,6 +40,9 @@ class SocketClaim {
   std::string path_;
   int lock_fd_ = -1;
 };
+
+// Whose process has connected `fd`, a Unix socket; nothing where that cannot be told.
+std::optional<ucred> PeerCredentials(int fd);
 
 // Sets the process's umask for a scope, so that a socket bound in it has its mode from the start.
 class ScopedUmask {

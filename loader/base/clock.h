@@ -13,6 +13,10 @@ inline int64_t NowNs() {
       .count();
 }
 
+inline double SecondsSince(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 }  // namespace ecf8
 
 #endif  // ECF8_LOADER_BASE_CLOCK_H_

@@ -11,6 +11,7 @@
 
 #include "decoder/checksum.h"
 #include "decoder/status_macros.h"
+#include "loader/base/clock.h"
 #include "loader/base/strings.h"
 #include "loader/memory/slot_space.h"
 #include "rpc/grpc_log.h"
@@ -27,10 +28,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kTimeout(10);
 constexpr uint32_t kUnitsASet = 1024;
-
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 // An engine's process, as far as its weights are concerned.
 struct Attached {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "decoder/status_macros.h"
+#include "loader/base/clock.h"
 #include "loader/memory/slot_space.h"
 
 namespace ecf8 {
@@ -14,10 +15,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kTimeout(10);
-
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 }  // namespace
 

@@ -9,6 +9,7 @@
 
 #include "decoder/checksum.h"
 #include "decoder/status_macros.h"
+#include "loader/base/clock.h"
 #include "loader/engine/cpu_job.h"
 #include "tools/workloads/unit_news.h"
 
@@ -19,10 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 // For a unit at hand, before what is held ahead of it is given back.
 constexpr std::chrono::milliseconds kPatience(100);
-
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 }  // namespace
 

@@ -13,8 +13,6 @@ namespace {
 
 namespace nb = nanobind;
 
-constexpr std::chrono::milliseconds kSignalInterval{100};
-
 nb::object OrNone(const std::string& text) {
   return text.empty() ? nb::none() : nb::object(nb::str(text.c_str(), text.size()));
 }

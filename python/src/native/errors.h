@@ -26,11 +26,14 @@ T ValueOrRaise(absl::StatusOr<T> value) {
   return *std::move(value);
 }
 
+// How long ^C may go unseen.
+inline constexpr std::chrono::milliseconds kSignalInterval{100};
+
 // Lets ^C end what runs without the GIL on the thread that called. Thread-compatible.
 class SignalWatch {
  public:
-  // CANCELLED, then and from then on, where a signal's handler has raised; looks ten times a second
-  // at most. Without the GIL.
+  // CANCELLED, then and from then on, where a signal's handler has raised; looks once in a
+  // kSignalInterval at most. Without the GIL.
   absl::Status Poll();
 
   // What the handler raised, or else what `status` says. Holding the GIL.

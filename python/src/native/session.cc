@@ -18,9 +18,6 @@ namespace {
 namespace nb = nanobind;
 using namespace nb::literals;
 
-// How long a call waits before it looks for signals.
-constexpr std::chrono::milliseconds kSignalInterval{100};
-
 using SharedLease = std::shared_ptr<LeaseHolder>;
 
 // An acquire that ^C ends.

@@ -21,6 +21,7 @@ using ::ecf8::testing::HeapBytes;
 using ::ecf8::testing::IsOk;
 using ::ecf8::testing::OpenDescriptors;
 using ::ecf8::testing::StatusIs;
+using ::ecf8::testing::Within20s;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 

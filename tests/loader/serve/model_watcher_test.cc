@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 using ::ecf8::testing::IsOk;
 using ::ecf8::testing::StatusIs;
+using ::ecf8::testing::Within20s;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;

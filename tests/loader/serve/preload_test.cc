@@ -23,22 +23,15 @@
 #include "tests/support/small_model.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait.h"
 
 namespace ecf8 {
 namespace {
 
 using ::ecf8::testing::IsOk;
 using ::ecf8::testing::StatusIs;
+using ::ecf8::testing::Within20s;
 using ::testing::HasSubstr;
-
-bool Within20s(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-  return true;
-}
 
 // A task, and what it has told.
 class PreloadRun {

@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -16,6 +15,7 @@
 #include "tests/support/small_model.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait.h"
 
 namespace ecf8::testing {
 
@@ -68,15 +68,6 @@ class ServedModelsTest : public ::testing::Test {
     const EngineStats stats = engine_->stats();
     return stats.host.free_bytes == stats.host.capacity_bytes &&
            stats.slots.free_bytes == stats.slots.capacity_bytes;
-  }
-  template <typename Condition>
-  static bool Within20s(const Condition& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return true;
   }
 
   static TempDir* made_;

@@ -23,11 +23,13 @@
 #include "tests/support/small_model.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait.h"
 
 namespace ecf8 {
 namespace {
 
 using ::ecf8::testing::IsOk;
+using ::ecf8::testing::Within20s;
 using std::chrono::milliseconds;
 
 // Told of outcomes on any thread.
@@ -168,12 +170,8 @@ class SessionThreadsTest : public ::testing::Test {
   }
 
   bool EverythingIsGivenBack() const {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (engine_->stats().requests > 0) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(milliseconds(2));
-    }
-    return engine_->slot_grants().free_bytes() == kSlotBytes;
+    return Within20s([&] { return engine_->stats().requests == 0; }) &&
+           engine_->slot_grants().free_bytes() == kSlotBytes;
   }
 
   static constexpr uint64_t kSlotBytes = 24 << 20;
