@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 AUTO: Any = transformers.AutoModelForCausalLM  # whose own types say little
 BLOCK = 128
+_EXPERT = re.compile(r"(.*\.experts)\.(\d+)\.(gate|up|down)_proj\.weight")
 _PROJECTION = re.compile(r"model\.layers\.\d+\..*_proj(_with_mqa)?\.weight")
 
 
@@ -127,6 +128,41 @@ def resident(directory: Path, **options: Any) -> Any:
         dtype=torch.bfloat16,
         **options,
     ).eval()
+
+
+def by_definition(directory: Path, device: str = "cpu", **options: Any) -> Any:
+    """The same without transformers' loader, which wants scales that divide the matrices evenly."""
+    stored = load_file(directory / "model.safetensors")
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in stored.items():
+        scales = stored.get(f"{name}_scale_inv")
+        if not name.endswith("_scale_inv"):
+            tensors[name] = tensor if scales is None else dequantize(tensor, scales)
+    config = transformers.AutoConfig.from_pretrained(directory)
+    del config.quantization_config
+    model = AUTO.from_config(config, dtype=torch.bfloat16, **options)
+    left = model.load_state_dict(_fused(tensors), strict=False)
+    assert not left.unexpected_keys and set(left.missing_keys) <= {"lm_head.weight"}
+    model.tie_weights()
+    return model.to(device).eval()
+
+
+def _fused(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Undoes `_unfused`."""
+    fused = {name: tensor for name, tensor in tensors.items() if not _EXPERT.fullmatch(name)}
+    for name in tensors:
+        found = _EXPERT.fullmatch(name)
+        if found is None or found[2] != "0" or found[3] != "down":
+            continue
+        experts: dict[str, list[Tensor]] = {"gate": [], "up": [], "down": []}
+        while f"{found[1]}.{len(experts['up'])}.up_proj.weight" in tensors:
+            path = f"{found[1]}.{len(experts['up'])}"
+            for kind, matrices in experts.items():
+                matrices.append(tensors[f"{path}.{kind}_proj.weight"])
+        both = [torch.cat(pair) for pair in zip(experts["gate"], experts["up"], strict=True)]
+        fused[f"{found[1]}.gate_up_proj"] = torch.stack(both)
+        fused[f"{found[1]}.down_proj"] = torch.stack(experts["down"])
+    return fused
 
 
 def on_meta(directory: Path, **options: Any) -> Any:

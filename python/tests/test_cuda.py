@@ -30,7 +30,7 @@ def check(config: Any, directory: Path, slots: int) -> str:
     plain, packed = directory / "plain", directory / "packed"
     hf_models.save(config, plain, seed=5)
     ecf8.compress(plain, packed)
-    resident = hf_models.resident(plain, device_map="cuda")
+    resident = hf_models.by_definition(plain, "cuda")
     model = hf_models.on_meta(packed)
     attachment = ecf8.torch.attach(model, packed, slots=slots, device="cuda")
     ids = torch.arange(1, 65, device="cuda").view(4, 16)

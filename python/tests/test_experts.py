@@ -34,6 +34,8 @@ def test_attached_is_resident(deepseek: Path, implementation: str, slots: int) -
     resident = hf_models.resident(deepseek.parent / "plain", **options)
     model = hf_models.on_meta(deepseek, **options)
     assert model.config._experts_implementation == implementation
+    plain = hf_models.by_definition(deepseek.parent / "plain", **options)
+    assert logits(plain, LONG).equal(logits(resident, LONG))
     with ecf8.torch.attach(model, deepseek, slots=slots):
         for ids in (PROMPT, BATCH, LONG):
             assert logits(model, ids).equal(logits(resident, ids))

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from torch import Tensor
 
 import ecf8
 import ecf8.torch
@@ -48,28 +47,7 @@ def served(smollm2: Path) -> Iterator[OwnDaemon]:
 
 @pytest.fixture(scope="module")
 def bf16() -> Any:
-    """SmolLM2 de-quantised. (transformers wants the blocks to divide the matrices evenly, which
-    those of this model do not.)"""
-    plain = MODELS / "smollm2-block"
-    tensors = {}
-    stored = ecf8_free_load(plain / "model.safetensors")
-    for name, tensor in stored.items():
-        scales = stored.get(f"{name}_scale_inv")
-        if not name.endswith("_scale_inv"):
-            tensors[name] = tensor if scales is None else hf_models.dequantize(tensor, scales)
-    config = transformers.AutoConfig.from_pretrained(plain)
-    del config.quantization_config
-    model = hf_models.AUTO.from_config(config, dtype=torch.bfloat16)
-    left = model.load_state_dict(tensors, strict=False)
-    assert left.missing_keys == ["lm_head.weight"] and not left.unexpected_keys
-    model.tie_weights()
-    return model.eval()
-
-
-def ecf8_free_load(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(path)
+    return hf_models.by_definition(MODELS / "smollm2-block")
 
 
 def ask(model: Any, tokenizer: Any, prompts: list[str]) -> list[list[int]]:
