@@ -263,8 +263,7 @@ absl::Status Flight::LaunchDecode() {
   CudaCalls& cuda = *path_.cuda;
   const CudaStream stream = path_.decode_stream;
   TileBatch::Layout layout;
-  batch_.LayOut(static_cast<size_t>(path_.shape.warps),
-                static_cast<size_t>(path_.shape.multiprocessors), &layout);
+  batch_.LayOut(path_.shape, &layout);
   assert(layout.image.size() <= kListBytes);
   std::memcpy(image_.get() + tables_bytes_, layout.image.data(), layout.image.size());
   ECF8_RETURN_IF_ERROR(Do(cuda.EventRecord(decode_begin_.get(), stream), "cudaEventRecord"));
