@@ -96,20 +96,21 @@ def run(way: str, place: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def table(results: dict[str, list[dict[str, Any]]]) -> str:
     """In Markdown: medians over the rounds, and the slowest and fastest round."""
-    lines = ["| | tokens/s | least to most | peak memory | stall | load | tokens |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    lines = ["| | tokens/s | least to most | CPU a token | peak memory | stall | load | tokens |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
     wanted = results["resident"][0]["tokens"]
     for way, rounds in results.items():
         rates = [r["tokens_per_second"] for r in rounds]
         peak = statistics.median(r["peak_bytes"] for r in rounds) / MIB
+        used = statistics.median(r["cpu_ms_per_token"] for r in rounds)
         load = statistics.median(r["load_seconds"] for r in rounds)
-        same = all(r["tokens"] == wanted for r in rounds)
+        same = "equal" if all(r["tokens"] == wanted for r in rounds) else "DIFFERENT"
         stall = "-"
         if "stall_share" in rounds[0]:
             stall = f"{statistics.median(r['stall_share'] for r in rounds):.0%}"
         lines.append(
             f"| {way} | {statistics.median(rates):.1f} | {min(rates):.1f} to {max(rates):.1f} "
-            f"| {peak:.0f} MiB | {stall} | {load:.1f} s | {'equal' if same else 'DIFFERENT'} |"
+            f"| {used:.0f} ms | {peak:.0f} MiB | {stall} | {load:.1f} s | {same} |"
         )
     return "\n".join(lines)
 

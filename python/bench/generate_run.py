@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -25,6 +26,15 @@ def memory_bytes(pids: list[int]) -> int:
             if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
                 total += 1024 * int(line.split()[1])
     return total
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """That these processes have used together so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class PeakMemory:
@@ -90,14 +100,14 @@ def main() -> None:
     import transformers
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(options.packed)
-    pids = [int(Path("/proc/self").resolve().name), *options.pid]
+    pids = [os.getpid(), *options.pid]
     before_bytes = memory_bytes(pids[:1])
     peak = PeakMemory(pids)
     begun = time.perf_counter()
     model = load(options).eval()
     loaded = time.perf_counter()
     result: dict[str, Any] = {"way": options.way, "load_seconds": loaded - begun, "tokens": []}
-    generated, seconds, stalled = 0, 0.0, 0.0
+    generated, seconds, used, stalled = 0, 0.0, 0.0, 0.0
     with torch.inference_mode():
         for prompt in options.prompt:
             ids: Any = tokenizer.apply_chat_template(
@@ -108,15 +118,18 @@ def main() -> None:
             )
             model.generate(**ids, max_new_tokens=WARM_TOKENS, do_sample=False)
             stall_before = _stall_seconds(model, options.way)
+            used_before = cpu_seconds(pids)
             begun = time.perf_counter()
             tokens = model.generate(
                 **ids, max_new_tokens=options.tokens, min_new_tokens=options.tokens, do_sample=False
             )
             seconds += time.perf_counter() - begun
+            used += cpu_seconds(pids) - used_before
             stalled += _stall_seconds(model, options.way) - stall_before
             generated += options.tokens
             result["tokens"].append(tokens[0, ids["input_ids"].shape[1] :].tolist())
     result["tokens_per_second"] = generated / seconds
+    result["cpu_ms_per_token"] = 1000 * used / generated
     if options.way in ATTACHED:
         result["stall_share"] = stalled / seconds
     result["peak_bytes"] = peak.end() - before_bytes
