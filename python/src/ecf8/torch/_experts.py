@@ -26,7 +26,8 @@ class StreamedExperts(nn.Module):
     hidden] and `down_proj` [experts, hidden, width], one expert at a time.
 
     What comes out is, bit for bit, what that module computes with `experts_implementation="eager"`,
-    and with "grouped_mm" where the model was made with that.
+    and on the CPU with "grouped_mm", where the model was made with that; on a GPU that is one
+    kernel for all experts, which rounds as it likes.
     """
 
     def __init__(

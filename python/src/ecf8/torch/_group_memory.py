@@ -19,6 +19,7 @@ class GroupMemory:
         self.bytes: Tensor = torch.empty(size_bytes, dtype=torch.uint8, device=device)
         self._filled: torch.cuda.Event | None = None
         self._used: torch.cuda.Event | None = None
+        self.mark_used()  # what had this memory before may still be at work on this stream
 
     @contextmanager
     def filling(self) -> Iterator[Tensor]:
