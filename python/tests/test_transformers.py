@@ -123,3 +123,4 @@ def test_the_example_answers(smollm2: Path, served: OwnDaemon) -> None:
         assert "Gravity is" in done.stdout
         assert "tokens/s" in done.stdout
         assert ("daemon, decoded:" in done.stdout) == (not arguments)
+        assert "leaked" not in done.stderr

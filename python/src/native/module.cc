@@ -7,6 +7,8 @@
 #include "python/src/native/files.h"
 
 NB_MODULE(_native, module) {
+  // What lives to the interpreter's end, as a model that is attached, is no leak to be told of.
+  nanobind::set_leak_warnings(false);
   module.doc() = "ecf8's C++ code. Private: use the package ecf8.";
   ecf8::python::BindFiles(module);
   ecf8::python::BindDaemon(module);
