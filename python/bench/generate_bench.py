@@ -148,7 +148,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=64, help="of each of the three answers")
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--slot-budget", default="16MiB")
-    parser.add_argument("--host-budget", default="128MiB")
+    parser.add_argument("--host-budget", default="40MiB")
     parser.add_argument("--json", type=Path, help="where every run's figures go")
     return parser.parse_args()
 

@@ -66,7 +66,9 @@ def ask(model: Any, tokenizer: Any, prompts: list[str]) -> list[list[int]]:
     return tokens
 
 
-def test_smollm2_gives_the_same_tokens(smollm2: Path, bf16: Any, served: OwnDaemon) -> None:
+def test_smollm2_gives_the_same_tokens(
+    smollm2: Path, bf16: Any, served: OwnDaemon, llama: Path
+) -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(smollm2)
     source = served.connect().model(served.model)
     model = ecf8.transformers.from_pretrained(smollm2, source, slots=4)
@@ -79,6 +81,8 @@ def test_smollm2_gives_the_same_tokens(smollm2: Path, bf16: Any, served: OwnDaem
     statistics = ecf8.torch.attachment(model).statistics
     assert statistics.stream_bytes <= 4 * (4 << 20)
     ecf8.torch.detach(model)
+    with pytest.raises(ecf8.FailedPreconditionError, match="other weights"):
+        ecf8.transformers.from_pretrained(llama, source)
     model = ecf8.transformers.from_pretrained(smollm2, slots=4)
     assert logits(model, ids).equal(logits(bf16, ids))
 

@@ -40,6 +40,7 @@ def attach(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     block_size: BlockSize | None = None,
+    resident_from: str | os.PathLike[str] | None = None,
     reconnect: bool | float = False,
     timeout: float = _TIMEOUT,
 ) -> Attachment:
@@ -55,9 +56,11 @@ def attach(
     where the model runs; decoding is the host's. `dtype`: of what is computed, by default the
     model's. FP8 weights become weight * scale, in F32, rounded once: what transformers computes
     with `FineGrainedFP8Config(dequantize=True)`. `block_size`: the rows and columns that share a
-    scale, where the model's configuration does not say. `reconnect`: whether a daemon that went is
-    waited for, 60 seconds or as many as this says; otherwise UnavailableError is raised. `timeout`:
-    seconds that weights may take to come, before DeadlineExceededError.
+    scale, where the model's configuration does not say. `resident_from`: a directory of the same
+    weights (FailedPreconditionError for others), from which what stays is read: a daemon needs no
+    room for it then. `reconnect`: whether a daemon that went is waited for, 60 seconds or as many
+    as this says; otherwise UnavailableError is raised. `timeout`: seconds that weights may take to
+    come, before DeadlineExceededError.
 
     The model's parameters need the names of the checkpoint's tensors. It is put into eval mode.
     One thread at a time may run it. `detach`, or the end of a `with` block, undoes it.
@@ -66,6 +69,8 @@ def attach(
         raise ValueError("a model needs one slot at least")
     made = Attachment(model, open_source(source), dtype, torch.device(device), block_size)
     try:
+        if resident_from is not None:
+            made.read_resident_from(resident_from)
         made.replace_modules()
         made.start(slots, timeout, _RECONNECT_FOR if reconnect is True else float(reconnect))
     except BaseException:
@@ -120,6 +125,7 @@ class Attachment(Closing):
             raise ValueError("the model is attached already")
         self._model = weakref.ref(model)
         self._source = source
+        self._resident_source = source
         self._device = device
         self._dtype = dtype or _dtype_of(model)
         self._block = block_size or _block_size_of(model)
@@ -165,6 +171,16 @@ class Attachment(Closing):
         self._replaced.clear()
         model.train(self._was_training)
 
+    def read_resident_from(self, directory: str | os.PathLike[str]) -> None:
+        """Instead of from the source. Before the halves of `attach`."""
+        source = DirectorySource(directory)
+        if source.digest != self._source.digest:
+            raise from_status(
+                "FAILED_PRECONDITION",
+                f"{source.description} has other weights than {self._source.description}",
+            )
+        self._resident_source = source
+
     def replace_modules(self) -> None:
         """The first half of `attach`: puts modules in whose weights come and go."""
         model = self._living()
@@ -185,7 +201,7 @@ class Attachment(Closing):
         """The other half: fills what stays, and lets the weights come."""
         model = self._living()
         model.eval()
-        self._resident.fill(model, self._source, self._tensors)
+        self._resident.fill(model, self._resident_source, self._tensors)
         options = StreamOptions(slots, slots, self._device, timeout, reconnect_for)
         if self._plan.layers or self._plan.experts:
             self._feed.open(self._source.stream(self._plan.groups, options))
@@ -238,7 +254,7 @@ class Attachment(Closing):
             known = [name + suffix for suffix in _SCALE_SUFFIXES if name + suffix in self._tensors]
             if known:
                 scale_of[name] = known[0]
-        values = self._source.read(list(scale_of.values())) if scale_of else {}
+        values = self._resident_source.read(list(scale_of.values())) if scale_of else {}
         one = torch.ones((), device="cpu")
         return {name: self._scales(name, values.get(scale_of.get(name, ""), one)) for name in fp8}
 

@@ -29,6 +29,10 @@ class DaemonSource:
     def description(self) -> str:
         return f"model {self._served.name!r} of the daemon"
 
+    @property
+    def digest(self) -> str:
+        return self._model.model.digest
+
     def tensors(self) -> Mapping[str, Stored]:
         sizes: dict[str, int] = {}
         found: dict[str, Stored] = {}

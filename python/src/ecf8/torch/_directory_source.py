@@ -30,6 +30,10 @@ class DirectorySource:
     def description(self) -> str:
         return f"{self._path!r}"
 
+    @property
+    def digest(self) -> str:
+        return self._file.digest
+
     def tensors(self) -> Mapping[str, Stored]:
         file = self._file
         return {

@@ -85,6 +85,10 @@ class Source(Protocol):
     def description(self) -> str:
         """For messages."""
 
+    @property
+    def digest(self) -> str:
+        """16 hex digits that change with any weight."""
+
     def tensors(self) -> Mapping[str, Stored]: ...
 
     def read(self, names: Sequence[str]) -> dict[str, Tensor]:

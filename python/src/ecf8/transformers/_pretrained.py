@@ -27,8 +27,9 @@ def from_pretrained(
     """A model of transformers that runs while its weights come and go; `ecf8.torch.attach` says
     how, and what the options mean.
 
-    `path`: a compressed directory, whose configuration is read. `source`: where the weights come
-    from, a daemon's model (`ecf8.connect().model("NAME")`) or a directory; by default `path`.
+    `path`: a compressed directory, whose configuration is read, and the parameters that stay.
+    `source`: where the others come from, a daemon's model (`ecf8.connect().model("NAME")`) of the
+    same weights; by default `path`, too.
     `auto_class`: one of transformers' classes Auto..., which takes the other `options`
     (`attn_implementation`, `experts_implementation`, ...). `dtype`: by default the configuration's.
     """
@@ -41,6 +42,7 @@ def from_pretrained(
     attach(
         model,
         path if source is None else source,
+        resident_from=None if source is None else path,
         slots=slots,
         device=device,
         reconnect=reconnect,
