@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bar_chart import bar_chart
 from safetensors.torch import load_file, save_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,6 +134,12 @@ def main() -> int:
                 rate = result["tokens_per_second"]
                 print(f"round {number + 1}, {way}: {rate:.1f} tokens/s", file=sys.stderr)
     print(table(results))
+    if options.svg:
+        bars = [
+            (way, statistics.median(r["tokens_per_second"] for r in rounds))
+            for way, rounds in results.items()
+        ]
+        options.svg.write_text(bar_chart("tokens a second, median of the rounds", bars))
     if options.json:
         options.json.write_text(json.dumps(results))
     tokens = [r["tokens"] for rounds in results.values() for r in rounds]
@@ -149,6 +156,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--slot-budget", default="16MiB")
     parser.add_argument("--host-budget", default="40MiB")
+    parser.add_argument("--svg", type=Path, help="where a bar chart of tokens a second goes")
     parser.add_argument("--json", type=Path, help="where every run's figures go")
     return parser.parse_args()
 
