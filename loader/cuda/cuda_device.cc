@@ -23,6 +23,8 @@ namespace {
 // far more than decoding matters; neither was measured here.
 constexpr double kCopiedBytesPerSecond = 50e9;
 constexpr double kDecodedBytesPerSecond = 1e12;
+// Two of them fill a flight: with less on its way at once the bus waits between flights.
+constexpr uint64_t kHostJobBytes = 2 * kMaxReadBytes;
 // Jobs beyond those in flights, so that a flight that lands finds work prepared.
 constexpr size_t kQueuedPerFlight = 2;
 
@@ -43,7 +45,7 @@ DeviceInfo InfoOf(const CudaDeviceOptions& options) {
   const size_t gpus = options.devices.size();
   return {.name = std::move(name),
           .queue_depth = gpus * static_cast<size_t>(options.flights) * kQueuedPerFlight,
-          .host_job_bytes = std::min<uint64_t>(kMaxReadBytes, options.staging_bytes),
+          .host_job_bytes = std::min<uint64_t>(kHostJobBytes, options.staging_bytes),
           .frames_job_bytes = std::numeric_limits<uint64_t>::max(),  // a unit is one launch
           .host_scratch_bytes = gpus * Gpu::PinnedBytes(GpuOptionsOf(options, 0)) +
                                 ThreadCount(options) * kChunkWeights,

@@ -31,7 +31,7 @@ struct CudaDeviceOptions {
   int threads = 0;                   // that compare checksums; 0: one a core
   std::vector<int> cores{};          // to pin the threads to, in turn; empty: the system chooses
   int flights = 4;                   // of each GPU: what is copied and decoded at once
-  uint64_t staging_bytes = 8 << 20;  // of each flight; at least kChunkWeights
+  uint64_t staging_bytes = 16 << 20;  // of each flight; at least kChunkWeights
 };
 
 class CudaDevice final : public Device {

@@ -63,7 +63,7 @@ ExpectedModel* CudaDeviceTest::expected_ = nullptr;
 TEST_F(CudaDeviceTest, SaysWhatItIsAndWants) {
   Open({.devices = 2}, {.devices = {1}, .slot_budget_bytes = kSlotBytes, .threads = 2});
   EXPECT_EQ(device_->info().name, "cuda:1");
-  EXPECT_EQ(device_->info().host_job_bytes, uint64_t{4} << 20);
+  EXPECT_EQ(device_->info().host_job_bytes, uint64_t{8} << 20);
   EXPECT_GT(device_->info().host_scratch_bytes, uint64_t{32} << 20);
   EXPECT_TRUE(device_->frame_memory_dev().empty());
 }
