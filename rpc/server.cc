@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "decoder/status_macros.h"
+#include "grpcpp/resource_quota.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "loader/base/directory_events.h"
@@ -38,6 +39,10 @@ constexpr size_t kSpareConnections = 16;
 // Dead TCP peers hold a stream until a keepalive finds them.
 constexpr int kKeepaliveMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
+
+// gRPC makes calls of all that it reads at once, also of those that are reset in the same bytes: a
+// hundred bytes become a call of 20 KiB. Requests are small, so that little is enough to read.
+constexpr int kReadChunkBytes = 16 << 10;
 
 absl::Status ClaimSocket(const Address& address, std::optional<SocketClaim>* claim) {
   if (!address.is_unix()) return absl::OkStatus();
@@ -224,6 +229,8 @@ absl::Status Server::Build() {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
                              static_cast<int>(limits_.idle_timeout.count()));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits_.connection_streams);
+  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadChunkBytes);
+  builder.SetResourceQuota(grpc::ResourceQuota("ecf8").Resize(limits_.transport_bytes));
   builder.RegisterService(&service_);
   if (call_observer_ != nullptr) {
     builder.experimental().SetInterceptorCreators(CallInterceptors(*call_observer_));

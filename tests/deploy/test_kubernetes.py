@@ -1,5 +1,5 @@
-"""The manifests for Kubernetes, against the schemas of its API (kubernetes-validate, which has them:
-nobody is asked), and the configurations in them, and in the other folders, against the daemon."""
+"""The manifests for Kubernetes against the schemas of its API, which kubernetes-validate brings with
+it; and what configurations there are in deploy/ against the daemon."""
 
 import shutil
 import subprocess
