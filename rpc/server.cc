@@ -40,10 +40,6 @@ constexpr size_t kSpareConnections = 16;
 constexpr int kKeepaliveMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 
-// gRPC makes calls of all that it reads at once, also of those that are reset in the same bytes: a
-// hundred bytes become a call of 20 KiB. Requests are small, so that little is enough to read.
-constexpr int kReadChunkBytes = 16 << 10;
-
 absl::Status ClaimSocket(const Address& address, std::optional<SocketClaim>* claim) {
   if (!address.is_unix()) return absl::OkStatus();
   if (IsDefaultAddress(address)) {
@@ -229,7 +225,6 @@ absl::Status Server::Build() {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
                              static_cast<int>(limits_.idle_timeout.count()));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits_.connection_streams);
-  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadChunkBytes);
   builder.SetResourceQuota(grpc::ResourceQuota("ecf8").Resize(limits_.transport_bytes));
   builder.RegisterService(&service_);
   if (call_observer_ != nullptr) {
@@ -316,6 +311,7 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
   recorders_.WaitIdle(Clock::now() + kGrace);
   if (had_streams) std::this_thread::sleep_for(kLinger);
   if (listener_ != nullptr) listener_->Stop();
+  self_check_->End();
   // Streams that are left, whose clients do not read, lose their connections here: a stream that is
   // cancelled would be CANCELLED to its client, as if that had wanted it.
   server_->Shutdown(ToGrpcDeadline(Clock::now() + kGrace));

@@ -44,8 +44,10 @@ class PemSource {
     has_given_ = true;
     const grpc_ssl_pem_key_cert_pair pair = {given_.own.key.c_str(),
                                              given_.own.certificate.c_str()};
-    const char* const client_ca = given_.client_ca.empty() ? nullptr : given_.client_ca.c_str();
-    *config = grpc_ssl_server_certificate_config_create(client_ca, &pair, 1);
+    // gRPC 1.51 wants one of clients, too, where it will not ask them for any.
+    const std::string& client_ca =
+        given_.client_ca.empty() ? given_.own.certificate : given_.client_ca;
+    *config = grpc_ssl_server_certificate_config_create(client_ca.c_str(), &pair, 1);
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
 
@@ -58,11 +60,11 @@ class PemSource {
     if (now < look_after_) return false;
     look_after_ = now + tls_.refresh_interval;
     absl::StatusOr<Pems> found = ReadPems(tls_);
-    const std::string problem = found.ok() ? "" : ToStd(found.status().message());
+    std::string problem(found.ok() ? std::string_view() : ToStd(found.status().message()));
     if (problem != problem_ && !problem.empty()) {
       spdlog::error("the certificates before stay: {}", problem);
     }
-    problem_ = problem;
+    problem_ = std::move(problem);
     if (!found.ok() || *found == given_) return false;
     spdlog::info("the certificates were read again");
     given_ = *std::move(found);

@@ -250,8 +250,8 @@ TEST_F(AccessControlTest, CertificatesAreReadAgainAndOldOnesStayWhereTheNewAreNo
   const TestCertificate client = MakeCertificate(ca_, "client");
   const TestCertificate next = MakeCertificate(foreign_ca_, "next");
   EXPECT_THAT(List(Connect(ca_, client)), IsOk());
-  for (const std::string bad : {std::string(), std::string("nonsense"), next.key, next.certificate,
-                                std::string(kMaxPemBytes + 1, '\n')}) {
+  for (const std::string& bad : {std::string(), std::string("nonsense"), next.key, next.certificate,
+                                 std::string(kMaxPemBytes + 1, '\n')}) {
     for (const std::string name : {"server.pem", "server.key", "ca.pem"}) {
       const std::string good = testing::ReadFile(directory_ / name);
       if (name == "ca.pem" && bad == next.certificate) continue;  // that would be one
