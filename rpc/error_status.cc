@@ -86,9 +86,9 @@ std::string WithoutControls(std::string_view text) {
 grpc::Status ToGrpcStatus(const absl::Status& status, std::string_view request_id) {
   if (status.ok()) return grpc::Status::OK;
   ErrorInfo info = GetErrorInfo(status).value_or(ErrorInfo{.reason = ErrorReason::kInternal});
-  const std::string message = Cut(IsAboutRequest(info.reason) ? ToStd(status.message())
-                                                              : MessageFrom(info, status.code()),
-                                  kMaxMessageBytes);
+  const std::string message =
+      Cut(IsAboutRequest(info.reason) ? ToStd(status.message()) : MessageFrom(info, status.code()),
+          kMaxMessageBytes);
 
   v1::ErrorDetail detail;
   detail.set_reason(static_cast<v1::ErrorDetail::Reason>(info.reason));

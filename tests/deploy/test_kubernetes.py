@@ -1,5 +1,5 @@
-"""The manifests for Kubernetes against the schemas of its API, which kubernetes-validate brings with
-it; and what configurations there are in deploy/ against the daemon."""
+"""The manifests for Kubernetes against the schemas of its API, which kubernetes-validate brings
+with it; and what configurations there are in deploy/ against the daemon."""
 
 import shutil
 import subprocess

@@ -76,7 +76,8 @@ TEST(ErrorStatus, DamageNamesAllButThePath) {
 TEST(ErrorStatus, WhatTheDaemonLacksToReadAModelIsTold) {
   const ErrorInfo info{.reason = ErrorReason::kReadFailed, .model = "m", .shard = "a.safetensors"};
   const grpc::Status status = ToGrpcStatus(
-      WithErrorInfo(absl::ResourceExhaustedError("cannot open /srv/m/a: Too many open files"), info),
+      WithErrorInfo(absl::ResourceExhaustedError("cannot open /srv/m/a: Too many open files"),
+                    info),
       "");
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(status.error_message(), HasSubstr("model \"m\": the daemon has no file descriptors"));
