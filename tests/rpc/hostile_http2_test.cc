@@ -14,6 +14,7 @@
 
 #include "tests/rpc/test_server.h"
 #include "tests/support/heap_bytes.h"
+#include "tests/support/sanitizer.h"
 #include "tests/support/status_matchers.h"
 
 namespace ecf8 {
@@ -129,8 +130,9 @@ TEST_F(HostileHttp2Test, CallsThatSayNothing) {
 TEST_F(HostileHttp2Test, CallsThatAreReset) {
   {
     HostileHttp2 client(path_);
+    const int rounds = testing::kAddressSanitizer ? 10 : 100;
     uint32_t stream = 1;
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < rounds; ++i) {
       std::string calls;
       for (int j = 0; j < 100; ++j, stream += 2) {
         calls += Frame(FrameType::kHeaders, kEndHeaders, stream, CallHeaders(kMethod)) +
@@ -147,7 +149,7 @@ TEST_F(HostileHttp2Test, Pings) {
   HostileHttp2 client(path_);
   std::string pings;
   for (int i = 0; i < 100; ++i) pings += Frame(FrameType::kPing, 0, 0, "whatever");
-  for (int i = 0; i < 1000 && client.Send(pings); ++i) {
+  for (int i = 0; i < 100 && client.Send(pings); ++i) {
   }
   EXPECT_TRUE(client.IsClosed());
   EXPECT_THAT(client.farewell(), HasSubstr("too_many_pings"));
@@ -181,8 +183,8 @@ TEST_F(HostileHttp2Test, Headers) {
     client.Send(Frame(FrameType::kHeaders, 0, 1, CallHeaders(kMethod) + large));
     for (int i = 0; i < 2000 && client.Send(Frame(FrameType::kContinuation, 0, 1, more)); ++i) {
     }
-    EXPECT_TRUE(client.IsClosed());
     EXPECT_LT(Growth(), 8 * kMiB);
+    ExpectOthersAreServed();
   }
   ExpectAllIsBack();
 }
