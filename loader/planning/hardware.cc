@@ -38,17 +38,21 @@ constexpr std::array<SizeField, 2> kSizes = {
 // Of a GPU that is not the one measured: its memory's share of the H100's rate, where that binds.
 constexpr double kH100Memory = 3.0e12;
 constexpr double kH100Decode = 1.06e12;
+// Of the memory that is there, for weights and their cache: of a GPU less this for activations, the
+// framework and staging, of a host this share.
+constexpr uint64_t kGpuReserveGb = 3;
+constexpr uint64_t kHostTenths = 9;
 
 Hardware Gpu(std::string name, std::string source, uint64_t memory_gb, double memory_rate,
              double compute_rate, double bus_rate, uint64_t host_gb, double disk_rate) {
   return {.name = std::move(name),
           .source = std::move(source),
-          .device_memory_bytes = memory_gb * kGiga,
+          .device_memory_bytes = (memory_gb - kGpuReserveGb) * kGiga,
           .device_rate = memory_rate,
           .decode_rate = kH100Decode * memory_rate / kH100Memory,
           .compute_rate = compute_rate,
           .host_to_device_rate = bus_rate,
-          .host_memory_bytes = host_gb * kGiga,
+          .host_memory_bytes = host_gb * kGiga / 10 * kHostTenths,
           .disk_rate = disk_rate};
 }
 

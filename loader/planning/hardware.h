@@ -18,12 +18,12 @@ struct Hardware {
   std::string name;
   std::string source;                // where the figures come from
   uint64_t device_memory_bytes = 0;  // for decoded weights, the cache of keys and values, and, on
-                                     // a GPU, compressed weights
+                                     // a GPU, compressed weights: less than the device has
   double device_rate = 0;            // of its memory, read and written together
   double decode_rate = 0;            // weights
   double compute_rate = 0;           // floating-point operations
   double host_to_device_rate = 0;    // stored bytes
-  uint64_t host_memory_bytes = 0;    // for compressed weights
+  uint64_t host_memory_bytes = 0;    // for compressed weights: less than the host has
   double disk_rate = 0;              // stored bytes
 };
 

@@ -63,6 +63,10 @@ absl::StatusOr<ModelShape> ShapeOfModel(const CompressedModel& model, std::strin
     shape.experts = expected.experts;
     shape.experts_per_token = expected.experts_per_token;
     shape.cache_token_bytes = expected.cache_token_bytes;
+    if (expected.lookup == PartShape{}) {  // tied: the head is the embedding, read whole
+      shape.every_token += shape.lookup;
+      shape.lookup = {};
+    }
   }
   if (expert_units > 0) {
     if (shape.experts == 0) {

@@ -10,10 +10,6 @@
 namespace ecf8 {
 namespace {
 
-// Beside weights and cache: activations, the framework, staging.
-constexpr double kDeviceReserve = 3e9;
-// Of host memory, what is left to the system and the client.
-constexpr double kHostShare = 0.9;
 // What passes through the device is there twice, decoded: in use, and on its way. Of a layer's
 // experts so many at once, as each is done with when it has been multiplied by.
 constexpr double kRingLayers = 2;
@@ -26,6 +22,7 @@ class Planner {
       : model_(model),
         hardware_(hardware),
         options_(options),
+        keeps_decoded_(hardware.host_to_device_rate == 0),
         hits_(std::max(model.experts, 1u), model.experts_per_token, options.skew) {}
 
   double Stored(const PartShape& part) const {
@@ -43,7 +40,7 @@ class Planner {
     PlanRow row;
     row.batch = batch;
     row.distinct_experts = model_.experts > 0 ? hits_.Distinct(batch) : 0;
-    const double room = static_cast<double>(hardware_.device_memory_bytes) - kDeviceReserve -
+    const double room = static_cast<double>(hardware_.device_memory_bytes) -
                         static_cast<double>(model_.cache_token_bytes) *
                             static_cast<double>(options_.context_tokens) * batch;
     if (!Place(room, &row)) return row;
@@ -73,24 +70,27 @@ class Planner {
     room -= RingBytes(*row);
     if (room < 0) return false;
     all_decoded_ = false;
-    // What every token uses comes first: decoded if that leaves no less to the experts than they
-    // are worth, that is where there are experts; else compressed, as far as it goes.
+    // What every token uses comes first. A GPU has it decoded if it fits and there are experts to
+    // need its processors; else compressed, as far as it goes. Experts it has compressed: decoding
+    // costs it less than the room. A host's memory holds both, so it keeps what is decoded.
     const double dense_decoded = Decoded(model_.every_token);
-    const double dense_stored = Stored(model_.every_token);
-    dense_decoded_ = model_.experts > 0 && dense_decoded <= room;
-    if (dense_decoded_) {
-      row->resident_decoded_bytes = dense_decoded;
-      dense_on_device_ = 1;
-      room -= dense_decoded;
-    } else {
-      dense_on_device_ = std::min(1.0, room / dense_stored);
-      row->resident_stored_bytes = dense_on_device_ * dense_stored;
-      room -= row->resident_stored_bytes;
-    }
-    const double experts_stored = Stored(model_.all_experts());
-    experts_on_device_ = experts_stored > 0 ? std::min(1.0, room / experts_stored) : 1;
-    row->resident_stored_bytes += experts_on_device_ * experts_stored;
+    dense_decoded_ = keeps_decoded_ || (model_.experts > 0 && dense_decoded <= room);
+    dense_on_device_ =
+        Take(dense_decoded_ ? dense_decoded : Stored(model_.every_token),
+             dense_decoded_ ? &row->resident_decoded_bytes : &row->resident_stored_bytes, &room);
+    experts_on_device_ =
+        Take(keeps_decoded_ ? Decoded(model_.all_experts()) : Stored(model_.all_experts()),
+             keeps_decoded_ ? &row->resident_decoded_bytes : &row->resident_stored_bytes, &room);
     return true;
+  }
+
+  // Gives so many bytes what room there is; returns their share that has it.
+  static double Take(double bytes, double* resident_bytes, double* room) {
+    if (bytes <= 0) return 1;
+    const double taken = std::min(bytes, *room);
+    *resident_bytes += taken;
+    *room -= taken;
+    return taken / bytes;
   }
 
   // What a step brings to the device.
@@ -102,8 +102,7 @@ class Planner {
     const double dense_stored = Stored(model_.every_token);
     const double experts_stored = Stored(model_.all_experts());
     // Host memory has the embeddings, then what the device has not got of the rest.
-    double host =
-        kHostShare * static_cast<double>(hardware_.host_memory_bytes) - Stored(model_.lookup);
+    double host = static_cast<double>(hardware_.host_memory_bytes) - Stored(model_.lookup);
     const double dense_left = (1 - dense_on_device_) * dense_stored;
     const double dense_in_host = std::clamp(host, 0.0, dense_left);
     host = std::max(0.0, host - dense_in_host);
@@ -122,10 +121,10 @@ class Planner {
     row->bus_bytes = dense_left + used * expert * (1 - row->device_hit_rate);
     row->disk_bytes = dense_left - dense_in_host + used * expert * (1 - row->memory_hit_rate);
     if (!options_.compressed) return;
-    row->decoded_weights = used * static_cast<double>(model_.expert.coded_weights);
-    if (!dense_decoded_) {
-      row->decoded_weights += static_cast<double>(model_.every_token.coded_weights);
-    }
+    const double misses = keeps_decoded_ ? 1 - row->device_hit_rate : 1;
+    const double dense = dense_decoded_ ? 1 - dense_on_device_ : 1;
+    row->decoded_weights = used * misses * static_cast<double>(model_.expert.coded_weights) +
+                           dense * static_cast<double>(model_.every_token.coded_weights);
   }
 
   // Layers come in a known order: their bytes overlap with the work of others, and the slowest
@@ -163,6 +162,7 @@ class Planner {
   const ModelShape& model_;
   const Hardware& hardware_;
   const PlanOptions& options_;
+  const bool keeps_decoded_;
   ExpertHits hits_;
   // Of the row at hand.
   bool all_decoded_ = false;

@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "loader/base/file.h"
 #include "loader/model/compressed_model.h"
 #include "tools/ecf8/commands.h"
+#include "tools/ecf8/plan_measure.h"
 #include "tools/ecf8/plan_report.h"
 
 namespace ecf8 {
@@ -79,12 +81,20 @@ class PlanCommand final : public Command {
     hit_rate_argument_ =
         arguments.Add("--device-hit-rate", hit_rate_, "of experts, instead of what --skew gives");
     hit_rate_argument_->RealRange(0, 1);
+    arguments.Add("--measure", measure_,
+                  "print this machine, as the host device, instead: MODEL is compressed");
     arguments.Add("--bits", bits_, "stored, of an FP8 weight; default: the model's, or 6.69")
         .RealRange(4, 8);
   }
 
   absl::Status Run(const CommandContext& context) override {
     if (batches_.size() > kMaxBatches) return UsageError("at most 32 batches");
+    if (measure_) {
+      ECF8_ASSIGN_OR_RETURN(const auto model, CompressedModel::Open(model_));
+      ECF8_ASSIGN_OR_RETURN(const Hardware hardware, MeasureHost(*model));
+      std::printf("%s\n", HardwareJson(hardware).c_str());
+      return absl::OkStatus();
+    }
     PlanReport report;
     ECF8_ASSIGN_OR_RETURN(report.model, ReadShape(model_));
     ECF8_ASSIGN_OR_RETURN(report.hardware, ReadHardware());
@@ -118,6 +128,7 @@ class PlanCommand final : public Command {
   uint64_t context_tokens_ = 4096;
   double hit_rate_ = 0;
   double bits_ = 0;
+  bool measure_ = false;
   std::optional<Argument> hit_rate_argument_;
   PlanOptions options_;
 };
