@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "decoder/status_macros.h"
+#include "grpcpp/resource_quota.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "loader/base/directory_events.h"
@@ -224,6 +225,7 @@ absl::Status Server::Build() {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
                              static_cast<int>(limits_.idle_timeout.count()));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits_.connection_streams);
+  builder.SetResourceQuota(grpc::ResourceQuota("ecf8").Resize(limits_.transport_bytes));
   builder.RegisterService(&service_);
   if (call_observer_ != nullptr) {
     builder.experimental().SetInterceptorCreators(CallInterceptors(*call_observer_));
@@ -309,6 +311,7 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
   recorders_.WaitIdle(Clock::now() + kGrace);
   if (had_streams) std::this_thread::sleep_for(kLinger);
   if (listener_ != nullptr) listener_->Stop();
+  self_check_->End();
   // Streams that are left, whose clients do not read, lose their connections here: a stream that is
   // cancelled would be CANCELLED to its client, as if that had wanted it.
   server_->Shutdown(ToGrpcDeadline(Clock::now() + kGrace));

@@ -51,6 +51,9 @@ struct ServerLimits {
   std::chrono::milliseconds idle_timeout{600'000};
   int connection_streams = 128;     // calls at once; more wait in the client
   int max_request_bytes = 1 << 20;  // a message
+  // What gRPC may keep of all connections together: calls, and messages that are not whole yet.
+  // Beyond it calls are given up, whoever has made them.
+  size_t transport_bytes = size_t{256} << 20;
 };
 
 struct ServerOptions {
