@@ -154,6 +154,7 @@ void EngineCore::Abandon(UnitState& unit, UnitForm form) {
 }
 
 void EngineCore::Advance() {
+  AnswerRuns();
   if (std::exchange(retry_, false)) StartWaiting();
   SubmitReads();
   SubmitJobs();
