@@ -31,13 +31,11 @@ absl::StatusOr<std::unique_ptr<CudaSlotRuns>> CudaSlotRuns::Create(CudaCalls& cu
 
 uint64_t CudaSlotRuns::WantedBytes() const { return slots_.span_dev().size() - run_bytes_; }
 
-absl::StatusOr<SlotRun> CudaSlotRuns::Open(uint64_t size_bytes) {
+absl::StatusOr<SlotRun> CudaSlotRuns::Open(uint64_t size_bytes, uint64_t kept_bytes) {
   MutexLock lock(mutex_);
   ECF8_RETURN_IF_ERROR(CudaStatus(cuda_, cuda_.SetDevice(device_), "cudaSetDevice", device_));
-  assert(size_bytes > 0 && size_bytes <= WantedBytes());
-  const uint64_t left_bytes = WantedBytes() - size_bytes;
-  // Where the slots lack some anyway, there is less to be taken from them.
-  if (slots_.backed_bytes() > left_bytes) ECF8_RETURN_IF_ERROR(slots_.Resize(left_bytes));
+  assert(size_bytes > 0 && size_bytes + kept_bytes <= WantedBytes());
+  if (slots_.backed_bytes() > kept_bytes) ECF8_RETURN_IF_ERROR(slots_.Resize(kept_bytes));
   absl::StatusOr<ExportedRun> made = ExportedRun::Make(cuda_, device_, size_bytes);
   if (!made.ok()) {
     RefillLocked();

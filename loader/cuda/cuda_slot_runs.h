@@ -28,7 +28,7 @@ class CudaSlotRuns final : public SlotRuns {
                                                               DeviceMemory& slots, Gpu& gpu);
 
   const std::array<uint8_t, 16>& gpu_uuid() const override { return uuid_; }
-  absl::StatusOr<SlotRun> Open(uint64_t size_bytes) override;
+  absl::StatusOr<SlotRun> Open(uint64_t size_bytes, uint64_t kept_bytes) override;
   void Close(absl::Span<uint8_t> memory_dev) override;
   void Refill() override;
   uint64_t missing_bytes() const override;

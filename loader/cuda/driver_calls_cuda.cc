@@ -62,7 +62,6 @@ class DriverCalls final : public DriverMemoryCalls<CudaMappingCalls> {
   }
 
  private:
-  using DriverMemoryCalls::Real;
   static CUevent Real(CudaEvent event) { return reinterpret_cast<CUevent>(event); }
 
   template <typename Function>

@@ -24,7 +24,7 @@ class DriverMemoryCalls : public Calls {
     return error;
   }
   CudaError MemAddressFree(uint8_t* address_dev, uint64_t size_bytes) override {
-    return driver_.MemAddressFree(Real(address_dev), size_bytes);
+    return driver_.MemAddressFree(AddressOf(address_dev), size_bytes);
   }
   CudaError MemImportFromShareableHandle(int fd, CudaMemoryHandle* handle) override {
     return driver_.MemImportFromShareableHandle(handle,
@@ -33,10 +33,10 @@ class DriverMemoryCalls : public Calls {
   }
   CudaError MemRelease(CudaMemoryHandle handle) override { return driver_.MemRelease(handle); }
   CudaError MemMap(uint8_t* address_dev, uint64_t size_bytes, CudaMemoryHandle handle) override {
-    return driver_.MemMap(Real(address_dev), size_bytes, 0, handle, 0);
+    return driver_.MemMap(AddressOf(address_dev), size_bytes, 0, handle, 0);
   }
   CudaError MemUnmap(uint8_t* address_dev, uint64_t size_bytes) override {
-    return driver_.MemUnmap(Real(address_dev), size_bytes);
+    return driver_.MemUnmap(AddressOf(address_dev), size_bytes);
   }
   CudaError MemSetAccess(uint8_t* address_dev, uint64_t size_bytes,
                          const std::vector<int>& devices) override {
@@ -46,13 +46,13 @@ class DriverMemoryCalls : public Calls {
       access[i].location.id = devices[i];
       access[i].flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
     }
-    return driver_.MemSetAccess(Real(address_dev), size_bytes, access.data(), access.size());
+    return driver_.MemSetAccess(AddressOf(address_dev), size_bytes, access.data(), access.size());
   }
 
  protected:
   explicit DriverMemoryCalls(const CudaDriver& driver) : driver_(driver) {}
 
-  static CUdeviceptr Real(uint8_t* address_dev) {
+  static CUdeviceptr AddressOf(uint8_t* address_dev) {
     return reinterpret_cast<CUdeviceptr>(address_dev);
   }
 

@@ -12,7 +12,9 @@ EngineCore::EngineCore(const EngineParts& parts)
     : parts_(parts), tiers_(parts.tiers, [this](UnitState& unit, Tier tier) {
         const UnitForm form = tier == Tier::kSlots ? UnitForm::kDecoded : UnitForm::kStored;
         Observe(EngineEvent::Kind::kEvicted, unit, form, {.tier = tier});
-      }) {}
+      }) {
+  LimitSlots();
+}
 
 EngineCore::~EngineCore() {
   assert(idle());

@@ -64,6 +64,7 @@ struct EngineParts {
 struct RunRoom {
   uint64_t granted_bytes = 0;  // 0: there is not so much
   uint64_t left_bytes = 0;     // then: what there is
+  uint64_t kept_bytes = 0;     // of slots, from the first on, that are in use
 };
 
 struct RunOrder {
@@ -131,11 +132,15 @@ class EngineCore {
   // Slots for an owner's own run (slot_runs.h): `most_bytes`, or what is left beside other runs,
   // what is pinned and room for any one unit, but at least `least_bytes`. `on_room` is called once,
   // by this or by Advance or Tick: when nothing lies any more where the device may take as many
-  // bytes from the end of the slots. They are taken until CloseRun.
+  // bytes from the end of the slots. They are taken until CloseRun; and the slots get nothing back
+  // before RunMade, so that what is kept of them stays what it is. One run is made at a time.
   void OpenRun(RunOrder order);
+  // The device has made the run, or not, which CloseRun follows. The slots lack `missing_bytes`
+  // then, besides what runs have.
+  void RunMade(uint64_t missing_bytes);
   // Of what OpenRun has given: the slots have the memory again, but for `missing_bytes` of all.
   void CloseRun(uint64_t run_bytes, uint64_t missing_bytes);
-  // What the slots lack now, besides what runs have.
+  // They lack so much now.
   void SetMissingSlots(uint64_t missing_bytes);
   uint64_t missing_slot_bytes() const { return missing_slot_bytes_; }
 
@@ -246,6 +251,8 @@ class EngineCore {
   uint64_t now_ms_ = 0;
   uint64_t run_bytes_ = 0;           // that runs have, or wait for
   uint64_t missing_slot_bytes_ = 0;  // that nobody has
+  uint64_t slot_limit_bytes_ = 0;    // the slots' end, for all that share them
+  bool making_run_ = false;
   struct WaitingRun {
     uint64_t size_bytes = 0;
     uint64_t until_ms = 0;

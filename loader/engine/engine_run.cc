@@ -25,7 +25,9 @@ absl::Status Engine::OpenRun(uint64_t least_bytes, uint64_t most_bytes, OnRun on
 }
 
 void Engine::MakeRun(const RunRoom& room, const OnRun& on_run) {
-  absl::StatusOr<SlotRun> run = device_->slot_runs()->Open(room.granted_bytes);
+  SlotRuns& runs = *device_->slot_runs();
+  absl::StatusOr<SlotRun> run = runs.Open(room.granted_bytes, room.kept_bytes);
+  Tell([missing_bytes = runs.missing_bytes()](EngineCore& core) { core.RunMade(missing_bytes); });
   if (run.ok()) return on_run(std::make_unique<EngineRun>(*this, *std::move(run)), room);
   EndRun(room.granted_bytes);
   on_run(run.status(), room);

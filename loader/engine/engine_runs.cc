@@ -44,16 +44,26 @@ void EngineCore::SetMissingSlots(uint64_t missing_bytes) {
   retry_ = true;
 }
 
+void EngineCore::RunMade(uint64_t missing_bytes) {
+  making_run_ = false;
+  SetMissingSlots(missing_bytes);
+}
+
 void EngineCore::LimitSlots() {
   const uint64_t capacity_bytes = tiers_.CapacityOf(Tier::kSlots);
-  tiers_.LimitSlots(capacity_bytes - std::min(capacity_bytes, run_bytes_ + missing_slot_bytes_));
+  const uint64_t limit_bytes =
+      capacity_bytes - std::min(capacity_bytes, run_bytes_ + missing_slot_bytes_);
+  if (making_run_ && limit_bytes > slot_limit_bytes_) return;
+  slot_limit_bytes_ = limit_bytes;
+  tiers_.LimitSlots(limit_bytes);
 }
 
 void EngineCore::AnswerRuns() {
-  if (waiting_runs_.empty() || !tiers_.ClearSlotEnd()) return;
-  for (WaitingRun& run : std::exchange(waiting_runs_, {})) {
-    run.on_room(RunRoom{.granted_bytes = run.size_bytes});
-  }
+  if (waiting_runs_.empty() || making_run_ || !tiers_.ClearSlotEnd()) return;
+  const WaitingRun run = std::move(waiting_runs_.front());
+  waiting_runs_.erase(waiting_runs_.begin());
+  making_run_ = true;
+  run.on_room(RunRoom{.granted_bytes = run.size_bytes, .kept_bytes = slot_limit_bytes_});
 }
 
 void EngineCore::ExpireRuns() {

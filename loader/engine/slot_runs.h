@@ -35,11 +35,11 @@ class SlotRuns {
   // The GPU that the runs lie on, as every process knows it.
   virtual const std::array<uint8_t, 16>& gpu_uuid() const = 0;
 
-  // A run in place of the last `size_bytes`, whole pages, of the slots that have memory: nobody
-  // uses those, or what is behind them, until they have it again. Blocks, as what follows.
-  // RESOURCE_EXHAUSTED where others have taken the device's memory: then the slots have what there
-  // is.
-  virtual absl::StatusOr<SlotRun> Open(uint64_t size_bytes) = 0;
+  // A run of `size_bytes`, whole pages, of memory that slots have behind the first `kept_bytes`,
+  // which is at most what runs leave of them: nobody uses what lies there until it has memory
+  // again. Blocks, as what follows. RESOURCE_EXHAUSTED where others have taken the device's memory:
+  // then the slots have what there is.
+  virtual absl::StatusOr<SlotRun> Open(uint64_t size_bytes, uint64_t kept_bytes) = 0;
 
   // Of an open run, to and from which nothing is being copied. Its memory is given back, and the
   // slots get as much that is new, as far as there is some: an owner who keeps his mapping keeps

@@ -155,7 +155,7 @@ TEST_F(GpuSessionTest, GrantsAreWithinTheBudgetAndLeaveRoomForFetches) {
   other.ExpectRight(*rest, *two, server_->tensors());
   EXPECT_THAT(session->Acquire({Layer(5)}, {.deadline = std::chrono::steady_clock::now() +
                                                         std::chrono::milliseconds(300)}),
-              StatusIs(absl::StatusCode::kDeadlineExceeded));
+              StatusIs(absl::StatusCode::kDeadlineExceeded, ::testing::_));
   EXPECT_THAT(session->Acquire(Layers(6)),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("the session was granted")));
 }
@@ -185,7 +185,7 @@ TEST_F(GpuSessionTest, EveryCallOfOpeningMayFail) {
     SCOPED_TRACE(call);
     cuda_.FailCall(call, 1, kCudaInvalidValue);
     EXPECT_THAT(client.TryOpen({.model = {}, .slot_bytes = 3 * kGpuLayerSlot}),
-                StatusIs(absl::StatusCode::kInternal));
+                StatusIs(absl::StatusCode::kInternal, ::testing::_));
     ASSERT_TRUE(EverythingIsGivenBack());
   }
   // And of the client's.
@@ -194,7 +194,7 @@ TEST_F(GpuSessionTest, EveryCallOfOpeningMayFail) {
     SCOPED_TRACE(call);
     client.cuda().FailCall(call, 1, kCudaInvalidValue);
     EXPECT_THAT(client.TryOpen({.model = {}, .slot_bytes = 3 * kGpuLayerSlot}),
-                StatusIs(absl::StatusCode::kInternal));
+                StatusIs(absl::StatusCode::kInternal, ::testing::_));
     ASSERT_TRUE(EverythingIsGivenBack());
   }
   const auto session = client.Open({.model = {}, .slot_bytes = 3 * kGpuLayerSlot});
@@ -230,10 +230,11 @@ TEST_F(GpuSessionTest, ReleaseWaitsForTheClientsStream) {
   client.bytes().QueueRead(tensor_dev);
   EXPECT_THAT(
       set->ReleaseAfter(client.bytes().stream(), {.deadline = std::chrono::steady_clock::now()}),
-      StatusIs(absl::StatusCode::kDeadlineExceeded));
+      StatusIs(absl::StatusCode::kDeadlineExceeded, ::testing::_));
   EXPECT_TRUE(set->leased());
   client.cuda().FailCall("EventRecord", 1, kCudaInvalidValue);
-  EXPECT_THAT(set->ReleaseAfter(client.bytes().stream()), StatusIs(absl::StatusCode::kInternal));
+  EXPECT_THAT(set->ReleaseAfter(client.bytes().stream()),
+              StatusIs(absl::StatusCode::kInternal, ::testing::_));
   EXPECT_TRUE(set->leased());
   EXPECT_THAT(set->ReleaseAfter(client.bytes().stream()), IsOk());
   EXPECT_FALSE(set->leased());

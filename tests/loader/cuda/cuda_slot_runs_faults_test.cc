@@ -41,6 +41,11 @@ class CudaSlotRunsFaultsTest : public ::testing::Test {
   }
   SlotRuns& runs() const { return *device_->slot_runs(); }
 
+  absl::StatusOr<SlotRun> Take(uint64_t pages) {
+    const uint64_t wanted_bytes = (kSlotPages - pages) * kSlotPageBytes;
+    return runs().Open(pages * kSlotPageBytes, wanted_bytes - runs().missing_bytes());
+  }
+
   // All slots have memory that can be decoded into.
   void ExpectWhole() {
     EXPECT_EQ(runs().missing_bytes(), 0u);
@@ -76,11 +81,10 @@ TEST_F(CudaSlotRunsFaultsTest, ACallThatFailsIsNamedAndTheSlotsAreWhole) {
     SCOPED_TRACE(call.name);
     Open();
     cuda_->FailCall(call.name, 1, kCudaInvalidValue);
-    EXPECT_THAT(runs().Open(2 * kSlotPageBytes).status(),
-                StatusIs(absl::StatusCode::kInternal, HasSubstr(call.in_status)));
+    EXPECT_THAT(Take(2).status(), StatusIs(absl::StatusCode::kInternal, HasSubstr(call.in_status)));
     EXPECT_EQ(cuda_->faults(), 1u);
     ExpectWhole();
-    const auto run = runs().Open(2 * kSlotPageBytes);
+    const auto run = Take(2);
     ASSERT_THAT(run, IsOk());
     runs().Close(run->memory_dev);
     ExpectWhole();
@@ -92,7 +96,7 @@ TEST_F(CudaSlotRunsFaultsTest, SlotsThatDoNotGetTheirMemoryBackAreTriedAgain) {
     for (const uint64_t n : {1, 2}) {
       SCOPED_TRACE(std::string(call) + ", time " + std::to_string(n));
       Open();
-      const auto run = runs().Open(3 * kSlotPageBytes);
+      const auto run = Take(3);
       ASSERT_THAT(run, IsOk());
       cuda_->FailCall(call, n, kCudaOutOfMemory);
       runs().Close(run->memory_dev);
@@ -116,7 +120,7 @@ TEST_F(CudaSlotRunsFaultsTest, AnOwnerWhoKeepsHisMappingKeepsItsMemoryAlone) {
       taken_.push_back(rest_dev);
     }
   }
-  auto run = runs().Open(2 * kSlotPageBytes);
+  auto run = Take(2);
   ASSERT_THAT(run, IsOk());
   {
     auto kept = MappedRun::Import(*cuda_, 0, run->fd.get(), run->memory_dev.size());
@@ -124,10 +128,10 @@ TEST_F(CudaSlotRunsFaultsTest, AnOwnerWhoKeepsHisMappingKeepsItsMemoryAlone) {
     run->fd = Descriptor();
     runs().Close(run->memory_dev);
     EXPECT_EQ(runs().missing_bytes(), 2 * kSlotPageBytes);
-    EXPECT_THAT(runs().Open(7 * kSlotPageBytes).status(),
+    EXPECT_THAT(runs().Open(7 * kSlotPageBytes, 0).status(),
                 StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("cuMemCreate of 14.00")));
     EXPECT_EQ(runs().missing_bytes(), 2 * kSlotPageBytes);
-    const auto next = runs().Open(6 * kSlotPageBytes);  // what there is
+    const auto next = Take(6);  // what there is
     ASSERT_THAT(next, IsOk());
     runs().Close(next->memory_dev);
     EXPECT_EQ(runs().missing_bytes(), 2 * kSlotPageBytes);
@@ -139,12 +143,12 @@ TEST_F(CudaSlotRunsFaultsTest, AnOwnerWhoKeepsHisMappingKeepsItsMemoryAlone) {
 
 TEST_F(CudaSlotRunsFaultsTest, OfALostDeviceNothingIsHad) {
   Open();
-  const auto run = runs().Open(2 * kSlotPageBytes);
+  const auto run = Take(2);
   ASSERT_THAT(run, IsOk());
   cuda_->FailCall("MemcpyAsync", 1, kCudaIllegalAddress);
   EXPECT_THAT(runs().Copy(device_->slot_memory_dev().data(), run->memory_dev),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cudaMemcpyAsync on cuda:0")));
-  EXPECT_THAT(runs().Open(2 * kSlotPageBytes).status(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Take(2).status(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
   runs().Close(run->memory_dev);
 }
 

@@ -78,6 +78,16 @@ class CudaSlotRunsTest : public ::testing::TestWithParam<Kind> {
     ASSERT_THAT(RunJob(*device_, results_, job).status, IsOk());
     ExpectDecoded(*device_, *expected_, unit, slot_dev(page));
   }
+  // The slots keep what is left of them.
+  absl::StatusOr<SlotRun> Take(uint64_t pages) {
+    taken_pages_ += pages;
+    return device_->slot_runs()->Open(pages * kSlotPageBytes,
+                                      (kSlotPages - taken_pages_) * kSlotPageBytes);
+  }
+  void Close(const SlotRun& run) {
+    taken_pages_ -= run.memory_dev.size() / kSlotPageBytes;
+    device_->slot_runs()->Close(run.memory_dev);
+  }
   // Decodes the unit in the slots' first pages, and copies it to the run's beginning.
   void Bring(const PagedUnit& unit, const SlotRun& run) {
     Decode(unit, 0);
@@ -91,13 +101,14 @@ class CudaSlotRunsTest : public ::testing::TestWithParam<Kind> {
   CudaCalls* cuda_ = nullptr;
   JobResults results_;
   std::unique_ptr<CudaDevice> device_;
+  uint64_t taken_pages_ = 0;
 };
 
 ExpectedModel* CudaSlotRunsTest::expected_ = nullptr;
 
 TEST_P(CudaSlotRunsTest, AnotherProcessReadsWhatWasDecoded) {
   SlotRuns& runs = *device_->slot_runs();
-  auto run = runs.Open(4 * kSlotPageBytes);
+  auto run = Take(4);
   ASSERT_THAT(run, IsOk());
   EXPECT_EQ(run->memory_dev.size(), 4 * kSlotPageBytes);
   RunOwner owner(owners_cuda());
@@ -109,7 +120,7 @@ TEST_P(CudaSlotRunsTest, AnotherProcessReadsWhatWasDecoded) {
     EXPECT_TRUE(owner.Read(unit.unit.decoded_size_bytes) == DecodedBytes(unit)) << id;
   }
   EXPECT_EQ(owner.Stop(), 0);
-  runs.Close(run->memory_dev);
+  Close(*run);
   EXPECT_EQ(runs.missing_bytes(), 0u);
 }
 
@@ -118,16 +129,16 @@ TEST_P(CudaSlotRunsTest, MemoryThatHadAnOwnerIsMadeAnew) {
   SlotRuns& runs = *device_->slot_runs();
   PagedUnit first(*expected_, "layers.0");
   PagedUnit second(*expected_, "layers.1");
-  auto run = runs.Open(6 * kSlotPageBytes);
+  auto run = Take(6);
   ASSERT_THAT(run, IsOk());
   RunOwner owner(owners_cuda());
   EXPECT_EQ(owner.Map(run->fd.get(), run->memory_dev.size()), "");
   run->fd = Descriptor();
   Bring(first, *run);
-  runs.Close(run->memory_dev);
+  Close(*run);
   EXPECT_EQ(runs.missing_bytes(), 0u);
   // The next owner's, and the slots that have their memory again.
-  auto next = runs.Open(6 * kSlotPageBytes);
+  auto next = Take(6);
   ASSERT_THAT(next, IsOk());
   RunOwner next_owner(owners_cuda());
   EXPECT_EQ(next_owner.Map(next->fd.get(), next->memory_dev.size()), "");
@@ -138,7 +149,7 @@ TEST_P(CudaSlotRunsTest, MemoryThatHadAnOwnerIsMadeAnew) {
   EXPECT_TRUE(next_owner.Read(second.unit.decoded_size_bytes) == DecodedBytes(second));
   ExpectDecoded(*device_, *expected_, second, slot_dev(0));
   EXPECT_EQ(next_owner.Stop(), 0);
-  runs.Close(next->memory_dev);
+  Close(*next);
   owner.Fill(6 * kSlotPageBytes, 0xEF);
   Decode(second, kSlotPages - 3);  // where slots had no memory meanwhile
   EXPECT_EQ(owner.Stop(), 0);
@@ -146,14 +157,14 @@ TEST_P(CudaSlotRunsTest, MemoryThatHadAnOwnerIsMadeAnew) {
 
 TEST_P(CudaSlotRunsTest, RunsComeAndGoInAnyOrderAndTheSlotsHaveTheRest) {
   SlotRuns& runs = *device_->slot_runs();
-  auto first = runs.Open(3 * kSlotPageBytes);
-  auto second = runs.Open(5 * kSlotPageBytes);
+  auto first = Take(3);
+  auto second = Take(5);
   ASSERT_THAT(first, IsOk());
   ASSERT_THAT(second, IsOk());
   PagedUnit unit(*expected_, "layers.2");
   Decode(unit, kSlotPages - 8 - 3);  // the last that have memory
-  runs.Close(first->memory_dev);
-  auto third = runs.Open(2 * kSlotPageBytes);
+  Close(*first);
+  auto third = Take(2);
   ASSERT_THAT(third, IsOk());
   Decode(unit, kSlotPages - 7 - 3);
   RunOwner owner(owners_cuda());
@@ -162,22 +173,21 @@ TEST_P(CudaSlotRunsTest, RunsComeAndGoInAnyOrderAndTheSlotsHaveTheRest) {
   EXPECT_TRUE(owner.Read(unit.unit.decoded_size_bytes) == DecodedBytes(unit));
   owner.Kill();
   second->fd = Descriptor();
-  runs.Close(second->memory_dev);
-  runs.Close(third->memory_dev);
+  Close(*second);
+  Close(*third);
   EXPECT_EQ(runs.missing_bytes(), 0u);
   Decode(unit, kSlotPages - 3);
 }
 
 // What a client could not map it is not given by mistake.
 TEST_P(CudaSlotRunsTest, ARunIsMappedAsItIsOrNotAtAll) {
-  SlotRuns& runs = *device_->slot_runs();
-  auto run = runs.Open(2 * kSlotPageBytes);
+  auto run = Take(2);
   ASSERT_THAT(run, IsOk());
   RunOwner owner(owners_cuda());
   EXPECT_THAT(owner.Map(run->fd.get(), 3 * kSlotPageBytes), ::testing::HasSubstr("cuMemMap"));
   EXPECT_EQ(owner.Map(run->fd.get(), 2 * kSlotPageBytes), "");
   EXPECT_EQ(owner.Stop(), 0);
-  runs.Close(run->memory_dev);
+  Close(*run);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, CudaSlotRunsTest, ::testing::Values(ECF8_RUN_KINDS),

@@ -172,12 +172,12 @@ RunOwner::RunOwner(OwnersCuda cuda) {
   int sockets[2] = {-1, -1};
   EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
   socket_ = sockets[0];
-  const std::string which = cuda == OwnersCuda::kFake ? "fake" : "real";
-  process_ = std::make_unique<Subprocess>(
-      std::vector<std::string>{"/proc/self/exe", "--gtest_filter=RunOwnerProcess.*",
-                               "--gtest_output="},
-      SubprocessGifts{.environment = {std::string(kVariable) + "=" + which},
-                      .descriptors = {sockets[1]}});
+  SubprocessGifts gifts{.descriptors = {sockets[1]}};
+  gifts.environment.emplace_back(kVariable);
+  gifts.environment.back() += cuda == OwnersCuda::kFake ? "=fake" : "=real";
+  std::vector<std::string> arguments = {"/proc/self/exe", "--gtest_output="};
+  arguments.emplace_back("--gtest_filter=RunOwnerProcess.*");
+  process_ = std::make_unique<Subprocess>(std::move(arguments), gifts);
   close(sockets[1]);
 }
 
