@@ -55,27 +55,25 @@ __device__ __forceinline__ void StoreShared128(uint32_t address, uint4 value) {
                : "memory");
 }
 
-// Loads of what is read once: they leave the L1 cache alone. Not by the path for constants, as the
-// kernel needs them to stay behind the stores before them (see DecodeGroups).
-__device__ __forceinline__ uint32_t LoadOnce32(const uint8_t* address_dev) {
+// Loads that stay behind the stores before them (see DecodeGroups): so not by the path for
+// constants. With no hint to the caches: of one that says that the bytes are read once, an H100's
+// L2 makes that their lines go first, also before the warp has had the rest of them (docs/GPU.md).
+__device__ __forceinline__ uint32_t LoadGlobal32(const uint8_t* address_dev) {
   uint32_t value;
-  asm volatile("ld.global.L1::no_allocate.u32 %0, [%1];"
-               : "=r"(value)
-               : "l"(address_dev)
-               : "memory");
+  asm volatile("ld.global.u32 %0, [%1];" : "=r"(value) : "l"(address_dev) : "memory");
   return value;
 }
-__device__ __forceinline__ uint2 LoadOnce64(const uint8_t* address_dev) {
+__device__ __forceinline__ uint2 LoadGlobal64(const uint8_t* address_dev) {
   uint2 value;
-  asm volatile("ld.global.L1::no_allocate.v2.u32 {%0, %1}, [%2];"
+  asm volatile("ld.global.v2.u32 {%0, %1}, [%2];"
                : "=r"(value.x), "=r"(value.y)
                : "l"(address_dev)
                : "memory");
   return value;
 }
-__device__ __forceinline__ uint4 LoadOnce128(const uint8_t* address_dev) {
+__device__ __forceinline__ uint4 LoadGlobal128(const uint8_t* address_dev) {
   uint4 value;
-  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
                : "l"(address_dev)
                : "memory");
@@ -88,6 +86,11 @@ __device__ __forceinline__ void StoreGlobal128(uint8_t* address_dev, uint4 value
 }
 __device__ __forceinline__ void StoreGlobal8(uint8_t* address_dev, uint32_t value) {
   asm volatile("st.global.u8 [%0], %1;" ::"l"(address_dev), "r"(value) : "memory");
+}
+
+// Begins to bring the byte's line into the L2 cache.
+__device__ __forceinline__ void PrefetchGlobal(const uint8_t* address_dev) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(address_dev));
 }
 
 // The lanes below this one, as a ballot has them. Volatile: read once.

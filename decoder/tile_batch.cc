@@ -58,7 +58,8 @@ absl::Status FindSections(const TileRange& range, TileWorkChunk* chunk) {
   return absl::OkStatus();
 }
 
-size_t AlignUp(size_t value) { return (value + kAlignment - 1) / kAlignment * kAlignment; }
+size_t DivideUp(size_t value, size_t by) { return (value + by - 1) / by; }
+size_t AlignUp(size_t value) { return DivideUp(value, kAlignment) * kAlignment; }
 
 template <typename T>
 void Append(const std::vector<T>& values, size_t at, std::vector<uint8_t>* image) {
@@ -135,12 +136,35 @@ TileWork TileBatch::Layout::At(const uint8_t* image_dev, uint8_t* errors_dev) co
           .max_tables = max_tables};
 }
 
-void TileBatch::LayOut(size_t warps, size_t multiprocessors, Layout* layout) const {
-  assert(tile_count_ > 0 && warps > 0 && multiprocessors > 0);
-  // A tile a warp, so that a block ends when its tiles do. Fewer, if that leaves multiprocessors
-  // without work.
-  const size_t spread = (tile_count_ + multiprocessors - 1) / multiprocessors;
-  const size_t block_tiles = std::min(warps, spread);
+size_t TileBatch::BlockCount(size_t block_tiles) const {
+  size_t blocks = 0;
+  for (const Group& group : groups_) blocks += DivideUp(group.tile_count, block_tiles);
+  return blocks;
+}
+
+// The least with which all blocks run at once. A multiprocessor has a second block where the first
+// has a tile for each of its warps: as many warps in one block are faster by its tables.
+size_t TileBatch::MostBlockTiles(const TileDecodeShape& shape) const {
+  const auto multiprocessors = static_cast<size_t>(shape.multiprocessors);
+  const bool one_each = tile_count_ <= multiprocessors * static_cast<size_t>(shape.warps);
+  const size_t slots = multiprocessors * (one_each ? 1 : static_cast<size_t>(shape.blocks));
+  size_t enough = 1;  // tiles
+  for (const Group& group : groups_) enough = std::max(enough, group.tile_count);
+  size_t least = std::min(enough, DivideUp(tile_count_, slots));
+  while (least < enough) {
+    const size_t middle = least + (enough - least) / 2;
+    if (BlockCount(middle) <= slots) {
+      enough = middle;
+    } else {
+      least = middle + 1;
+    }
+  }
+  return enough;
+}
+
+void TileBatch::LayOut(const TileDecodeShape& shape, Layout* layout) const {
+  assert(tile_count_ > 0 && shape.warps > 0 && shape.blocks > 0 && shape.multiprocessors > 0);
+  const size_t most_block_tiles = MostBlockTiles(shape);
   std::vector<TileWorkBlock> blocks;
   std::vector<TileWorkChunk> chunks;
   std::vector<TileWorkItem> items;
@@ -150,10 +174,13 @@ void TileBatch::LayOut(size_t warps, size_t multiprocessors, Layout* layout) con
     const bool coded = group.codec != Codec::kRaw;
     const Tables tables = coded ? tables_[group.tables] : Tables{nullptr, 0};
     layout->max_tables = std::max(layout->max_tables, tables.count);
-    for (size_t begin = 0; begin < group.tile_count; begin += block_tiles) {
+    const size_t block_count = DivideUp(group.tile_count, most_block_tiles);
+    for (size_t block = 0; block < block_count; ++block) {
+      const size_t begin = group.tile_count * block / block_count;
+      const size_t end = group.tile_count * (block + 1) / block_count;
       blocks.push_back({tables.luts_dev, tables.count, static_cast<uint32_t>(group.codec),
                         static_cast<uint32_t>(items.size() + begin),
-                        static_cast<uint32_t>(std::min(block_tiles, group.tile_count - begin))});
+                        static_cast<uint32_t>(end - begin)});
     }
     for (const Range& range : group.ranges) {
       const auto first = static_cast<TileWorkItem>(chunks.size() * kChunkTiles + range.first_tile);

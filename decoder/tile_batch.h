@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "decoder/format.h"
+#include "decoder/tile_decode_cuda.h"
 #include "decoder/tile_work.h"
 
 namespace ecf8 {
@@ -47,9 +48,10 @@ class TileBatch {
 
   size_t tile_count() const { return tile_count_; }
 
-  // Lays out the batch for blocks of `warps` warps on `multiprocessors` multiprocessors: a block's
-  // tiles have the same tables, and few tiles are spread over all multiprocessors. `image` is what
-  // the launch needs in device memory, on a multiple of 16; at() tells where in it is what.
+  // Lays out the batch for a device where the kernel runs as `shape` says. A block's tiles have the
+  // same tables. All blocks run at once, unless there are more table sets than that; the tiles are
+  // spread evenly over them, and few tiles over all multiprocessors. `image` is what the launch
+  // needs in device memory, on a multiple of 16; at() tells where in it is what.
   // The tiles' errors, tile_count() bytes, are the caller's to place.
   struct Layout {
     std::vector<uint8_t> image;
@@ -62,7 +64,7 @@ class TileBatch {
     TileWork At(const uint8_t* image_dev, uint8_t* errors_dev) const;
   };
   // Needs at least one tile. Replaces *layout.
-  void LayOut(size_t warps, size_t multiprocessors, Layout* layout) const;
+  void LayOut(const TileDecodeShape& shape, Layout* layout) const;
 
   // A tile that could not be decoded.
   struct BadTile {
@@ -97,6 +99,9 @@ class TileBatch {
   };
 
   Group& GroupOf(Codec codec, size_t tables);
+  // Blocks of at most so many tiles.
+  size_t BlockCount(size_t block_tiles) const;
+  size_t MostBlockTiles(const TileDecodeShape& shape) const;
 
   std::vector<Tables> tables_;
   std::vector<Group> groups_;

@@ -19,7 +19,7 @@ constexpr uint32_t kTableBytes = kLutEntries * sizeof(uint16_t);
 constexpr uint32_t kTileSelectorBytes = kTileGroups / 2;
 
 // The threads of a block and the blocks of a multiprocessor that registers are to suffice for.
-// Shared memory allows as many: 96 KiB and 104 KiB a block, with eight tables.
+// Shared memory allows as many, with eight tables: 88 to 104 KiB a block.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900 && __CUDA_ARCH__ % 100 == 0
 constexpr int kMaxThreads = 1024;  // 8.0: 164 KiB of shared memory
 constexpr int kMinBlocks = 1;
@@ -27,7 +27,7 @@ constexpr int kMinBlocks = 1;
 constexpr int kMaxThreads = 768;  // 8.6, 8.9, 12.0: 100 KiB
 constexpr int kMinBlocks = 1;
 #else
-constexpr int kMaxThreads = 768;  // 9.0, 10.0: 228 KiB
+constexpr int kMaxThreads = 512;  // 9.0, 10.0: 228 KiB; more warps decode no more
 constexpr int kMinBlocks = 2;
 #endif
 
@@ -70,6 +70,7 @@ class WordRing {
       StoreSlice(begin_ + slice * kSliceBytes, Fetch());
     }
     ahead_ = Fetch();
+    PrefetchNext();
     slice_end_ = begin_ + kSliceBytes;
     next_word_ = begin_ + skipped;
     __syncwarp();
@@ -107,6 +108,7 @@ class WordRing {
   __device__ __forceinline__ void FetchAhead() {
     if (!stored_) return;
     ahead_ = Fetch();
+    PrefetchNext();
     stored_ = false;
   }
 
@@ -123,9 +125,13 @@ class WordRing {
  private:
   __device__ __forceinline__ uint2 Fetch() {
     uint2 bytes = make_uint2(0, 0);
-    if (fetched_ < size_) bytes = LoadOnce64(stored_dev_ + fetched_);
+    if (fetched_ < size_) bytes = LoadGlobal64(stored_dev_ + fetched_);
     fetched_ += kSliceBytes;
     return bytes;
+  }
+  // Of the slice that Fetch is to load next, as far as there is one.
+  __device__ __forceinline__ void PrefetchNext() const {
+    PrefetchGlobal(stored_dev_ + min(fetched_, size_ - 1));
   }
   __device__ __forceinline__ void StoreSlice(uint32_t slice, uint2 bytes) {
     StoreShared64(slice + lane_bytes_, bytes);
@@ -155,7 +161,7 @@ class LaneRaw<Codec::kE4M3> {
   static __device__ uint32_t LaneOffset(uint32_t lane) { return lane * 8; }
 
   __device__ __forceinline__ void Load(const uint8_t* at_dev, uint32_t /*lane*/) {
-    bits_ = LoadOnce64(at_dev);
+    bits_ = LoadGlobal64(at_dev);
   }
   __device__ __forceinline__ uint4 Merge(const uint32_t* entries) const {
     const uint32_t low = Symbols(entries);
@@ -183,8 +189,8 @@ class LaneRaw<Codec::kE5M2> {
   static __device__ uint32_t LaneOffset(uint32_t lane) { return lane * 6 / 4 * 4; }
 
   __device__ __forceinline__ void Load(const uint8_t* at_dev, uint32_t lane) {
-    const uint32_t first = LoadOnce32(at_dev);
-    const uint32_t second = LoadOnce32(at_dev + 4);
+    const uint32_t first = LoadGlobal32(at_dev);
+    const uint32_t second = LoadGlobal32(at_dev + 4);
     const uint32_t shift = lane % 2 * 16;
     low_ = __funnelshift_r(first, second, shift);
     high_ = second >> shift;
@@ -264,7 +270,8 @@ __device__ __forceinline__ void DecodeGroups(const CodedTile& tile, uint32_t lan
   ring->Prepare();
   // Whole groups, two in a turn: they share a byte of table numbers. What a group needs of global
   // memory is fetched at the end of the group before, after that one's has been used: compilers
-  // give all loads one barrier, so that a wait for an old one is a wait for a young one, too.
+  // give all loads one barrier, so that a wait for an old one is a wait for a young one, too. That
+  // is too late to wait for memory under load: so it is in the L2 cache by then.
   LaneRaw<kCodec> raw;
   const uint32_t pairs = tile.weights / kPairWeights;
   if (pairs != 0) raw.Load(raw_dev, lane);
@@ -274,11 +281,14 @@ __device__ __forceinline__ void DecodeGroups(const CodedTile& tile, uint32_t lan
     StoreGlobal128(out_dev, weights);
     raw_dev += kRawBytes;
     raw.Load(raw_dev, lane);
+    // The last turn fetches its own again: there may be nothing behind them.
+    const bool last = pair + 1 == pairs;
+    // Both groups' of the next turn, side by side.
+    PrefetchGlobal(raw_dev + (last ? 0 : kRawBytes + lane * Fp8Traits<kCodec>::kLaneRawBytes));
     ring->FetchAhead();
     weights = DecodeGroup(tables + (selectors >> 4) * kTableBytes, raw, ring, &window);
     StoreGlobal128(out_dev + kGroupWeights, weights);
-    // The last turn fetches its own again: there may be nothing behind them.
-    raw_dev += pair + 1 < pairs ? kRawBytes : 0;
+    raw_dev += last ? 0 : kRawBytes;
     raw.Load(raw_dev, lane);
     ring->FetchAhead();
     out_dev += kPairWeights;
@@ -305,7 +315,7 @@ __device__ __forceinline__ TileError DecodeTile(const TileWorkChunk& chunk, uint
                                                 uint32_t lane, uint32_t tables,
                                                 uint32_t table_count, WordRing* ring) {
   const uint32_t first = number * static_cast<uint32_t>(kTileWeights);
-  const uint32_t offset = Uniform(LoadOnce32(chunk.stored_dev + number * sizeof(uint32_t)));
+  const uint32_t offset = Uniform(LoadGlobal32(chunk.stored_dev + number * sizeof(uint32_t)));
   if (offset % 2 != 0 || offset < chunk.words_begin || offset > chunk.raw_begin) {
     return TileError::kOffset;
   }
@@ -315,7 +325,7 @@ __device__ __forceinline__ TileError DecodeTile(const TileWorkChunk& chunk, uint
   if (2 * lane < groups) {
     const uint8_t* selectors_dev =
         chunk.stored_dev + chunk.selectors_begin + number * kTileSelectorBytes;
-    selectors = LoadOnce32(selectors_dev + lane / 4 * 4) >> lane % 4 * 8 & 0xFF;
+    selectors = LoadGlobal32(selectors_dev + lane / 4 * 4) >> lane % 4 * 8 & 0xFF;
     if (2 * lane + 1 == groups) selectors &= 15;
   }
   const bool bad = (selectors & 15) >= table_count || selectors >> 4 >= table_count;
@@ -340,7 +350,7 @@ __device__ __forceinline__ void CopyTile(const TileWorkChunk& chunk, uint32_t nu
     uint4 bytes[kUnrolled];
 #pragma unroll
     for (uint32_t i = 0; i < kUnrolled; ++i) {
-      bytes[i] = LoadOnce128(chunk.stored_dev + at + i * kStep);
+      bytes[i] = LoadGlobal128(chunk.stored_dev + at + i * kStep);
     }
 #pragma unroll
     for (uint32_t i = 0; i < kUnrolled; ++i) {
@@ -348,7 +358,7 @@ __device__ __forceinline__ void CopyTile(const TileWorkChunk& chunk, uint32_t nu
     }
   }
   for (; at + sizeof(uint4) <= end; at += kStep) {
-    StoreGlobal128(chunk.out_dev + at, LoadOnce128(chunk.stored_dev + at));
+    StoreGlobal128(chunk.out_dev + at, LoadGlobal128(chunk.stored_dev + at));
   }
   for (; at < end; ++at) StoreGlobal8(chunk.out_dev + at, chunk.stored_dev[at]);
 }
@@ -363,7 +373,7 @@ __device__ void LoadTables(const TileWorkBlock& block, uint32_t tables) {
   const auto* luts_dev = reinterpret_cast<const uint8_t*>(block.luts_dev);
   for (uint32_t at = threadIdx.x * sizeof(uint4); at < block.table_count * kTableBytes;
        at += blockDim.x * sizeof(uint4)) {
-    StoreShared128(tables + at, LoadOnce128(luts_dev + at));
+    StoreShared128(tables + at, LoadGlobal128(luts_dev + at));
   }
 }
 

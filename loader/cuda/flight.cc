@@ -244,9 +244,29 @@ absl::Status Flight::Launch() {
           cuda.MemcpyAsync(copy.to, copy.from, copy.size_bytes, copy.direction, path_.copy_stream),
           "cudaMemcpyAsync"));
     }
-    ECF8_RETURN_IF_ERROR(JoinStreams());
   }
-  return batch_.tile_count() == 0 ? absl::OkStatus() : LaunchDecode();
+  TileWork work{};
+  if (batch_.tile_count() > 0) {
+    // Behind the copies, where there are some: alone in the other stream it would wait for the next
+    // flight's, which have the copy engine by then.
+    ECF8_ASSIGN_OR_RETURN(
+        work, CopyImage(copies_.empty() ? path_.decode_stream : path_.copy_stream));
+  }
+  if (!copies_.empty()) ECF8_RETURN_IF_ERROR(JoinStreams());
+  return batch_.tile_count() == 0 ? absl::OkStatus() : LaunchDecode(work);
+}
+
+// The tables and the list of tiles.
+absl::StatusOr<TileWork> Flight::CopyImage(CudaStream stream) {
+  TileBatch::Layout layout;
+  batch_.LayOut(path_.shape, &layout);
+  assert(layout.image.size() <= kListBytes);
+  std::memcpy(image_.get() + tables_bytes_, layout.image.data(), layout.image.size());
+  ECF8_RETURN_IF_ERROR(Do(
+      path_.cuda->MemcpyAsync(image_dev_.get(), image_.get(), tables_bytes_ + layout.image.size(),
+                              CudaCopy::kHostToDevice, stream),
+      "cudaMemcpyAsync"));
+  return layout.At(image_dev_.get() + tables_bytes_, errors_dev_.get());
 }
 
 // What follows in the decode stream comes after the copies.
@@ -259,20 +279,10 @@ absl::Status Flight::JoinStreams() {
   return absl::OkStatus();
 }
 
-absl::Status Flight::LaunchDecode() {
+absl::Status Flight::LaunchDecode(const TileWork& work) {
   CudaCalls& cuda = *path_.cuda;
   const CudaStream stream = path_.decode_stream;
-  TileBatch::Layout layout;
-  batch_.LayOut(static_cast<size_t>(path_.shape.warps),
-                static_cast<size_t>(path_.shape.multiprocessors), &layout);
-  assert(layout.image.size() <= kListBytes);
-  std::memcpy(image_.get() + tables_bytes_, layout.image.data(), layout.image.size());
   ECF8_RETURN_IF_ERROR(Do(cuda.EventRecord(decode_begin_.get(), stream), "cudaEventRecord"));
-  ECF8_RETURN_IF_ERROR(
-      Do(cuda.MemcpyAsync(image_dev_.get(), image_.get(), tables_bytes_ + layout.image.size(),
-                          CudaCopy::kHostToDevice, stream),
-         "cudaMemcpyAsync"));
-  const TileWork work = layout.At(image_dev_.get() + tables_bytes_, errors_dev_.get());
   ECF8_RETURN_IF_ERROR(Do(cuda.LaunchTileDecode(path_.shape, work, stream), "cudaLaunchKernel"));
   return Do(cuda.MemcpyAsync(errors_.get(), errors_dev_.get(), batch_.tile_count(),
                              CudaCopy::kDeviceToHost, stream),

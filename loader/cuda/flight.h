@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "decoder/code_table.h"
 #include "decoder/tile_batch.h"
+#include "decoder/tile_work.h"
 #include "loader/cuda/cuda_calls.h"
 #include "loader/cuda/cuda_objects.h"
 #include "loader/cuda/device_memory.h"
@@ -105,7 +106,8 @@ class Flight {
   void AddCopies(const Extents& from, const Extents& to, CudaCopy direction);
   void AddCopy(const Copy& copy);
   absl::Status JoinStreams();
-  absl::Status LaunchDecode();
+  absl::StatusOr<TileWork> CopyImage(CudaStream stream);
+  absl::Status LaunchDecode(const TileWork& work);
   absl::Status Do(CudaError error, const char* call) const;
   int64_t ElapsedNs(const OwnedEvent& begin, const OwnedEvent& end) const;
 

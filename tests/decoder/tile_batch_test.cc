@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "decoder/chunk_layout.h"
 #include "decoder/format.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace ecf8 {
@@ -78,16 +79,17 @@ TEST(TileBatchTest, LaysOutEveryTileOnceInBlocksOfOneTableSet) {
   part.tile_count = 2;
   ASSERT_TRUE(batch.Add(part, first).ok());
   ASSERT_EQ(batch.tile_count(), 32 + 3 + 2 + 2);
-  for (const size_t multiprocessors : {1, 4, 1000}) {
+  for (const int multiprocessors : {1, 4, 1000}) {
     TileBatch::Layout layout;
-    batch.LayOut(24, multiprocessors, &layout);
+    batch.LayOut({.warps = 24, .blocks = 2, .multiprocessors = multiprocessors}, &layout);
     const TileWork work = layout.At(layout.image.data(), nullptr);
     EXPECT_EQ(work.max_tables, 8);
     std::set<uint32_t> items;
     for (uint32_t b = 0; b < work.block_count; ++b) {
       TileWorkBlock block;
       std::memcpy(&block, work.blocks_dev + b, sizeof(block));
-      EXPECT_LE(block.item_count, multiprocessors == 1 ? 24 : multiprocessors == 4 ? 10 : 1);
+      // On one multiprocessor there are more table sets than blocks at once.
+      EXPECT_LE(block.item_count, multiprocessors == 1 ? 34 : multiprocessors == 4 ? 17 : 1);
       for (uint32_t i = 0; i < block.item_count; ++i) {
         TileWorkItem item;
         std::memcpy(&item, work.items_dev + block.first_item + i, sizeof(item));
@@ -103,6 +105,50 @@ TEST(TileBatchTest, LaysOutEveryTileOnceInBlocksOfOneTableSet) {
       }
     }
     EXPECT_EQ(items.size(), batch.tile_count());
+  }
+}
+
+// Of each block the number of tiles.
+std::vector<uint32_t> BlockTiles(const TileBatch& batch, const TileDecodeShape& shape) {
+  TileBatch::Layout layout;
+  batch.LayOut(shape, &layout);
+  const TileWork work = layout.At(layout.image.data(), nullptr);
+  std::vector<uint32_t> tiles;
+  for (uint32_t b = 0; b < work.block_count; ++b) {
+    TileWorkBlock block;
+    std::memcpy(&block, work.blocks_dev + b, sizeof(block));
+    tiles.push_back(block.item_count);
+  }
+  return tiles;
+}
+
+TEST(TileBatchTest, SpreadsTilesEvenlyOverWhatRunsAtOnce) {
+  const TileDecodeShape shape = {.warps = 16, .blocks = 2, .multiprocessors = 10};
+  TileBatch batch;
+  const size_t tables = batch.AddTables(Luts(1 << 12), 3);
+  const auto add = [&](size_t chunks, size_t of) {
+    for (size_t i = 0; i < chunks; ++i) {
+      ASSERT_TRUE(batch.Add(Coded(Codec::kE4M3, kChunkWeights), of).ok());
+    }
+  };
+  add(5, tables);  // as many tiles as ten blocks have warps
+  EXPECT_EQ(BlockTiles(batch, shape), std::vector<uint32_t>(10, 16));
+  add(1, tables);  // two blocks each
+  std::vector<uint32_t> tiles = BlockTiles(batch, shape);
+  EXPECT_EQ(tiles.size(), 20);
+  EXPECT_THAT(tiles, testing::Each(testing::AnyOf(9, 10)));
+  add(94, tables);  // however many they are
+  EXPECT_EQ(BlockTiles(batch, shape), std::vector<uint32_t>(20, 160));
+  // Three sets share 20 blocks, none of which waits for another.
+  add(50, batch.AddTables(Luts(1 << 16), 8));
+  add(1, batch.AddTables(Luts(1 << 18), 8));
+  tiles = BlockTiles(batch, shape);
+  std::vector<uint32_t> expected(12, 266);
+  expected.insert(expected.end(), 6, 266);
+  expected.push_back(32);
+  ASSERT_EQ(tiles.size(), expected.size());  // 20 would not divide better
+  for (size_t i = 0; i < tiles.size(); ++i) {
+    EXPECT_THAT(tiles[i], testing::AnyOf(expected[i], expected[i] + 1));
   }
 }
 

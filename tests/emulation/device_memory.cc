@@ -30,20 +30,22 @@ std::map<uintptr_t, Region>& Regions() {
 // What was used last: accesses come in runs.
 Region recent = {0, 0, false};
 
-void Check(const uint8_t* pointer, size_t size, bool write) {
+void Check(const uint8_t* pointer, size_t size, GlobalAccess access) {
   const auto address = reinterpret_cast<uintptr_t>(pointer);
   if (address < recent.begin || address + size > recent.end) {
     const auto next = Regions().upper_bound(address);
     if (next == Regions().begin() || address + size > std::prev(next)->second.end) {
-      FailLaunch(write ? "store to global memory out of bounds"
-                       : "load of global memory out of bounds");
+      FailLaunch(access == GlobalAccess::kStore  ? "store to global memory out of bounds"
+                 : access == GlobalAccess::kLoad ? "load of global memory out of bounds"
+                                                 : "prefetch of global memory out of bounds");
     }
     recent = std::prev(next)->second;
   }
-  if (write && !recent.writable) FailLaunch("store to global memory that is only read");
+  if (access == GlobalAccess::kStore && !recent.writable)
+    FailLaunch("store to global memory that is only read");
   if (address % size != 0)
     FailLaunch("global access at an address that is no multiple of its size");
-  CountGlobal(address, size, write);
+  CountGlobal(address, size, access);
 }
 
 }  // namespace
@@ -67,13 +69,15 @@ DeviceBuffer::~DeviceBuffer() {
 }
 
 void LoadGlobal(const uint8_t* address, void* value, size_t size) {
-  Check(address, size, /*write=*/false);
+  Check(address, size, GlobalAccess::kLoad);
   std::memcpy(value, address, size);
 }
 
 void StoreGlobal(uint8_t* address, const void* value, size_t size) {
-  Check(address, size, /*write=*/true);
+  Check(address, size, GlobalAccess::kStore);
   std::memcpy(address, value, size);
 }
+
+void PrefetchGlobal(const uint8_t* address) { Check(address, 1, GlobalAccess::kPrefetch); }
 
 }  // namespace ecf8::emulation

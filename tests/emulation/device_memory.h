@@ -35,6 +35,8 @@ class DeviceBuffer {
 // bytes, it may not be written, or the address is no multiple of the size.
 void LoadGlobal(const uint8_t* address, void* value, size_t size);
 void StoreGlobal(uint8_t* address, const void* value, size_t size);
+// A GPU would do nothing out of bounds; here it is an error like a load's.
+void PrefetchGlobal(const uint8_t* address);
 
 }  // namespace ecf8::emulation
 

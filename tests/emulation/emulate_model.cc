@@ -82,6 +82,7 @@ void PrintTraffic(const TrafficCounts& counts, uint64_t steps) {
   print("shared_store", counts.shared_stores);
   print("global_load", counts.global_loads);
   print("global_store", counts.global_stores);
+  print("prefetch", counts.prefetches);
 }
 
 int Main(int argc, char** argv) {

@@ -58,13 +58,10 @@ absl::Status EmulatedDecoder::Run(bool one_block) {
   if (batch_.tile_count() == 0) return absl::OkStatus();
   TileDecodeShape shape;
   if (functions_.prepare(&shape) != 0) return absl::InternalError("the kernel was not prepared");
+  TileDecodeShape blocks = shape;
+  if (one_block) blocks.blocks = blocks.multiprocessors = 1;
   TileBatch::Layout layout;
-  if (one_block) {
-    batch_.LayOut(batch_.tile_count(), 1, &layout);
-  } else {
-    batch_.LayOut(static_cast<size_t>(shape.warps), static_cast<size_t>(shape.multiprocessors),
-                  &layout);
-  }
+  batch_.LayOut(blocks, &layout);
   DeviceBuffer image(layout.image, Access::kRead);
   DeviceBuffer errors(batch_.tile_count(), Access::kReadWrite);
   std::fill(errors.span().begin(), errors.span().end(), kUnset);

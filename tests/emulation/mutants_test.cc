@@ -25,6 +25,8 @@ ECF8_MUTANT(mutant_overwritten_too_early);
 ECF8_MUTANT(mutant_divergent);
 ECF8_MUTANT(mutant_unbounded_words);
 ECF8_MUTANT(mutant_unbounded_raw);
+ECF8_MUTANT(mutant_unbounded_words_prefetch);
+ECF8_MUTANT(mutant_unbounded_raw_prefetch);
 ECF8_MUTANT(mutant_unbounded_store);
 ECF8_MUTANT(mutant_small_ring);
 ECF8_MUTANT(mutant_trusts_tables);
@@ -101,6 +103,12 @@ TEST(MutantsTest, AccessesOutOfBoundsAreFound) {
               HasSubstr("out of bounds"));
   EXPECT_THAT(ErrorOf({Prepare_mutant_unbounded_raw, Launch_mutant_unbounded_raw}),
               HasSubstr("out of bounds"));
+  EXPECT_THAT(
+      ErrorOf({Prepare_mutant_unbounded_words_prefetch, Launch_mutant_unbounded_words_prefetch}),
+      HasSubstr("prefetch of global memory out of bounds"));
+  EXPECT_THAT(
+      ErrorOf({Prepare_mutant_unbounded_raw_prefetch, Launch_mutant_unbounded_raw_prefetch}),
+      HasSubstr("prefetch of global memory out of bounds"));
   EXPECT_THAT(ErrorOf({Prepare_mutant_unbounded_store, Launch_mutant_unbounded_store}),
               HasSubstr("out of bounds"));
   EXPECT_THAT(ErrorOf({Prepare_mutant_trusts_tables, Launch_mutant_trusts_tables}),

@@ -37,8 +37,17 @@ void TrafficCounter::AddShared(uint32_t thread, size_t offset, size_t size, bool
   Add(thread, {traffic, offset, size});
 }
 
-void TrafficCounter::AddGlobal(uint32_t thread, uintptr_t address, size_t size, bool write) {
-  Add(thread, {write ? &counts_.global_stores : &counts_.global_loads, address, size});
+void TrafficCounter::AddGlobal(uint32_t thread, uintptr_t address, size_t size,
+                               GlobalAccess access) {
+  switch (access) {
+    case GlobalAccess::kLoad:
+      return Add(thread, {&counts_.global_loads, address, size});
+    case GlobalAccess::kStore:
+      return Add(thread, {&counts_.global_stores, address, size});
+    case GlobalAccess::kPrefetch:
+      // No data comes to the multiprocessor: one pass a request, as an H100 counted (docs/GPU.md).
+      return Add(thread, {&counts_.prefetches, 0, 1});
+  }
 }
 
 void TrafficCounter::Add(uint32_t thread, const Access& access) {

@@ -20,7 +20,7 @@ class TrafficCounter {
   bool counting() const { return counting_; }
 
   void AddShared(uint32_t thread, size_t offset, size_t size, bool write);
-  void AddGlobal(uint32_t thread, uintptr_t address, size_t size, bool write);
+  void AddGlobal(uint32_t thread, uintptr_t address, size_t size, GlobalAccess access);
   // The lanes of this warp have met.
   void EndRequests(uint32_t warp);
 

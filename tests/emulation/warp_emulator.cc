@@ -372,10 +372,10 @@ void StoreShared(uint32_t address, const void* value, size_t size) {
 
 void FailLaunch(const char* what) { TheEmulator().Fail(what); }
 
-void CountGlobal(uintptr_t address, size_t size, bool write) {
+void CountGlobal(uintptr_t address, size_t size, GlobalAccess access) {
   Emulator& emulator = TheEmulator();
   if (emulator.traffic.counting()) {
-    emulator.traffic.AddGlobal(emulator.running, address, size, write);
+    emulator.traffic.AddGlobal(emulator.running, address, size, access);
   }
 }
 

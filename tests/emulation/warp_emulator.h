@@ -50,6 +50,7 @@ struct TrafficCounts {
   Traffic shared_stores;  //
   Traffic global_loads;   //
   Traffic global_stores;  //
+  Traffic prefetches;     // of global memory
 };
 // Counts what later launches do, until StopCounting. `tables_offset` is counted from the block's
 // first byte of shared memory.
@@ -68,8 +69,9 @@ void LoadShared(uint32_t address, void* value, size_t size);
 void StoreShared(uint32_t address, const void* value, size_t size);
 // Does not return; what is on the thread's stack is not destroyed.
 [[noreturn]] void FailLaunch(const char* what);
+enum class GlobalAccess { kLoad, kStore, kPrefetch };
 // Counts an access of global memory.
-void CountGlobal(uintptr_t address, size_t size, bool write);
+void CountGlobal(uintptr_t address, size_t size, GlobalAccess access);
 
 }  // namespace ecf8::emulation
 

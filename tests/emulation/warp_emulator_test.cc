@@ -167,10 +167,12 @@ TEST_F(WarpEmulatorTest, FindsBadSharedAccesses) {
 TEST_F(WarpEmulatorTest, FindsBadGlobalAccesses) {
   DeviceBuffer input(100, DeviceBuffer::Access::kRead);
   DeviceBuffer output(100, DeviceBuffer::Access::kReadWrite);
-  EXPECT_THAT(Run([&] { LoadOnce32(input.data() + 96); }), IsEmpty());
-  EXPECT_THAT(Run([&] { LoadOnce64(input.data() + 96); }), HasSubstr("out of bounds"));
-  EXPECT_THAT(Run([&] { LoadOnce32(input.data() - 4); }), HasSubstr("out of bounds"));
-  EXPECT_THAT(Run([&] { LoadOnce64(input.data() + 4); }), HasSubstr("no multiple"));
+  EXPECT_THAT(Run([&] { LoadGlobal32(input.data() + 96); }), IsEmpty());
+  EXPECT_THAT(Run([&] { LoadGlobal64(input.data() + 96); }), HasSubstr("out of bounds"));
+  EXPECT_THAT(Run([&] { LoadGlobal32(input.data() - 4); }), HasSubstr("out of bounds"));
+  EXPECT_THAT(Run([&] { LoadGlobal64(input.data() + 4); }), HasSubstr("no multiple"));
+  EXPECT_THAT(Run([&] { PrefetchGlobal(input.data() + 99); }), IsEmpty());
+  EXPECT_THAT(Run([&] { PrefetchGlobal(input.data() + 100); }), HasSubstr("out of bounds"));
   EXPECT_THAT(Run([&] { StoreGlobal8(input.data(), 1); }), HasSubstr("only read"));
   EXPECT_THAT(Run([&] { StoreGlobal8(output.data() + 100, 1); }), HasSubstr("out of bounds"));
 }

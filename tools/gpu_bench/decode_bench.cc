@@ -86,6 +86,7 @@ absl::StatusOr<Json> RunDecodeBench(BenchGpu& gpu, const BenchWeights& weights,
                                     const DecodeBenchOptions& options) {
   Json sizes = Json::array();
   for (uint64_t chunks = 1; chunks * kChunkWeights <= options.max_weights; chunks *= 4) {
+    if (chunks * kChunkWeights < options.min_weights) continue;
     const uint64_t copies =
         std::clamp<uint64_t>(options.cold_bytes / (chunks * kChunkWeights), 1, kMostCopies);
     absl::StatusOr<Json> row = SizeBench(gpu, weights, options, {chunks, copies}).Run();

@@ -15,7 +15,9 @@
 namespace ecf8 {
 
 struct DecodeBenchOptions {
-  // A launch decodes 1 Mi weights, 4 Mi, and so on up to this.
+  // A launch decodes 1 Mi weights, 4 Mi, and so on: of these sizes, those from `min_weights` to
+  // `max_weights`.
+  uint64_t min_weights = uint64_t{1} << 20;
   uint64_t max_weights = uint64_t{4} << 30;
   int runs = 9;
   // The same work lies in memory so many times that a run finds none of it in a cache: bytes

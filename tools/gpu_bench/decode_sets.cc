@@ -98,8 +98,7 @@ absl::Status TileDecodeSet::LayOut() {
                                      tables));
       at += stored;
     }
-    tiles.LayOut(static_cast<size_t>(gpu_.shape().warps),
-                 static_cast<size_t>(gpu_.shape().multiprocessors), &layouts[copy]);
+    tiles.LayOut(gpu_.shape(), &layouts[copy]);
     image_bytes = std::max<uint64_t>(image_bytes, Aligned(layouts[copy].image.size()));
   }
   const uint64_t error_bytes = Aligned(batches_[0].tiles.tile_count());

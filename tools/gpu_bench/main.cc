@@ -31,6 +31,7 @@ constexpr uint64_t kBaseChunks = 32;  // of different weights; sizes above repea
 
 struct Options {
   std::string model;  // whose weights are decoded; empty: synthetic ones
+  uint64_t min_mweights = 1;
   uint64_t max_mweights = 4096;
   uint64_t max_copy_mib = 256;
   uint32_t pipeline_layers = 8;
@@ -40,7 +41,9 @@ struct Options {
 };
 
 absl::StatusOr<Json> MeasureDecoding(BenchGpu& gpu, const Options& options) {
-  DecodeBenchOptions bench{.max_weights = options.max_mweights << 20, .runs = options.runs};
+  DecodeBenchOptions bench{.min_weights = options.min_mweights << 20,
+                           .max_weights = options.max_mweights << 20,
+                           .runs = options.runs};
   bench.two_pass = LaunchTwoPassDecode;
   if (options.model.empty()) return RunDecodeBench(gpu, SyntheticBenchWeights(kBaseChunks), bench);
   ECF8_ASSIGN_OR_RETURN(const auto model, CompressedModel::Open(options.model));
@@ -99,6 +102,8 @@ int Main(int argc, char** argv) {
   Options options;
   CLI::App app("Measures decoding on a GPU.", "ecf8_gpu_bench");
   app.add_option("--model", options.model, "a compressed model, whose weights are decoded");
+  app.add_option("--min-mweights", options.min_mweights, "smallest launch, in 2^20 weights")
+      ->check(CLI::Range(1, 1 << 16));
   app.add_option("--max-mweights", options.max_mweights, "largest launch, in 2^20 weights")
       ->check(CLI::Range(1, 1 << 16));
   app.add_option("--max-copy-mib", options.max_copy_mib, "largest copy from the host")

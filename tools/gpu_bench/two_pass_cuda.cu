@@ -15,23 +15,23 @@ namespace {
 constexpr uint32_t kWindowBits = kTwoPassWindowBytes * 8;
 constexpr uint32_t kCountsBytes = kTwoPassThreads * sizeof(uint32_t);
 
-__device__ __forceinline__ uint64_t LoadOnceNumber(const uint8_t* address_dev) {
-  const uint2 halves = LoadOnce64(address_dev);
+__device__ __forceinline__ uint64_t LoadNumber(const uint8_t* address_dev) {
+  const uint2 halves = LoadGlobal64(address_dev);
   return uint64_t{halves.y} << 32 | halves.x;
 }
 
-__device__ __forceinline__ uint32_t LoadOnceNibble(const uint8_t* nibbles_dev, uint64_t number) {
-  return LoadOnce32(nibbles_dev + number / 8 * 4) >> number % 8 * 4 & 15;
+__device__ __forceinline__ uint32_t LoadNibble(const uint8_t* nibbles_dev, uint64_t number) {
+  return LoadGlobal32(nibbles_dev + number / 8 * 4) >> number % 8 * 4 & 15;
 }
 
 // A thread's window and what follows it, most significant bit first.
 class Window {
  public:
   __device__ explicit Window(const uint8_t* words_dev) {
-    const uint2 own = LoadOnce64(words_dev);
+    const uint2 own = LoadGlobal64(words_dev);
     first_ = Reversed(own.x);
     second_ = Reversed(own.y);
-    next_ = Reversed(LoadOnce32(words_dev + kTwoPassWindowBytes));
+    next_ = Reversed(LoadGlobal32(words_dev + kTwoPassWindowBytes));
   }
 
   // The exponent of the word that begins at `bit`, below kWindowBits; moves `bit` behind it.
@@ -94,14 +94,14 @@ __global__ void __launch_bounds__(kTwoPassThreads) DecodeTwoPass(TwoPassWork wor
   const uint32_t exponents = counts + kCountsBytes;
   for (uint32_t at = thread * sizeof(uint4); at < work.luts_bytes;
        at += kTwoPassThreads * sizeof(uint4)) {
-    StoreShared128(luts + at, LoadOnce128(work.luts_dev + at));
+    StoreShared128(luts + at, LoadGlobal128(work.luts_dev + at));
   }
   const uint64_t number = uint64_t{blockIdx.x} * kTwoPassThreads + thread;
   const Window window(work.words_dev + number * kTwoPassWindowBytes);
-  const uint32_t gap = LoadOnceNibble(work.gaps_dev, number);
-  const uint64_t begin = LoadOnceNumber(work.first_dev + uint64_t{blockIdx.x} * sizeof(uint64_t));
+  const uint32_t gap = LoadNibble(work.gaps_dev, number);
+  const uint64_t begin = LoadNumber(work.first_dev + uint64_t{blockIdx.x} * sizeof(uint64_t));
   const auto weights = static_cast<uint32_t>(
-      LoadOnceNumber(work.first_dev + (uint64_t{blockIdx.x} + 1) * sizeof(uint64_t)) - begin);
+      LoadNumber(work.first_dev + (uint64_t{blockIdx.x} + 1) * sizeof(uint64_t)) - begin);
   __syncthreads();
   uint32_t count = 0;
   for (uint32_t bit = gap; bit < kWindowBits; ++count) window.Decode(luts, lengths, &bit);
@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(kTwoPassThreads) DecodeTwoPass(TwoPassWork wor
   }
   __syncthreads();
   for (uint32_t i = thread; i < weights; i += kTwoPassThreads) {
-    const uint32_t raw = LoadOnceNibble(work.raw_dev, begin + i);
+    const uint32_t raw = LoadNibble(work.raw_dev, begin + i);
     StoreGlobal8(work.out_dev + begin + i,
                  (raw & 8) << 4 | LoadShared8(exponents + i) << 3 | (raw & 7));
   }

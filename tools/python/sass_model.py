@@ -52,6 +52,7 @@ _PIPE_OF = {
     "STS": "shared_stores",
     "LDG": "global_loads",
     "STG": "global_stores",
+    "CCTL": "prefetches",
     "SHFL": "shuffle",
     "BRA": "control",
     "NOP": "control",

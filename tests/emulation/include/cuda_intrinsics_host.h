@@ -44,21 +44,22 @@ inline void StoreShared128(uint32_t address, uint4 value) {
   emulation::StoreShared(address, &value, sizeof(value));
 }
 
-inline uint32_t LoadOnce32(const uint8_t* address_dev) {
+inline uint32_t LoadGlobal32(const uint8_t* address_dev) {
   uint32_t value = 0;
   emulation::LoadGlobal(address_dev, &value, sizeof(value));
   return value;
 }
-inline uint2 LoadOnce64(const uint8_t* address_dev) {
+inline uint2 LoadGlobal64(const uint8_t* address_dev) {
   uint2 value = {};
   emulation::LoadGlobal(address_dev, &value, sizeof(value));
   return value;
 }
-inline uint4 LoadOnce128(const uint8_t* address_dev) {
+inline uint4 LoadGlobal128(const uint8_t* address_dev) {
   uint4 value = {};
   emulation::LoadGlobal(address_dev, &value, sizeof(value));
   return value;
 }
+inline void PrefetchGlobal(const uint8_t* address_dev) { emulation::PrefetchGlobal(address_dev); }
 inline void StoreGlobal128(uint8_t* address_dev, uint4 value) {
   emulation::StoreGlobal(address_dev, &value, sizeof(value));
 }

@@ -89,8 +89,7 @@ class GpuKernelTest : public ::testing::TestWithParam<Kind> {
     }
     if (batch.tile_count() == 0) return absl::OkStatus();
     TileBatch::Layout layout;
-    batch.LayOut(static_cast<size_t>(gpu_->shape().warps),
-                 static_cast<size_t>(gpu_->shape().multiprocessors), &layout);
+    batch.LayOut(gpu_->shape(), &layout);
     Bytes errors(batch.tile_count(), 0xA5);
     ECF8_ASSIGN_OR_RETURN(const uint8_t* image_dev, upload(layout.image));
     ECF8_ASSIGN_OR_RETURN(uint8_t* const errors_dev, upload(errors));
