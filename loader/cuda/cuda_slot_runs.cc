@@ -44,6 +44,7 @@ absl::StatusOr<SlotRun> CudaSlotRuns::Open(uint64_t size_bytes, uint64_t kept_by
   SlotRun run{.memory_dev = made->span_dev(), .fd = made->TakeDescriptor()};
   runs_.emplace(run.memory_dev.data(), *std::move(made));
   run_bytes_ += size_bytes;
+  RefillLocked();  // where they kept less than is left
   return run;
 }
 

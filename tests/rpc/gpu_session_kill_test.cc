@@ -7,6 +7,8 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "tests/rpc/gpu_session_fixture.h"
 #include "tests/support/open_descriptors.h"
@@ -30,11 +32,11 @@ TEST(GpuClientProcess, WalksUntilItIsKilled) {
   const char* const socket = std::getenv(kVariable);
   if (socket == nullptr) return;
   GpuClient client(Address{.socket_path = socket});
-  const auto session = client.Open({.model = "small",
-                                    .walk = {0, 1, 2, 3, 4, 5, 6, 7},
-                                    .cyclic = true,
-                                    .depth = 2,
-                                    .slot_bytes = 5 * kGpuLayerSlot});
+  const auto session = client.OpenAfterOthers({.model = "small",
+                                               .walk = {0, 1, 2, 3, 4, 5, 6, 7},
+                                               .cyclic = true,
+                                               .depth = 2,
+                                               .slot_bytes = 5 * kGpuLayerSlot});
   while (true) {
     for (uint32_t unit = 0; unit < session->units().size(); ++unit) {
       auto set = session->Acquire({unit});
@@ -50,9 +52,12 @@ TEST_F(GpuSessionTest, AKilledClientLeavesNothing) {
   const size_t descriptors = OpenDescriptors();
   std::mt19937 random(1);
   for (int i = 0; i < 6; ++i) {
-    Subprocess process(
-        {"/proc/self/exe", "--gtest_filter=GpuClientProcess.*", "--gtest_output="},
-        {.environment = {std::string(kVariable) + "=" + server_->address().socket_path}});
+    testing::SubprocessGifts gifts;
+    gifts.environment.emplace_back(kVariable);
+    gifts.environment.back() += "=" + server_->address().socket_path;
+    std::vector<std::string> arguments = {"/proc/self/exe", "--gtest_output="};
+    arguments.emplace_back("--gtest_filter=GpuClientProcess.*");
+    Subprocess process(std::move(arguments), gifts);
     if (i % 3 != 0) {
       ASSERT_TRUE(Within20s([&] { return server_->server().session_count() == 1; }));
     }
@@ -62,7 +67,7 @@ TEST_F(GpuSessionTest, AKilledClientLeavesNothing) {
     ASSERT_TRUE(EverythingIsGivenBack());
     EXPECT_EQ(server_->engine().stats().slots.free_bytes <= slot_bytes(), true);
     GpuClient client(server_->address());
-    const auto session = client.Open({.model = {}, .slot_bytes = 5 * kGpuLayerSlot});
+    const auto session = client.OpenAfterOthers({.model = {}, .slot_bytes = 5 * kGpuLayerSlot});
     auto set = session->Acquire(Layers(5));
     ASSERT_THAT(set, IsOk());
     client.ExpectRight(*session, *set, server_->tensors());

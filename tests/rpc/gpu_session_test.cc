@@ -279,7 +279,7 @@ TEST_F(GpuSessionTest, ASessionThatGoesOnWithoutItsDaemonCanStillRead) {
   const testing::TensorBytes tensors = server_->tensors();
   server_.reset();
   client.ExpectRight(*session, *set, tensors);
-  EXPECT_FALSE(set->Release().ok());
+  EXPECT_THAT(session->Ping(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
 }
 
 }  // namespace

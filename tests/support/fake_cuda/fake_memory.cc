@@ -197,6 +197,7 @@ uint8_t* FakeMemory::Resolve(const uint8_t* address, uint64_t size_bytes, int de
   if (!run->reserved) return run->device == device ? run->bytes + offset : nullptr;
   uint64_t covered = offset;
   for (const auto& [begin, mapping] : run->mappings) {
+    if (covered >= offset + size_bytes) break;
     if (covered >= begin && covered < begin + mapping.size_bytes) {
       if (!mapping.devices.contains(device)) return nullptr;
       covered = begin + mapping.size_bytes;
