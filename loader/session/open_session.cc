@@ -154,7 +154,7 @@ absl::Status OpenOwnSession(Engine& engine, const SessionLimits& limits, Session
   ECF8_ASSIGN_OR_RETURN(const WantedSlots wanted, SlotsFor(limits, order, *model->model()));
   return engine.OpenRun(
       wanted.least_bytes, wanted.most_bytes,
-      [&engine, &limits, wanted, order = std::move(order), model = std::move(model),
+      [&engine, limits, wanted, order = std::move(order), model = std::move(model),
        on_outcome = std::move(on_outcome),
        on_open = std::move(on_open)](absl::StatusOr<std::unique_ptr<EngineRun>> run, RunRoom room) {
         if (!run.ok()) return on_open(RunRefused(order, room.granted_bytes, run.status()), nullptr);

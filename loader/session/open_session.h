@@ -49,7 +49,7 @@ absl::StatusOr<std::shared_ptr<Session>> OpenSession(Engine& engine, const Sessi
 // The same where slots can be had as runs alone (Engine::gives_runs): `on_open` is called once, on
 // a thread of the engine's, with the session and its slots, or why there is none:
 // RESOURCE_EXHAUSTED also where the device has not the memory. Errors that are known at once are
-// returned instead: UNIMPLEMENTED for a resident session. `limits` outlive the session.
+// returned instead: UNIMPLEMENTED for a resident session.
 using OnOwnSession = std::function<void(absl::StatusOr<std::shared_ptr<Session>> session,
                                         std::shared_ptr<OwnSlots> slots)>;
 absl::Status OpenOwnSession(Engine& engine, const SessionLimits& limits, SessionOrder order,
