@@ -249,8 +249,8 @@ absl::Status Flight::Launch() {
   if (batch_.tile_count() > 0) {
     // Behind the copies, where there are some: alone in the other stream it would wait for the next
     // flight's, which have the copy engine by then.
-    ECF8_ASSIGN_OR_RETURN(
-        work, CopyImage(copies_.empty() ? path_.decode_stream : path_.copy_stream));
+    ECF8_ASSIGN_OR_RETURN(work,
+                          CopyImage(copies_.empty() ? path_.decode_stream : path_.copy_stream));
   }
   if (!copies_.empty()) ECF8_RETURN_IF_ERROR(JoinStreams());
   return batch_.tile_count() == 0 ? absl::OkStatus() : LaunchDecode(work);

@@ -18,6 +18,9 @@ from daemon import OwnDaemon
 from ecf8._numpy_arrays import NAMES, Array
 from ecf8.torch._arrays import DTYPES
 
+# Small models gain nothing from more, and lose much where others use the machine.
+torch.set_num_threads(1)
+
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "build" / "models"
 

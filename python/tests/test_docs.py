@@ -18,7 +18,7 @@ def test_the_examples_run(
 ) -> None:
     text = (ROOT / "docs" / "PYTHON.md").read_text()
     examples = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 4
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "MODEL").symlink_to(MODELS / "smollm2-block")
     ecf8.compress(MODELS / "smollm2-block", tmp_path / "MODEL-ecf8")

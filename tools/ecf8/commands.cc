@@ -21,6 +21,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeTraceCommand());
   commands.push_back(MakeTokenCommand());
   commands.push_back(MakeAnalyzeCommand());
+  commands.push_back(MakePlanCommand());
   commands.push_back(MakeBenchCommand());
   return commands;
 }

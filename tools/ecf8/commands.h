@@ -26,6 +26,7 @@ std::unique_ptr<Command> MakeStatusCommand();
 std::unique_ptr<Command> MakeTokenCommand();
 std::unique_ptr<Command> MakeTraceCommand();
 std::unique_ptr<Command> MakeAnalyzeCommand();
+std::unique_ptr<Command> MakePlanCommand();
 std::unique_ptr<Command> MakeBenchCommand();
 
 // All of them, in the order of --help.

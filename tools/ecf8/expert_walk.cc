@@ -1,5 +1,6 @@
 #include "tools/ecf8/expert_walk.h"
 
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,11 @@
 #include "loader/base/strings.h"
 
 namespace ecf8 {
+namespace {
+
+constexpr std::chrono::seconds kPatience(30);
+
+}  // namespace
 
 absl::Status ExpertWalk::Token(absl::Span<const std::vector<uint32_t>> experts) {
   size_t layer = 0;
@@ -58,7 +64,13 @@ absl::Status ExpertWalk::Ask(uint32_t unit, Priority priority, std::vector<UnitL
 
 absl::Status ExpertWalk::WaitAndCheck(absl::Span<const UnitLease> leases) {
   for (const UnitLease& lease : leases) {
-    ECF8_RETURN_IF_ERROR(news_->WaitUntilReady(*lease));
+    // What a step and the one behind it hold together may be more than there is.
+    if (!news_->WaitUntil(*lease, std::chrono::steady_clock::now() + kPatience)) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("nothing has come for ", kPatience.count(),
+                       " s: the slots are too few for a layer, its experts and the next layer"));
+    }
+    ECF8_RETURN_IF_ERROR(lease->status());
     events_.push_back({UseEvent::Kind::kReady, lease->request().unit_index});
     ECF8_RETURN_IF_ERROR(Check(*lease));
     ++used_units_;

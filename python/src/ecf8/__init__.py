@@ -7,8 +7,9 @@
 docs/PYTHON.md of the project has examples of everything.
 """
 
+from ecf8 import _transformers_hook
 from ecf8._compress import CompressedSizes, compress
-from ecf8._daemon import Daemon, connect
+from ecf8._daemon import Daemon, ServedModel, connect
 from ecf8._errors import (
     CancelledError,
     DataLossError,
@@ -35,6 +36,7 @@ __all__ = [
     "Lease",
     "NotFoundError",
     "ResourceExhaustedError",
+    "ServedModel",
     "Session",
     "TensorSlice",
     "UnavailableError",
@@ -42,3 +44,5 @@ __all__ = [
     "connect",
     "safe_open",
 ]
+
+_transformers_hook.register_when_imported()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ecf8 import _native
@@ -36,6 +37,10 @@ class Daemon:
     def models(self) -> list[_native.ModelInfo]:
         """What it serves."""
         return self._client.models()
+
+    def model(self, name: str) -> ServedModel:
+        """One of its models, for `ecf8.torch.attach`. Asks the daemon nothing."""
+        return ServedModel(self, name)
 
     def describe(self, model: str) -> _native.ModelDescription:
         """The model's units, and the tensors in them."""
@@ -143,6 +148,21 @@ class Daemon:
             milliseconds(timeout),
         )
         return Session(session, arrays)
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model of a daemon's. `Daemon.model` makes it."""
+
+    daemon: Daemon
+    name: str
+
+    def describe(self) -> _native.ModelDescription:
+        return self.daemon.describe(self.name)
+
+    def session(self, **options: Any) -> Session:
+        """As `Daemon.session`."""
+        return self.daemon.session(self.name, **options)
 
 
 def _not_found(model: str, tensor: str) -> Exception:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from types import EllipsisType, TracebackType
-from typing import Any, Self
+from types import EllipsisType
+from typing import Any
 
 from ecf8 import _native
 from ecf8._arrays import Arrays, Framework, arrays_of
+from ecf8._closing import Closing
 
 Index = int | slice | EllipsisType
 
@@ -27,7 +28,7 @@ def read_tensors(
     return {name: arrays.finish(tensor, device) for name, tensor in tensors.items()}
 
 
-class safe_open:
+class safe_open(Closing):
     """A compressed model, or one shard of it, open for reading; the class `safe_open` of the
     package safetensors, for what ecf8 has compressed.
 
@@ -49,17 +50,6 @@ class safe_open:
         self._device = str(device)
         self._threads = threads
         self._file: _native.TensorFile | None = _native.TensorFile.open(os.fspath(path))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Lets go of the files. What was returned stays."""

@@ -9,10 +9,11 @@ from typing import Any, Self
 
 from ecf8 import _native
 from ecf8._arrays import Arrays
+from ecf8._closing import Closing
 from ecf8._errors import from_status
 
 
-class Session:
+class Session(Closing):
     """Opened by `Daemon.session`. Thread-safe. A context manager: its end closes it.
 
     Where the daemon went, calls raise UnavailableError, and `reopen` begins it anew.
@@ -23,17 +24,6 @@ class Session:
         self._arrays = arrays
         self._description = session.model()
         self._index_of = {unit.id: unit.index for unit in self._description.units}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def model(self) -> _native.ModelInfo:
