@@ -158,6 +158,7 @@ Server::Server(Parts parts, const ServerOptions& options)
                {.engine = *engine_,
                 .models = models_,
                 .tickets = tickets_,
+                .links = slot_links_,
                 .residents = residents_,
                 .pool = pool_,
                 .limits = session_limits_,
@@ -196,8 +197,13 @@ absl::Status Server::WatchModels() {
 }
 
 absl::Status Server::ServeSlots(Descriptor passed) {
-  const SharedSlots slots = engine_->shared_slots();
-  if (!address_.is_unix() || !slots.can_be_mapped()) return absl::OkStatus();
+  SharedSlots slots = engine_->shared_slots();
+  const bool slots_follow = engine_->gives_runs();
+  if (!address_.is_unix() || !(slots.can_be_mapped() || slots_follow)) return absl::OkStatus();
+  if (slots_follow) {
+    ECF8_RETURN_IF_ERROR(no_slots_.Make("ecf8-no-slots", 0));
+    slots.slot_fd = slots.generation_fd = no_slots_.fd();
+  }
   const std::string path = SlotSocketPath(address_.socket_path);
   if (!ParseAddress("unix:" + path).ok()) {
     spdlog::warn("no sessions: {} is too long for a socket", path);
@@ -207,9 +213,10 @@ absl::Status Server::ServeSlots(Descriptor passed) {
                         SlotSocket::Start({.path = path,
                                            .group = socket_group_,
                                            .slots = slots,
+                                           .slots_follow = slots_follow,
                                            .max_connections = max_sessions_ + kSpareConnections,
                                            .on_tick = [this] { sessions_.TickAll(); }},
-                                          tickets_, std::move(passed)));
+                                          tickets_, slot_links_, std::move(passed)));
   return absl::OkStatus();
 }
 

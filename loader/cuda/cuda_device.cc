@@ -98,7 +98,7 @@ absl::StatusOr<std::unique_ptr<CudaDevice>> CudaDevice::Create(const CudaDeviceO
   ECF8_ASSIGN_OR_RETURN(device->slots_,
                         DeviceMemory::Create(cuda, {.size_bytes = options.slot_budget_bytes,
                                                     .block_bytes = kSlotPageBytes,
-                                                    .exportable = true,
+                                                    .resizable = true,
                                                     .devices = options.devices}));
   ECF8_ASSIGN_OR_RETURN(device->frames_,
                         DeviceMemory::Create(cuda, {.size_bytes = options.frame_budget_bytes,
@@ -113,6 +113,8 @@ absl::StatusOr<std::unique_ptr<CudaDevice>> CudaDevice::Create(const CudaDeviceO
                     }));
     device->gpus_.push_back(std::move(gpu));
   }
+  ECF8_ASSIGN_OR_RETURN(device->runs_, CudaSlotRuns::Create(cuda, options.devices, *device->slots_,
+                                                            *device->gpus_.front()));
   ECF8_RETURN_IF_ERROR(device->StartThreads(options));
   return device;
 }
@@ -144,6 +146,7 @@ CudaDevice::~CudaDevice() {
     work_.NotifyAll();
   }
   for (std::thread& thread : threads_) thread.join();
+  runs_.reset();
   gpus_.clear();  // with all jobs
 }
 
