@@ -5,11 +5,14 @@ install(FILES deploy/systemd/ecf8d.service deploy/systemd/ecf8d.socket
         DESTINATION lib/systemd/system COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES deploy/systemd/ecf8d.toml DESTINATION etc/ecf8 COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES LICENSE DESTINATION usr/share/doc/ecf8 RENAME copyright COMPONENT system EXCLUDE_FROM_ALL)
+install(DIRECTORY docs/ DESTINATION usr/share/doc/ecf8 COMPONENT system EXCLUDE_FROM_ALL)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME ecf8)
 set(CPACK_PACKAGE_VENDOR ecf8)
-set(CPACK_PACKAGE_CONTACT "The ecf8 authors <ecf8@example.org>")
+# There is no address that would be right for everybody's builds, and none is made up.
+set(ECF8_PACKAGE_CONTACT "ecf8 maintainers" CACHE STRING "Maintainer of the Debian package, as NAME <ADDRESS>")
+set(CPACK_PACKAGE_CONTACT "${ECF8_PACKAGE_CONTACT}")
 set(CPACK_PACKAGING_INSTALL_PREFIX /)
 set(CPACK_INSTALL_CMAKE_PROJECTS "${CMAKE_BINARY_DIR};ecf8;ALL;/usr;${CMAKE_BINARY_DIR};ecf8;system;/")
 set(CPACK_STRIP_FILES ON)

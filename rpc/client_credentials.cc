@@ -11,6 +11,8 @@ namespace ecf8 {
 namespace {
 
 constexpr size_t kMaxTokenBytes = 4096;
+// How often gRPC looks whether files have changed.
+constexpr unsigned kPemRefreshSeconds = 10;
 
 std::string Variable(const char* name) {
   const char* const value = std::getenv(name);
@@ -35,9 +37,9 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentialsOf(
   if (has_certificate == credentials.key_path.empty()) {
     return absl::InvalidArgumentError("a client's certificate and its key: give both, or none");
   }
-  if (has_ca) ECF8_RETURN_IF_ERROR(CheckCertificate(credentials.ca_path));
+  if (has_ca) ECF8_RETURN_IF_ERROR(ReadCertificates(credentials.ca_path).status());
   if (has_certificate) {
-    ECF8_RETURN_IF_ERROR(CheckKeyPair(credentials.certificate_path, credentials.key_path));
+    ECF8_RETURN_IF_ERROR(ReadKeyPair(credentials.certificate_path, credentials.key_path).status());
   }
   // gRPC 1.51 frees them with the credentials that are made of them, and only then.
   grpc::experimental::TlsChannelCredentialsOptions options;

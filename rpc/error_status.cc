@@ -46,15 +46,20 @@ bool IsAboutRequest(ErrorReason reason) {
   return false;
 }
 
-std::string MessageFrom(const ErrorInfo& info) {
+std::string_view FaultOf(const ErrorInfo& info, absl::StatusCode code) {
+  if (info.reason == ErrorReason::kCorruptData) return "the stored data is damaged";
+  if (info.reason != ErrorReason::kReadFailed) return "internal error; the daemon's log says more";
+  return code == absl::StatusCode::kResourceExhausted
+             ? "the daemon has no file descriptors, or no memory, left for it; its log says more"
+             : "the stored data could not be read";
+}
+
+std::string MessageFrom(const ErrorInfo& info, absl::StatusCode code) {
   std::string message;
   if (!info.model.empty()) message += "model " + Quoted(info.model) + ": ";
   if (!info.unit.empty()) message += "unit " + Quoted(info.unit) + ": ";
   if (!info.tensor.empty()) message += "tensor " + Quoted(info.tensor) + ": ";
-  message += info.reason == ErrorReason::kCorruptData ? "the stored data is damaged"
-             : info.reason == ErrorReason::kReadFailed
-                 ? "the stored data could not be read"
-                 : "internal error; the daemon's log says more";
+  message += FaultOf(info, code);
   if (!info.shard.empty()) {
     message +=
         " (shard " + Quoted(info.shard) + ", offset " + std::to_string(info.offset_bytes) + ")";
@@ -81,8 +86,9 @@ std::string WithoutControls(std::string_view text) {
 grpc::Status ToGrpcStatus(const absl::Status& status, std::string_view request_id) {
   if (status.ok()) return grpc::Status::OK;
   ErrorInfo info = GetErrorInfo(status).value_or(ErrorInfo{.reason = ErrorReason::kInternal});
-  const std::string message = Cut(
-      IsAboutRequest(info.reason) ? ToStd(status.message()) : MessageFrom(info), kMaxMessageBytes);
+  const std::string message =
+      Cut(IsAboutRequest(info.reason) ? ToStd(status.message()) : MessageFrom(info, status.code()),
+          kMaxMessageBytes);
 
   v1::ErrorDetail detail;
   detail.set_reason(static_cast<v1::ErrorDetail::Reason>(info.reason));

@@ -10,7 +10,9 @@ namespace ecf8 {
 
 SelfCheck::SelfCheck(grpc::Server& server) : channel_(server.InProcessChannel({})) {}
 
-void SelfCheck::WaitForAnswer() const {
+void SelfCheck::WaitForAnswer() {
+  MutexLock lock(mutex_);
+  if (channel_ == nullptr) return;
   const grpc::internal::RpcMethod method("/grpc.health.v1.Health/Check",
                                          grpc::internal::RpcMethod::NORMAL_RPC, channel_);
   grpc::ClientContext context;
@@ -19,6 +21,11 @@ void SelfCheck::WaitForAnswer() const {
   grpc::ByteBuffer response;
   grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
       channel_.get(), method, &context, request, &response);
+}
+
+void SelfCheck::End() {
+  MutexLock lock(mutex_);
+  channel_.reset();
 }
 
 }  // namespace ecf8

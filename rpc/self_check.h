@@ -6,19 +6,25 @@
 
 #include "grpcpp/channel.h"
 #include "grpcpp/server.h"
+#include "loader/base/mutex.h"
 
 namespace ecf8 {
 
-// Thread-safe. The server may go before it.
+// Thread-safe.
 class SelfCheck {
  public:
   explicit SelfCheck(grpc::Server& server);
 
-  // Returns when gRPC has answered, whatever the answer; of a server that has shut down, at once.
-  void WaitForAnswer() const;
+  // Returns when gRPC has answered, whatever the answer; after End at once.
+  void WaitForAnswer();
+
+  // Waits for an answer that is on its way; nothing is asked any more. Before the server is shut
+  // down: gRPC 1.51 crashes where that meets a call within the process.
+  void End();
 
  private:
-  const std::shared_ptr<grpc::Channel> channel_;  // within the process
+  Mutex mutex_;
+  std::shared_ptr<grpc::Channel> channel_ ABSL_GUARDED_BY(mutex_);  // null at the end
 };
 
 }  // namespace ecf8

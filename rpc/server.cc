@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "decoder/status_macros.h"
+#include "grpcpp/resource_quota.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "loader/base/directory_events.h"
@@ -157,6 +158,7 @@ Server::Server(Parts parts, const ServerOptions& options)
                {.engine = *engine_,
                 .models = models_,
                 .tickets = tickets_,
+                .links = slot_links_,
                 .residents = residents_,
                 .pool = pool_,
                 .limits = session_limits_,
@@ -195,8 +197,13 @@ absl::Status Server::WatchModels() {
 }
 
 absl::Status Server::ServeSlots(Descriptor passed) {
-  const SharedSlots slots = engine_->shared_slots();
-  if (!address_.is_unix() || !slots.can_be_mapped()) return absl::OkStatus();
+  SharedSlots slots = engine_->shared_slots();
+  const bool slots_follow = engine_->gives_runs();
+  if (!address_.is_unix() || !(slots.can_be_mapped() || slots_follow)) return absl::OkStatus();
+  if (slots_follow) {
+    ECF8_RETURN_IF_ERROR(no_slots_.Make("ecf8-no-slots", 0));
+    slots.slot_fd = slots.generation_fd = no_slots_.fd();
+  }
   const std::string path = SlotSocketPath(address_.socket_path);
   if (!ParseAddress("unix:" + path).ok()) {
     spdlog::warn("no sessions: {} is too long for a socket", path);
@@ -206,9 +213,10 @@ absl::Status Server::ServeSlots(Descriptor passed) {
                         SlotSocket::Start({.path = path,
                                            .group = socket_group_,
                                            .slots = slots,
+                                           .slots_follow = slots_follow,
                                            .max_connections = max_sessions_ + kSpareConnections,
                                            .on_tick = [this] { sessions_.TickAll(); }},
-                                          tickets_, std::move(passed)));
+                                          tickets_, slot_links_, std::move(passed)));
   return absl::OkStatus();
 }
 
@@ -224,6 +232,7 @@ absl::Status Server::Build() {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
                              static_cast<int>(limits_.idle_timeout.count()));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits_.connection_streams);
+  builder.SetResourceQuota(grpc::ResourceQuota("ecf8").Resize(limits_.transport_bytes));
   builder.RegisterService(&service_);
   if (call_observer_ != nullptr) {
     builder.experimental().SetInterceptorCreators(CallInterceptors(*call_observer_));
@@ -309,6 +318,7 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
   recorders_.WaitIdle(Clock::now() + kGrace);
   if (had_streams) std::this_thread::sleep_for(kLinger);
   if (listener_ != nullptr) listener_->Stop();
+  self_check_->End();
   // Streams that are left, whose clients do not read, lose their connections here: a stream that is
   // cancelled would be CANCELLED to its client, as if that had wanted it.
   server_->Shutdown(ToGrpcDeadline(Clock::now() + kGrace));

@@ -20,6 +20,7 @@
 #include "loader/engine/access_log.h"
 #include "loader/engine/engine.h"
 #include "loader/engine/heat_keeper.h"
+#include "loader/memory/sealed_memory.h"
 #include "loader/serve/model_roots.h"
 #include "loader/serve/model_set.h"
 #include "loader/serve/model_watcher.h"
@@ -51,6 +52,9 @@ struct ServerLimits {
   std::chrono::milliseconds idle_timeout{600'000};
   int connection_streams = 128;     // calls at once; more wait in the client
   int max_request_bytes = 1 << 20;  // a message
+  // What gRPC may keep of all connections together: calls, and messages that are not whole yet.
+  // Beyond it calls are given up, whoever has made them.
+  size_t transport_bytes = size_t{256} << 20;
 };
 
 struct ServerOptions {
@@ -107,7 +111,7 @@ class Server {
   size_t session_count() const { return sessions_.size(); }
   size_t preload_count() const { return preloads_.size(); }
   Listener::Stats connection_stats() const { return listener_->stats(); }
-  // Null where there are no sessions: with TCP, or a device whose slots cannot be mapped.
+  // Null where there are no sessions: with TCP, or a device whose memory cannot be mapped.
   const SlotSocket* slot_socket() const { return slot_socket_.get(); }
   const Engine& engine() const { return *engine_; }
   const ModelSet& models() const { return models_; }
@@ -163,6 +167,8 @@ class Server {
   const ServerTls tls_;
   AccessControl access_;
   TicketTable tickets_;
+  SlotLinks slot_links_;
+  SealedMemory no_slots_;  // of no bytes: what is handed out where slots are a session's own
   std::unique_ptr<SlotSocket> slot_socket_;
   ResidentLoader residents_;
   WorkerPool pool_;  // after what its tasks use

@@ -2,6 +2,7 @@
 #ifndef ECF8_RPC_SERVER_CREDENTIALS_H_
 #define ECF8_RPC_SERVER_CREDENTIALS_H_
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -15,14 +16,17 @@ struct ServerTls {
   std::string certificate_path{};  // empty: no TLS
   std::string key_path{};
   std::string client_ca_path{};  // empty: clients need no certificate
+  // How often they are looked at, at most.
+  std::chrono::milliseconds refresh_interval{1000};
 
   bool enabled() const { return !certificate_path.empty(); }
 };
 
 // TLS 1.2 or later. Where `client_ca_path` is set, a client without a certificate that it has
-// signed is refused in the handshake. Files that change are read again within ten seconds, without
-// a connection being closed. INVALID_ARGUMENT where they are not what they should be, or the key is
-// not the certificate's; errors name the file.
+// signed is refused in the handshake. When a connection begins, files that have changed are read
+// again; where they are not good, or do not fit each other yet, those before stay, and the log says
+// so. INVALID_ARGUMENT where they are not what they should be, or the key is not the certificate's;
+// errors name the file.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
     const ServerTls& tls);
 

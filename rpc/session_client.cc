@@ -5,6 +5,8 @@
 
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
+#include "loader/cuda/find_gpu.h"
+#include "loader/cuda/stream_wait.h"
 #include "loader/memory/slot_space.h"
 #include "rpc/slot_handshake.h"
 #include "rpc/unit_check.h"
@@ -29,6 +31,11 @@ std::chrono::milliseconds TimeLeft(const CallLimits& limits, std::chrono::millis
   return std::max(left, std::chrono::milliseconds(1));
 }
 
+absl::Span<const uint8_t> TensorOf(absl::Span<const uint8_t> unit, const v1::Tensor& tensor) {
+  if (unit.empty()) return unit;
+  return unit.subspan(tensor.decoded_offset_bytes(), tensor.size_bytes());
+}
+
 v1::SessionRequest OpenRequest(const SessionClientOptions& options, const SessionState& state) {
   v1::SessionRequest request;
   v1::OpenSession* const open = request.mutable_open();
@@ -42,6 +49,7 @@ v1::SessionRequest OpenRequest(const SessionClientOptions& options, const Sessio
   open->set_slot_bytes(options.slot_bytes);
   open->set_request_id(options.request_id);
   open->set_resident(options.resident);
+  open->set_takes_gpu_slots(true);
   return request;
 }
 
@@ -55,8 +63,7 @@ LeasedSet& LeasedSet::operator=(LeasedSet&& other) noexcept {
   session_ = std::move(other.session_);
   set_id_ = other.set_id_;
   units_ = std::move(other.units_);
-  bytes_ = std::move(other.bytes_);
-  generations_ = std::move(other.generations_);
+  places_ = std::move(other.places_);
   return *this;
 }
 
@@ -71,23 +78,38 @@ std::shared_ptr<const SlotMapping> LeasedSet::mapping() const {
 }
 
 absl::Span<const uint8_t> LeasedSet::tensor(size_t i, int tensor) const {
-  const v1::Tensor& described = session_->units[units_[i]].tensors(tensor);
-  return bytes_[i].subspan(described.decoded_offset_bytes(), described.size_bytes());
+  return TensorOf(unit(i), session_->units[units_[i]].tensors(tensor));
+}
+
+absl::Span<const uint8_t> LeasedSet::tensor_dev(size_t i, int tensor) const {
+  return TensorOf(unit_dev(i), session_->units[units_[i]].tensors(tensor));
 }
 
 absl::Status LeasedSet::Check() const {
   if (session_ == nullptr) return absl::OkStatus();
-  const SlotMapping& mapping = *session_->mapping;
-  for (size_t i = 0; i < bytes_.size(); ++i) {
-    if (bytes_[i].empty()) continue;
-    const auto first =
-        static_cast<uint64_t>(bytes_[i].data() - mapping.slots().data()) / kSlotPageBytes;
-    const uint64_t count = SlotSpace::SlotBytes(bytes_[i].size()) / kSlotPageBytes;
-    if (HaveGeneration(mapping.generations().subspan(first, count), generations_[i])) continue;
+  for (size_t i = 0; i < places_.size(); ++i) {
+    const Place& place = places_[i];
+    const absl::Span<const SlotGeneration> pages = session_->mapping->generations().subspan(
+        place.offset_bytes / kSlotPageBytes,
+        SlotSpace::SlotBytes(place.size_bytes) / kSlotPageBytes);
+    if (HaveGeneration(pages, place.generation)) continue;
     return absl::DataLossError("the slot of unit " + Quoted(session_->units[units_[i]].id()) +
                                " was given to another while it was leased");
   }
   return absl::OkStatus();
+}
+
+absl::Status LeasedSet::ReleaseAfter(void* stream, const CallLimits& limits) {
+  if (session_ == nullptr) return absl::OkStatus();
+  const std::optional<GpuSlots>& gpu = session_->gpu;
+  if (!gpu) return absl::FailedPreconditionError("the session's slots are not a GPU's memory");
+  const auto is_over = [&limits] {
+    return limits.stop.stop_requested() || std::chrono::steady_clock::now() >= limits.deadline;
+  };
+  ECF8_ASSIGN_OR_RETURN(
+      const bool passed,
+      WaitForStream(*gpu->cuda, gpu->device, reinterpret_cast<CudaStream>(stream), is_over));
+  return passed ? Release(limits) : LimitReached(limits);
 }
 
 absl::Status LeasedSet::Release(const CallLimits& limits) {
@@ -102,7 +124,7 @@ absl::Status LeasedSet::Release(const CallLimits& limits) {
 
 void LeasedSet::Forget() {
   session_.reset();
-  bytes_.clear();
+  places_.clear();
 }
 
 absl::StatusOr<std::unique_ptr<SessionClient>> SessionClient::Open(
@@ -128,7 +150,26 @@ absl::StatusOr<std::unique_ptr<SessionClient>> SessionClient::Open(
   if (options.resident && !session->opened_.resident()) {
     return absl::UnimplementedError("this daemon knows no resident sessions: use a newer one");
   }
+  if (session->opened_.has_gpu_slots()) ECF8_RETURN_IF_ERROR(session->TakeGpuSlots(options));
   return session;
+}
+
+absl::Status SessionClient::TakeGpuSlots(const SessionClientOptions& options) {
+  GpuSlots gpu{.cuda = options.cuda};
+  const std::string& uuid = opened_.gpu_slots().gpu_uuid();
+  if (!state_->mapping->slots_follow() || uuid.size() != gpu.uuid.size()) {
+    return Unexpected("slots of a GPU that it does not name");
+  }
+  std::copy(uuid.begin(), uuid.end(), gpu.uuid.begin());
+  if (gpu.cuda == nullptr) {
+    const absl::StatusOr<CudaMappingCalls*> driver = DriverCuda();
+    if (!driver.ok()) return AddContext(driver.status(), "the daemon's slots are a GPU's memory");
+    gpu.cuda = *driver;
+  }
+  ECF8_ASSIGN_OR_RETURN(gpu.device, FindGpu(*gpu.cuda, gpu.uuid));
+  ECF8_RETURN_IF_ERROR(state_->mapping->TakeSessionSlots(*gpu.cuda, gpu.device));
+  state_->gpu = gpu;
+  return absl::OkStatus();
 }
 
 SessionClient::~SessionClient() { Close(); }
@@ -213,16 +254,16 @@ absl::StatusOr<LeasedSet> SessionClient::Lease(uint64_t set_id, std::vector<uint
   if (static_cast<size_t>(ready.slots_size()) != set.units_.size()) {
     return Unexpected("another number of slots than of units");
   }
-  const absl::Span<const uint8_t> slots = state_->mapping->slots();
+  const SlotMapping& mapping = *state_->mapping;
+  const uint64_t slot_bytes = state_->gpu ? mapping.slots_dev().size() : mapping.slots().size();
   for (size_t i = 0; i < set.units_.size(); ++i) {
     const v1::UnitSlot& slot = ready.slots(static_cast<int>(i));
     if (slot.size_bytes() != state_->units[set.units_[i]].decoded_size_bytes() ||
-        slot.offset_bytes() % kSlotPageBytes != 0 || slot.offset_bytes() > slots.size() ||
-        slot.size_bytes() > slots.size() - slot.offset_bytes()) {
+        slot.offset_bytes() % kSlotPageBytes != 0 || slot.offset_bytes() > slot_bytes ||
+        slot.size_bytes() > slot_bytes - slot.offset_bytes()) {
       return Unexpected("a slot that cannot be the unit's");
     }
-    set.bytes_.push_back(slots.subspan(slot.offset_bytes(), slot.size_bytes()));
-    set.generations_.push_back(slot.generation());
+    set.places_.push_back({slot.offset_bytes(), slot.size_bytes(), slot.generation()});
   }
   ECF8_RETURN_IF_ERROR(set.Check());
   return set;

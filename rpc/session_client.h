@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "ecf8/v1/session.pb.h"
 #include "ecf8/v1/weights.pb.h"
 #include "loader/base/mutex.h"
+#include "loader/cuda/cuda_mapping_calls.h"
 #include "rpc/address.h"
 #include "rpc/call_limits.h"
 #include "rpc/client.h"
@@ -43,6 +45,16 @@ struct SessionClientOptions {
   bool resident = false;
   std::string request_id{};
   std::chrono::milliseconds timeout{5000};  // for the slot socket to answer
+  // Where slots are a GPU's memory: what to map it by, which outlives the session. Null: the
+  // machine's driver.
+  CudaMappingCalls* cuda = nullptr;
+};
+
+// Where the session's slots are a GPU's memory.
+struct GpuSlots {
+  CudaMappingCalls* cuda = nullptr;
+  int device = 0;  // its number in this process
+  CudaUuid uuid{};
 };
 
 // What a session and its leases share: it lives as long as any of them, so that what was leased
@@ -52,6 +64,7 @@ struct SessionState {
   v1::Model model;
   std::vector<v1::Unit> units;  // by index
   std::unique_ptr<SessionMux> mux;
+  std::optional<GpuSlots> gpu;  // that has the slots
 };
 
 // Slots that are leased until it is released or destroyed. Movable. Where the session ends before,
@@ -66,20 +79,30 @@ class LeasedSet {
 
   bool leased() const { return session_ != nullptr; }
   size_t size() const { return units_.size(); }
-  // The decoded unit, as DescribeModel lays it out, of the `i`th that was asked for.
-  absl::Span<const uint8_t> unit(size_t i) const { return bytes_[i]; }
+  // The decoded unit, as DescribeModel lays it out, of the `i`th that was asked for: in host
+  // memory, or in the GPU's, as the session's slots are. The other is empty.
+  absl::Span<const uint8_t> unit(size_t i) const { return Part(i, session_->mapping->slots()); }
+  absl::Span<const uint8_t> unit_dev(size_t i) const {
+    return Part(i, session_->mapping->slots_dev());
+  }
   uint32_t unit_index(size_t i) const { return units_[i]; }
   // What keeps them mapped, also after the lease. Null where nothing is leased.
   std::shared_ptr<const SlotMapping> mapping() const;
   // One tensor of it, or the part that the unit holds, in layout order.
   absl::Span<const uint8_t> tensor(size_t i, int tensor) const;
+  absl::Span<const uint8_t> tensor_dev(size_t i, int tensor) const;
 
   // DATA_LOSS where a slot is not the one that was leased any more: what was read of it may be
   // anything.
   absl::Status Check() const;
 
-  // Checks, and gives the slots back.
+  // Checks, and gives the slots back: nothing that the GPU has yet to do reads them.
   absl::Status Release(const CallLimits& limits = {});
+
+  // Waits until all has passed that was queued in `stream`, a cudaStream_t or CUstream of the
+  // slots' GPU, and then releases. Beyond the limits, and after an error of CUDA, they are leased
+  // still. FAILED_PRECONDITION where the slots are no GPU's.
+  absl::Status ReleaseAfter(void* stream, const CallLimits& limits = {});
 
  private:
   friend class SessionClient;
@@ -88,17 +111,25 @@ class LeasedSet {
 
   std::shared_ptr<SessionState> session_;  // null: nothing is leased
   uint64_t set_id_ = 0;
+  struct Place {
+    uint64_t offset_bytes = 0;
+    uint64_t size_bytes = 0;
+    uint64_t generation = 0;
+  };
+  absl::Span<const uint8_t> Part(size_t i, absl::Span<const uint8_t> slots) const {
+    return slots.empty() ? slots : slots.subspan(places_[i].offset_bytes, places_[i].size_bytes);
+  }
+
   std::vector<uint32_t> units_;
-  std::vector<absl::Span<const uint8_t>> bytes_;
-  std::vector<uint64_t> generations_;
+  std::vector<Place> places_;  // as units_
 };
 
 // Thread-safe. Where the session has ended, every call says why.
 class SessionClient {
  public:
-  // `client` is connected to `address`. Errors of SlotMapping::Connect and of the daemon;
-  // INVALID_ARGUMENT for an address that is no Unix socket; UNIMPLEMENTED where the daemon knows no
-  // resident sessions.
+  // `client` is connected to `address`. Errors of SlotMapping and of the daemon; INVALID_ARGUMENT
+  // for an address that is no Unix socket; UNIMPLEMENTED where the daemon knows no resident
+  // sessions; FAILED_PRECONDITION where its slots are a GPU's, and there is no CUDA here.
   static absl::StatusOr<std::unique_ptr<SessionClient>> Open(WeightClient& client,
                                                              const Address& address,
                                                              const SessionClientOptions& options,
@@ -145,10 +176,12 @@ class SessionClient {
   const std::vector<v1::Unit>& units() const { return state_->units; }  // by index
   uint64_t slot_bytes() const { return opened_.slot_bytes(); }          // granted
   const SlotMapping& mapping() const { return *state_->mapping; }
+  const std::optional<GpuSlots>& gpu() const { return state_->gpu; }
 
  private:
   SessionClient() = default;
 
+  absl::Status TakeGpuSlots(const SessionClientOptions& options);
   absl::StatusOr<uint64_t> Start(const std::vector<uint32_t>& units, const CallLimits& limits,
                                  uint64_t release_set_id);
   // What `ready` leases: a set of `units`, checked.

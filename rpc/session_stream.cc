@@ -23,6 +23,13 @@ absl::Status ConnectionClosed() {
                        {.reason = ErrorReason::kBadRequest});
 }
 
+absl::Status NeedsNewerClient() {
+  return WithErrorInfo(
+      absl::UnimplementedError(
+          "this daemon's slots are a GPU's memory, which a newer client can map: fetch instead"),
+      {.reason = ErrorReason::kBadRequest});
+}
+
 absl::Status Overloaded() {
   return WithErrorInfo(absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
                        {.reason = ErrorReason::kOverloaded});
@@ -89,6 +96,10 @@ bool SessionStream::FillResponse() {
     opened->set_max_units(session_->limits().max_units);
     opened->set_resident(session_->is_resident());
     opened->set_releases_with_acquire(true);
+    if (session_->has_own_slots()) {
+      const auto& uuid = parts_.engine.gpu_uuid();
+      opened->mutable_gpu_slots()->set_gpu_uuid(std::string(uuid.begin(), uuid.end()));
+    }
     return true;
   }
   if (std::exchange(pong_, false)) {
@@ -139,11 +150,17 @@ void SessionStream::Step() {
 
 void SessionStream::OnReadDone(bool ok) {
   if (!ok) return End(absl::OkStatus());  // the client has said all, or is gone
-  // Who opens it reads on.
-  const bool opens_resident = request_.has_open() && request_.open().resident();
+  const bool opens_later = OpensLater(request_);
   const absl::Status status = Handle(request_);
   if (!status.ok()) return End(status);
-  if (opens_resident) return;
+  if (!opens_later) ReadOn();
+}
+
+bool SessionStream::OpensLater(const v1::SessionRequest& request) const {
+  return request.has_open() && (request.open().resident() || parts_.engine.gives_runs());
+}
+
+void SessionStream::ReadOn() {
   {
     MutexLock lock(mutex_);
     read_wanted_ = true;
@@ -210,6 +227,10 @@ absl::Status SessionStream::Open(const v1::OpenSession& request) {
                      .slot_bytes = request.slot_bytes(),
                      .resident = request.resident()};
   ECF8_ASSIGN_OR_RETURN(ServedModel model, CheckOrder(parts_.models, parts_.limits, order));
+  if (parts_.engine.gives_runs()) {
+    if (!request.takes_gpu_slots()) return NeedsNewerClient();
+    return TakeSlotsAndBegin(std::move(order), std::move(model));
+  }
   if (order.resident) return PinAndBegin(std::move(order), std::move(model));
   return Begin(order, std::move(model), PinHold());
 }
@@ -251,11 +272,46 @@ void SessionStream::OnPinned(const SessionOrder& order, const ServedModel& model
   const absl::Status status = Begin(order, model, std::move(*hold));
   if (!status.ok()) return End(status);
   parts_.residents.Load(model);
+  ReadOn();
+}
+
+absl::Status SessionStream::TakeSlotsAndBegin(SessionOrder order, ServedModel model) {
+  const auto weak = weak_from_this();
+  return OpenOwnSession(
+      parts_.engine, parts_.limits, std::move(order), std::move(model),
+      [weak] {
+        if (const auto self = weak.lock()) self->Step();
+      },
+      [weak](const absl::StatusOr<std::shared_ptr<Session>>& session,
+             const std::shared_ptr<OwnSlots>& slots) {
+        if (const auto self = weak.lock()) self->OnOwnSession(session, slots);
+      });
+}
+
+// The client looks for its slots once it has heard that the session is open.
+void SessionStream::OnOwnSession(const absl::StatusOr<std::shared_ptr<Session>>& session,
+                                 const std::shared_ptr<OwnSlots>& slots) {
+  if (!session.ok()) return End(session.status());
+  std::optional<Ticket> ticket;
   {
     MutexLock lock(mutex_);
-    read_wanted_ = true;
+    ticket = ticket_;
   }
-  Step();
+  if (!ticket) return;  // it has ended meanwhile
+  const SessionSlots message{.slot_bytes = slots->size_bytes(),
+                             .generation_bytes = slots->generations().bytes().size()};
+  const Descriptor memory = slots->TakeDescriptor();
+  if (!parts_.links.Send(*ticket, message, memory.get(), slots->generations().fd())) {
+    return End(ConnectionClosed());
+  }
+  {
+    MutexLock lock(mutex_);
+    if (end_) return;
+    session_ = *session;
+    tell_opened_ = true;
+  }
+  (*session)->Continue();
+  ReadOn();
 }
 
 // The client is told after the message at hand; its slots are not its own from here on.
@@ -277,6 +333,10 @@ void SessionStream::Abort(const absl::Status& status) { End(status); }
 
 void SessionStream::Tick() {
   if (const std::shared_ptr<Session> session = this->session()) return session->Tick();
+  {
+    MutexLock lock(mutex_);
+    if (ticket_) return;  // it is being opened, which has limits of its own
+  }
   if (std::chrono::steady_clock::now() < started_ + kPatience) return;
   End(WithErrorInfo(absl::DeadlineExceededError("nobody opened the session"),
                     {.reason = ErrorReason::kBadRequest}));

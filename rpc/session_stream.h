@@ -2,8 +2,9 @@
 //
 // Requests are done as they come, answers are written as they get ready, one at a time; the session
 // bounds how many sets, and so answers, there are. After a ping nothing is read until the pong is
-// being written, nor while a resident session is opened. The session ends before the stream does:
-// its slots are given back at once, however long the client takes to hear of it.
+// being written, nor while a resident session, or one with slots of its own, is opened. The session
+// ends before the stream does: its slots are given back at once, however long the client takes to
+// hear of it.
 #ifndef ECF8_RPC_SESSION_STREAM_H_
 #define ECF8_RPC_SESSION_STREAM_H_
 
@@ -23,6 +24,7 @@
 #include "loader/session/resident_loader.h"
 #include "loader/session/session.h"
 #include "loader/session/ticket_table.h"
+#include "rpc/slot_links.h"
 #include "rpc/stream_registry.h"
 
 namespace ecf8 {
@@ -32,6 +34,7 @@ struct SessionParts {
   Engine& engine;
   const ModelSet& models;
   TicketTable& tickets;
+  const SlotLinks& links;
   ResidentLoader& residents;
   WorkerPool& pool;
   const SessionLimits& limits;
@@ -73,10 +76,16 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
 
   absl::Status Handle(const v1::SessionRequest& request);
   absl::Status Open(const v1::OpenSession& request);
-  // The two ways to go on: at once, or when the model is pinned.
+  // The ways to go on: at once, when the model is pinned, or when the session has slots of its own.
   absl::Status Begin(const SessionOrder& order, ServedModel model, PinHold residence);
   absl::Status PinAndBegin(SessionOrder order, ServedModel model);
   void OnPinned(const SessionOrder& order, const ServedModel& model, absl::StatusOr<PinHold>& hold);
+  absl::Status TakeSlotsAndBegin(SessionOrder order, ServedModel model);
+  void OnOwnSession(const absl::StatusOr<std::shared_ptr<Session>>& session,
+                    const std::shared_ptr<OwnSlots>& slots);
+  // Whether `request` is answered by a session that opens later, which reads on.
+  bool OpensLater(const v1::SessionRequest& request) const;
+  void ReadOn();
   std::shared_ptr<Session> session();
   void End(const absl::Status& status);
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "decoder/status_macros.h"
+#include "loader/base/descriptor.h"
 #include "loader/base/file.h"
 #include "loader/memory/slot_space.h"
 #include "rpc/slot_handshake.h"
@@ -39,18 +40,40 @@ absl::Status Refusal(absl::StatusCode code) {
   }
 }
 
-// Those that came with `message`, which are ours to close.
-std::vector<int> TakeDescriptors(msghdr* message) {
-  std::vector<int> descriptors;
+// Those that came with `message`.
+std::vector<Descriptor> TakeDescriptors(msghdr* message) {
+  std::vector<int> numbers;
   for (cmsghdr* header = CMSG_FIRSTHDR(message); header != nullptr;
        header = CMSG_NXTHDR(message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    const size_t begin = descriptors.size();
-    descriptors.resize(begin + count);
-    std::memcpy(descriptors.data() + begin, CMSG_DATA(header), count * sizeof(int));
+    const size_t begin = numbers.size();
+    numbers.resize(begin + count);
+    std::memcpy(numbers.data() + begin, CMSG_DATA(header), count * sizeof(int));
   }
+  std::vector<Descriptor> descriptors;
+  for (const int number : numbers) descriptors.emplace_back(number);
   return descriptors;
+}
+
+struct Received {
+  bool is_whole = false;
+  std::vector<Descriptor> descriptors;
+};
+
+// Into `message`, of which less may come.
+absl::StatusOr<Received> ReceiveMessage(int connection, void* message, size_t size_bytes) {
+  iovec bytes = {message, size_bytes};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))] = {};
+  msghdr header = {};
+  header.msg_iov = &bytes;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof(control);
+  const ssize_t count = recvmsg(connection, &header, MSG_CMSG_CLOEXEC | MSG_WAITALL);
+  if (count <= 0) return absl::UnavailableError("the daemon's slot socket does not answer");
+  return Received{.is_whole = count == static_cast<ssize_t>(size_bytes),
+                  .descriptors = TakeDescriptors(&header)};
 }
 
 absl::StatusOr<absl::Span<const uint8_t>> MapSealed(int fd, uint64_t size_bytes) {
@@ -107,39 +130,43 @@ absl::StatusOr<std::unique_ptr<SlotMapping>> SlotMapping::Connect(
 
 absl::Status SlotMapping::Receive() {
   SlotReply reply;
-  iovec bytes = {&reply, sizeof(reply)};
-  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &bytes;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  const ssize_t count = recvmsg(connection_, &message, MSG_CMSG_CLOEXEC | MSG_WAITALL);
-  if (count <= 0) return absl::UnavailableError("the daemon's slot socket does not answer");
-  const std::vector<int> descriptors = TakeDescriptors(&message);
-  absl::Status status;
-  if (count != sizeof(reply) || reply.magic != kSlotHello) {
-    status = Untrusted("an answer of another kind");
-  } else if (reply.code != 0) {
-    status = Refusal(static_cast<absl::StatusCode>(reply.code));
-  } else if (descriptors.size() != kSlotDescriptors) {
-    status = Untrusted("no two descriptors came");
-  } else {
-    ticket_ = reply.ticket;
-    status = Map(descriptors[0], reply.slot_bytes, descriptors[1], reply.generation_bytes);
+  ECF8_ASSIGN_OR_RETURN(const Received received,
+                        ReceiveMessage(connection_, &reply, sizeof(reply)));
+  if (!received.is_whole || reply.magic != kSlotHello)
+    return Untrusted("an answer of another kind");
+  if (reply.code != 0) return Refusal(static_cast<absl::StatusCode>(reply.code));
+  if (received.descriptors.size() != kSlotDescriptors) {
+    return Untrusted("no two descriptors came");
   }
-  for (const int fd : descriptors) close(fd);
-  return status;
+  ticket_ = reply.ticket;
+  slots_follow_ = reply.slots_follow != 0;
+  ECF8_ASSIGN_OR_RETURN(slots_, MapSealed(received.descriptors[0].get(), reply.slot_bytes));
+  return MapGenerations(received.descriptors[1].get(), reply.generation_bytes, reply.slot_bytes);
 }
 
-absl::Status SlotMapping::Map(int slot_fd, uint64_t slot_bytes, int generation_fd,
-                              uint64_t generation_bytes) {
-  ECF8_ASSIGN_OR_RETURN(slots_, MapSealed(slot_fd, slot_bytes));
-  ECF8_ASSIGN_OR_RETURN(counters_, MapSealed(generation_fd, generation_bytes));
-  const uint64_t pages = slot_bytes / kSlotPageBytes;
-  if (generation_bytes / sizeof(SlotGeneration) < pages) {
-    return Untrusted("fewer generations than pages");
+absl::Status SlotMapping::TakeSessionSlots(CudaMappingCalls& cuda, int device) {
+  SessionSlots slots;
+  const SessionSlots expected;
+  ECF8_ASSIGN_OR_RETURN(const Received received,
+                        ReceiveMessage(connection_, &slots, sizeof(slots)));
+  if (!received.is_whole || slots.magic != expected.magic ||
+      received.descriptors.size() != kSlotDescriptors || slots.slot_bytes == 0 ||
+      slots.slot_bytes % kSlotPageBytes != 0) {
+    return Untrusted("what came for the session is of another kind");
   }
+  ECF8_RETURN_IF_ERROR(
+      MapGenerations(received.descriptors[1].get(), slots.generation_bytes, slots.slot_bytes));
+  ECF8_ASSIGN_OR_RETURN(
+      run_dev_, MappedRun::Import(cuda, device, received.descriptors[0].get(), slots.slot_bytes));
+  return absl::OkStatus();
+}
+
+absl::Status SlotMapping::MapGenerations(int fd, uint64_t size_bytes, uint64_t slot_bytes) {
+  Unmap(counters_);
+  counters_ = {};
+  ECF8_ASSIGN_OR_RETURN(counters_, MapSealed(fd, size_bytes));
+  const uint64_t pages = slot_bytes / kSlotPageBytes;
+  if (size_bytes / sizeof(SlotGeneration) < pages) return Untrusted("fewer generations than pages");
   generations_ = {reinterpret_cast<const SlotGeneration*>(counters_.data()), pages};
   return absl::OkStatus();
 }

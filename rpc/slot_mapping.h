@@ -1,4 +1,5 @@
-// The client's side of the slot socket: a daemon's slots, mapped to be read.
+// The client's side of the slot socket: a daemon's slots, mapped to be read; or a session's own, in
+// a GPU's memory.
 #ifndef ECF8_RPC_SLOT_MAPPING_H_
 #define ECF8_RPC_SLOT_MAPPING_H_
 
@@ -10,6 +11,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "loader/cuda/cuda_mapping_calls.h"
+#include "loader/cuda/mapped_run.h"
 #include "loader/memory/slot_generations.h"
 #include "loader/session/ticket_table.h"
 
@@ -28,22 +31,33 @@ class SlotMapping {
   SlotMapping& operator=(const SlotMapping&) = delete;
   ~SlotMapping();
 
+  // Where slots_follow(): once the session is open, maps what has come for it, on `device`, a
+  // number of `cuda`'s, which outlives the mapping. Once, and before anything else looks at the
+  // slots. UNAVAILABLE where nothing comes in the time that Connect had; DATA_LOSS as there; CUDA's
+  // errors.
+  absl::Status TakeSessionSlots(CudaMappingCalls& cuda, int device);
+
   // The slots stay mapped.
   void Disconnect();
 
   const Ticket& ticket() const { return ticket_; }
+  bool slots_follow() const { return slots_follow_; }
+  // One of the two; the other is empty.
   absl::Span<const uint8_t> slots() const { return slots_; }
+  absl::Span<const uint8_t> slots_dev() const { return run_dev_.span_dev(); }
   absl::Span<const SlotGeneration> generations() const { return generations_; }
 
  private:
   SlotMapping() = default;
 
   absl::Status Receive();
-  absl::Status Map(int slot_fd, uint64_t slot_bytes, int generation_fd, uint64_t generation_bytes);
+  absl::Status MapGenerations(int fd, uint64_t size_bytes, uint64_t slot_bytes);
 
   std::atomic<int> connection_ = -1;
   Ticket ticket_{};
+  bool slots_follow_ = false;
   absl::Span<const uint8_t> slots_;
+  MappedRun run_dev_;
   absl::Span<const uint8_t> counters_;  // as mapped
   absl::Span<const SlotGeneration> generations_;
 };

@@ -25,30 +25,10 @@ constexpr int kBatch = 64;
 constexpr std::chrono::milliseconds kTick(200);
 constexpr std::chrono::milliseconds kIdleTick(1000);
 
-// False where the client does not take it, which has room for it unless it misbehaves.
-bool SendReply(int fd, const SlotReply& reply, const SharedSlots* slots) {
-  iovec bytes = {const_cast<SlotReply*>(&reply), sizeof(reply)};
-  alignas(cmsghdr) char control[CMSG_SPACE(kSlotDescriptors * sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &bytes;
-  message.msg_iovlen = 1;
-  if (slots != nullptr) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(kSlotDescriptors * sizeof(int));
-    const int descriptors[kSlotDescriptors] = {slots->slot_fd, slots->generation_fd};
-    std::memcpy(CMSG_DATA(header), descriptors, sizeof(descriptors));
-  }
-  return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(reply);
-}
-
 bool Refuse(int fd, absl::StatusCode code) {
   SlotReply reply;
   reply.code = static_cast<uint32_t>(code);
-  SendReply(fd, reply, nullptr);
+  SendWithDescriptors(fd, &reply, sizeof(reply), {-1, -1});
   return false;
 }
 
@@ -56,8 +36,8 @@ bool Refuse(int fd, absl::StatusCode code) {
 
 absl::StatusOr<std::unique_ptr<SlotSocket>> SlotSocket::Start(SlotSocketOptions options,
                                                               TicketTable& tickets,
-                                                              Descriptor passed) {
-  std::unique_ptr<SlotSocket> slot_socket(new SlotSocket(std::move(options), tickets));
+                                                              SlotLinks& links, Descriptor passed) {
+  std::unique_ptr<SlotSocket> slot_socket(new SlotSocket(std::move(options), tickets, links));
   ECF8_RETURN_IF_ERROR(slot_socket->Listen(std::move(passed)));
   SlotSocket* const self = slot_socket.get();
   ECF8_ASSIGN_OR_RETURN(self->thread_,
@@ -171,11 +151,14 @@ bool SlotSocket::Answer(Connection& connection) {
     return Refuse(connection.fd, ticket.status().code());
   }
   connection.ticket = *ticket;
+  links_.Add(*ticket, connection.fd);
   SlotReply reply;
   reply.ticket = *ticket;
   reply.slot_bytes = options_.slots.slot_bytes;
   reply.generation_bytes = options_.slots.generation_bytes;
-  return SendReply(connection.fd, reply, &options_.slots);
+  reply.slots_follow = options_.slots_follow ? 1 : 0;
+  return SendWithDescriptors(connection.fd, &reply, sizeof(reply),
+                             {options_.slots.slot_fd, options_.slots.generation_fd});
 }
 
 bool SlotSocket::MayStay(const Connection& connection, Clock::time_point now) const {
@@ -185,6 +168,7 @@ bool SlotSocket::MayStay(const Connection& connection, Clock::time_point now) co
 }
 
 void SlotSocket::Close(const Connection& connection) {
+  if (connection.ticket) links_.Remove(*connection.ticket);
   close(connection.fd);
   if (connection.ticket) tickets_.Void(*connection.ticket);
 }

@@ -26,6 +26,7 @@
 #include "loader/engine/device.h"
 #include "loader/session/ticket_table.h"
 #include "rpc/slot_handshake.h"
+#include "rpc/slot_links.h"
 #include "rpc/unix_socket.h"
 
 namespace ecf8 {
@@ -34,6 +35,7 @@ struct SlotSocketOptions {
   std::string path;
   std::optional<gid_t> group{};  // who may connect besides: see ListenOnUnix
   SharedSlots slots{};           // outlive the socket
+  bool slots_follow = false;     // a session's own, once it is open: `slots` are of no bytes
   // More are told so, and closed.
   size_t max_connections = 80;
   // After which a connection is closed that has not said hello, or whose ticket has not been
@@ -48,9 +50,10 @@ struct SlotSocketOptions {
 class SlotSocket {
  public:
   // Listens when it returns: with `passed`, where that is a socket, or else at a new one. `tickets`
-  // outlives the socket. Errors as SocketClaim::Take and ListenOnUnix, and RESOURCE_EXHAUSTED.
+  // and `links`, which has its connections, outlive the socket. Errors as SocketClaim::Take and
+  // ListenOnUnix, and RESOURCE_EXHAUSTED.
   static absl::StatusOr<std::unique_ptr<SlotSocket>> Start(SlotSocketOptions options,
-                                                           TicketTable& tickets,
+                                                           TicketTable& tickets, SlotLinks& links,
                                                            Descriptor passed = {});
   SlotSocket(const SlotSocket&) = delete;
   SlotSocket& operator=(const SlotSocket&) = delete;
@@ -75,8 +78,8 @@ class SlotSocket {
     std::optional<Ticket> ticket;
   };
 
-  SlotSocket(SlotSocketOptions options, TicketTable& tickets)
-      : options_(std::move(options)), tickets_(tickets) {}
+  SlotSocket(SlotSocketOptions options, TicketTable& tickets, SlotLinks& links)
+      : options_(std::move(options)), tickets_(tickets), links_(links) {}
 
   absl::Status Listen(Descriptor passed);
   void Run();
@@ -90,6 +93,7 @@ class SlotSocket {
 
   const SlotSocketOptions options_;
   TicketTable& tickets_;
+  SlotLinks& links_;
   std::optional<SocketClaim> claim_;  // of a new one
   Descriptor listener_;
   int wake_ = -1;  // an eventfd: readable when the thread is to end

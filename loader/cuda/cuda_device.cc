@@ -23,6 +23,8 @@ namespace {
 // far more than decoding matters; neither was measured here.
 constexpr double kCopiedBytesPerSecond = 50e9;
 constexpr double kDecodedBytesPerSecond = 1e12;
+// Two of them fill a flight: with less on its way at once the bus waits between flights.
+constexpr uint64_t kHostJobBytes = 2 * kMaxReadBytes;
 // Jobs beyond those in flights, so that a flight that lands finds work prepared.
 constexpr size_t kQueuedPerFlight = 2;
 
@@ -43,7 +45,7 @@ DeviceInfo InfoOf(const CudaDeviceOptions& options) {
   const size_t gpus = options.devices.size();
   return {.name = std::move(name),
           .queue_depth = gpus * static_cast<size_t>(options.flights) * kQueuedPerFlight,
-          .host_job_bytes = std::min<uint64_t>(kMaxReadBytes, options.staging_bytes),
+          .host_job_bytes = std::min<uint64_t>(kHostJobBytes, options.staging_bytes),
           .frames_job_bytes = std::numeric_limits<uint64_t>::max(),  // a unit is one launch
           .host_scratch_bytes = gpus * Gpu::PinnedBytes(GpuOptionsOf(options, 0)) +
                                 ThreadCount(options) * kChunkWeights,
@@ -96,7 +98,7 @@ absl::StatusOr<std::unique_ptr<CudaDevice>> CudaDevice::Create(const CudaDeviceO
   ECF8_ASSIGN_OR_RETURN(device->slots_,
                         DeviceMemory::Create(cuda, {.size_bytes = options.slot_budget_bytes,
                                                     .block_bytes = kSlotPageBytes,
-                                                    .exportable = true,
+                                                    .resizable = true,
                                                     .devices = options.devices}));
   ECF8_ASSIGN_OR_RETURN(device->frames_,
                         DeviceMemory::Create(cuda, {.size_bytes = options.frame_budget_bytes,
@@ -111,6 +113,8 @@ absl::StatusOr<std::unique_ptr<CudaDevice>> CudaDevice::Create(const CudaDeviceO
                     }));
     device->gpus_.push_back(std::move(gpu));
   }
+  ECF8_ASSIGN_OR_RETURN(device->runs_, CudaSlotRuns::Create(cuda, options.devices, *device->slots_,
+                                                            *device->gpus_.front()));
   ECF8_RETURN_IF_ERROR(device->StartThreads(options));
   return device;
 }
@@ -142,6 +146,7 @@ CudaDevice::~CudaDevice() {
     work_.NotifyAll();
   }
   for (std::thread& thread : threads_) thread.join();
+  runs_.reset();
   gpus_.clear();  // with all jobs
 }
 

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "loader/base/mutex.h"
 #include "loader/cuda/cuda_calls.h"
+#include "loader/cuda/cuda_slot_runs.h"
 #include "loader/cuda/device_memory.h"
 #include "loader/cuda/frame_tables.h"
 #include "loader/cuda/gpu.h"
@@ -31,7 +32,7 @@ struct CudaDeviceOptions {
   int threads = 0;                   // that compare checksums; 0: one a core
   std::vector<int> cores{};          // to pin the threads to, in turn; empty: the system chooses
   int flights = 4;                   // of each GPU: what is copied and decoded at once
-  uint64_t staging_bytes = 8 << 20;  // of each flight; at least kChunkWeights
+  uint64_t staging_bytes = 16 << 20;  // of each flight; at least kChunkWeights
 };
 
 class CudaDevice final : public Device {
@@ -47,16 +48,12 @@ class CudaDevice final : public Device {
   // Pins the memory. Where that is refused it is copied once more on its way.
   void RegisterHostMemory(absl::Span<uint8_t> memory) override;
   absl::Span<uint8_t> slot_memory_dev() const override { return slots_->span_dev(); }
+  // Of one GPU that has virtual memory and exports it.
+  SlotRuns* slot_runs() override { return runs_.get(); }
   absl::Span<uint8_t> frame_memory_dev() const override { return frames_->span_dev(); }
   absl::Status ReadSlot(const uint8_t* from_dev, absl::Span<uint8_t> out) override;
   void WaitUntilTouched() override {}
   const DeviceInfo& info() const override { return info_; }
-
-  // Descriptors of a slot's pages, kSlotPageBytes each, for another process to import and map in
-  // this order. The caller closes them. UNIMPLEMENTED where the GPU has no such memory.
-  absl::StatusOr<std::vector<int>> ExportSlot(absl::Span<const uint8_t> slot_dev) const {
-    return slots_->Export(slot_dev);
-  }
 
  private:
   CudaDevice(CudaCalls& cuda, DeviceSink& sink, const CudaDeviceOptions& options);
@@ -82,6 +79,7 @@ class CudaDevice final : public Device {
   std::unique_ptr<DeviceMemory> slots_;
   std::unique_ptr<DeviceMemory> frames_;
   std::vector<std::unique_ptr<Gpu>> gpus_;  // as devices_
+  std::unique_ptr<CudaSlotRuns> runs_;      // may be null
 
   Mutex mutex_;
   CondVar work_;

@@ -17,11 +17,11 @@
 namespace ecf8 {
 
 // A CUDA object and the call that ends it. Movable.
-template <typename T, CudaError (CudaCalls::*kEnd)(T)>
+template <typename Calls, typename T, CudaError (Calls::*kEnd)(T)>
 class CudaObject {
  public:
   CudaObject() = default;
-  CudaObject(CudaCalls& cuda, T object) : cuda_(&cuda), object_(object) {}
+  CudaObject(Calls& cuda, T object) : cuda_(&cuda), object_(object) {}
   CudaObject(CudaObject&& other) noexcept
       : cuda_(std::exchange(other.cuda_, nullptr)), object_(other.object_) {}
   CudaObject& operator=(CudaObject&& other) noexcept {
@@ -36,14 +36,14 @@ class CudaObject {
   T get() const { return object_; }
 
  private:
-  CudaCalls* cuda_ = nullptr;
+  Calls* cuda_ = nullptr;
   T object_{};
 };
 
-using OwnedStream = CudaObject<CudaStream, &CudaCalls::StreamDestroy>;
-using OwnedEvent = CudaObject<CudaEvent, &CudaCalls::EventDestroy>;
-using DeviceBuffer = CudaObject<uint8_t*, &CudaCalls::Free>;
-using PinnedBuffer = CudaObject<uint8_t*, &CudaCalls::FreeHost>;
+using OwnedStream = CudaObject<CudaCalls, CudaStream, &CudaCalls::StreamDestroy>;
+using OwnedEvent = CudaObject<CudaMappingCalls, CudaEvent, &CudaMappingCalls::EventDestroy>;
+using DeviceBuffer = CudaObject<CudaCalls, uint8_t*, &CudaCalls::Free>;
+using PinnedBuffer = CudaObject<CudaCalls, uint8_t*, &CudaCalls::FreeHost>;
 
 // `device` is the current one, for messages.
 inline absl::StatusOr<OwnedStream> MakeStream(CudaCalls& cuda, int device) {
@@ -53,7 +53,7 @@ inline absl::StatusOr<OwnedStream> MakeStream(CudaCalls& cuda, int device) {
   return OwnedStream(cuda, stream);
 }
 
-inline absl::StatusOr<OwnedEvent> MakeEvent(CudaCalls& cuda, int device) {
+inline absl::StatusOr<OwnedEvent> MakeEvent(CudaMappingCalls& cuda, int device) {
   CudaEvent event = nullptr;
   const CudaError error = cuda.EventCreate(&event);
   if (error != kCudaSuccess) return CudaStatus(cuda, error, "cudaEventCreate", device);

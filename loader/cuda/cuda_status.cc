@@ -31,7 +31,8 @@ bool IsLostDevice(CudaError error) {
   }
 }
 
-absl::Status CudaStatus(CudaCalls& cuda, CudaError error, std::string_view call, int device) {
+absl::Status CudaStatus(CudaMappingCalls& cuda, CudaError error, std::string_view call,
+                        int device) {
   if (error == kCudaSuccess) return absl::OkStatus();
   const std::string message =
       absl::StrCat(absl::string_view(call.data(), call.size()), " on ", CudaDeviceName(device),

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "loader/cuda/cuda_calls.h"
+#include "loader/cuda/cuda_mapping_calls.h"
 
 namespace ecf8 {
 
@@ -15,7 +15,7 @@ bool IsLostDevice(CudaError error);
 
 // OK for success. "cudaMemcpyAsync on cuda:0: invalid argument (cudaErrorInvalidValue)":
 // UNAVAILABLE for a lost device, RESOURCE_EXHAUSTED for want of memory, else INTERNAL.
-absl::Status CudaStatus(CudaCalls& cuda, CudaError error, std::string_view call, int device);
+absl::Status CudaStatus(CudaMappingCalls& cuda, CudaError error, std::string_view call, int device);
 
 // "cuda:0"
 std::string CudaDeviceName(int device);

@@ -1,7 +1,5 @@
 #include "loader/cuda/device_memory.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cassert>
 
@@ -18,13 +16,12 @@ constexpr uint64_t kAlignment = 4096;
 // What all of the devices can.
 absl::StatusOr<CudaDeviceTraits> CommonTraits(CudaCalls& cuda, const std::vector<int>& devices) {
   CudaDeviceTraits common;
-  common.virtual_memory = common.exports_handles = true;
+  common.virtual_memory = true;
   for (const int device : devices) {
     CudaDeviceTraits traits;
     ECF8_RETURN_IF_ERROR(
         CudaStatus(cuda, cuda.GetDeviceTraits(device, &traits), "cudaGetDeviceProperties", device));
     common.virtual_memory = common.virtual_memory && traits.virtual_memory;
-    common.exports_handles = common.exports_handles && traits.exports_handles;
   }
   return common;
 }
@@ -43,7 +40,6 @@ absl::StatusOr<std::unique_ptr<DeviceMemory>> DeviceMemory::Create(
     ECF8_RETURN_IF_ERROR(memory->Allocate(options));
     return memory;
   }
-  memory->exportable_ = options.exportable && traits.exports_handles;
   ECF8_RETURN_IF_ERROR(memory->MapVirtual(options));
   return memory;
 }
@@ -53,46 +49,73 @@ absl::Status DeviceMemory::MapVirtual(const DeviceMemoryOptions& options) {
   uint64_t granularity = 1;
   for (const int device : devices_) {
     uint64_t of_device = 0;
-    ECF8_RETURN_IF_ERROR(
-        CudaStatus(cuda_, cuda_.MemGetAllocationGranularity(device, exportable_, &of_device),
-                   "cuMemGetAllocationGranularity", device));
+    ECF8_RETURN_IF_ERROR(CudaStatus(
+        cuda_, cuda_.MemGetAllocationGranularity(device, /*exportable=*/false, &of_device),
+        "cuMemGetAllocationGranularity", device));
     granularity = std::max(granularity, of_device);
   }
   // Where one device's share ends the next one's begins: no part of a page is left out.
   if (devices_.size() > 1) device_bytes_ = device_bytes_ / granularity * granularity;
   if (device_bytes_ == 0) return absl::OkStatus();
-  // What is handed out alone is a block; what is not may as well be one piece for each device.
-  const uint64_t wanted = exportable_ ? options.block_bytes : device_bytes_;
+  // What comes and goes is a block; what does not may as well be one piece for each device.
+  resizable_ = options.resizable && devices_.size() == 1 && options.block_bytes % granularity == 0;
+  const uint64_t wanted = resizable_ ? options.block_bytes : device_bytes_;
   block_bytes_ = (wanted + granularity - 1) / granularity * granularity;
-  const uint64_t device_blocks = (device_bytes_ + block_bytes_ - 1) / block_bytes_;
-  const uint64_t reserved_bytes = device_blocks * block_bytes_ * devices_.size();
+  device_blocks_ = (device_bytes_ + block_bytes_ - 1) / block_bytes_;
+  const uint64_t reserved_bytes = device_blocks_ * block_bytes_ * devices_.size();
   uint8_t* address_dev = nullptr;
   ECF8_RETURN_IF_ERROR(CudaStatus(cuda_, cuda_.MemAddressReserve(reserved_bytes, &address_dev),
                                   "cuMemAddressReserve", first));
   reserved_dev_ = {address_dev, reserved_bytes};
-  for (size_t i = 0; i < devices_.size(); ++i) {
-    for (uint64_t block = 0; block < device_blocks; ++block) {
-      ECF8_RETURN_IF_ERROR(MapBlock((i * device_blocks + block) * block_bytes_, devices_[i]));
-    }
-  }
-  ECF8_RETURN_IF_ERROR(CudaStatus(cuda_, cuda_.MemSetAccess(address_dev, reserved_bytes, devices_),
-                                  "cuMemSetAccess", first));
+  ECF8_RETURN_IF_ERROR(MapBlocks(device_blocks_ * devices_.size()));
   memory_dev_ = reserved_dev_.first(device_bytes_ * devices_.size());
   return absl::OkStatus();
 }
 
-absl::Status DeviceMemory::MapBlock(uint64_t offset_bytes, int device) {
+// Those that have come stay where the next does not; all of them can be used.
+absl::Status DeviceMemory::MapBlocks(uint64_t count) {
+  const uint64_t before = blocks_;
+  absl::Status status;
+  while (status.ok() && blocks_ < before + count) status = MapBlock();
+  if (blocks_ == before) return status;
+  const absl::Status opened =
+      CudaStatus(cuda_,
+                 cuda_.MemSetAccess(reserved_dev_.data() + before * block_bytes_,
+                                    (blocks_ - before) * block_bytes_, devices_),
+                 "cuMemSetAccess", devices_.front());
+  if (opened.ok()) return status;
+  while (blocks_ > before) UnmapBlock();
+  return opened;
+}
+
+absl::Status DeviceMemory::MapBlock() {
+  const uint64_t offset_bytes = blocks_ * block_bytes_;
+  const int device = devices_[blocks_ / device_blocks_];
   CudaMemoryHandle handle = 0;
   ECF8_RETURN_IF_ERROR(CudaStatus(
-      cuda_, cuda_.MemCreate(device, block_bytes_, exportable_, &handle),
+      cuda_, cuda_.MemCreate(device, block_bytes_, /*exportable=*/false, &handle),
       absl::StrCat("cuMemCreate of ", FormatBytes(block_bytes_), " at ", FormatBytes(offset_bytes)),
       device));
-  blocks_.push_back({.handle = handle});
-  ECF8_RETURN_IF_ERROR(
+  const absl::Status mapped =
       CudaStatus(cuda_, cuda_.MemMap(reserved_dev_.data() + offset_bytes, block_bytes_, handle),
-                 "cuMemMap", device));
-  blocks_.back().mapped = true;
+                 "cuMemMap", device);
+  // The mapping keeps it.
+  (void)cuda_.MemRelease(handle);
+  ECF8_RETURN_IF_ERROR(mapped);
+  ++blocks_;
   return absl::OkStatus();
+}
+
+void DeviceMemory::UnmapBlock() {
+  --blocks_;
+  (void)cuda_.MemUnmap(reserved_dev_.data() + blocks_ * block_bytes_, block_bytes_);
+}
+
+absl::Status DeviceMemory::Resize(uint64_t size_bytes) {
+  assert(resizable_ && size_bytes % block_bytes_ == 0 && size_bytes <= memory_dev_.size());
+  const uint64_t wanted = size_bytes / block_bytes_;
+  while (blocks_ > wanted) UnmapBlock();
+  return blocks_ < wanted ? MapBlocks(wanted - blocks_) : absl::OkStatus();
 }
 
 absl::Status DeviceMemory::Allocate(const DeviceMemoryOptions& options) {
@@ -116,12 +139,7 @@ DeviceMemory::~DeviceMemory() {
     (void)cuda_.SetDevice(devices_.front());
     (void)cuda_.Free(allocated_dev_);
   }
-  for (size_t i = 0; i < blocks_.size(); ++i) {
-    if (blocks_[i].mapped) {
-      (void)cuda_.MemUnmap(reserved_dev_.data() + i * block_bytes_, block_bytes_);
-    }
-    (void)cuda_.MemRelease(blocks_[i].handle);
-  }
+  while (blocks_ > 0) UnmapBlock();
   if (!reserved_dev_.empty()) {
     (void)cuda_.MemAddressFree(reserved_dev_.data(), reserved_dev_.size());
   }
@@ -141,28 +159,6 @@ uint64_t DeviceMemory::BytesOnDevice(const uint8_t* at_dev) const {
 bool DeviceMemory::StartsDevice(const uint8_t* at_dev) const {
   return at_dev > memory_dev_.data() && at_dev < memory_dev_.data() + memory_dev_.size() &&
          BytesOnDevice(at_dev) == device_bytes_;
-}
-
-absl::StatusOr<std::vector<int>> DeviceMemory::Export(absl::Span<const uint8_t> run_dev) const {
-  if (!exportable_) {
-    return absl::UnimplementedError("this GPU's memory cannot be handed to other processes");
-  }
-  const auto offset = static_cast<uint64_t>(run_dev.data() - reserved_dev_.data());
-  assert(offset % block_bytes_ == 0 && run_dev.size() % block_bytes_ == 0 &&
-         offset + run_dev.size() <= reserved_dev_.size());
-  std::vector<int> fds;
-  for (uint64_t i = offset / block_bytes_; i < (offset + run_dev.size()) / block_bytes_; ++i) {
-    int fd = -1;
-    const absl::Status status =
-        CudaStatus(cuda_, cuda_.MemExportToShareableHandle(blocks_[i].handle, &fd),
-                   "cuMemExportToShareableHandle", DeviceOf(run_dev.data()));
-    if (!status.ok()) {
-      for (const int exported : fds) close(exported);
-      return status;
-    }
-    fds.push_back(fd);
-  }
-  return fds;
 }
 
 }  // namespace ecf8

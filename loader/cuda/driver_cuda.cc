@@ -25,7 +25,14 @@ absl::StatusOr<CudaDriver> LoadCudaDriver() {
   }
   CudaDriver driver;
   ECF8_RETURN_IF_ERROR(Find(library, "cuInit", &driver.Init));
+  ECF8_RETURN_IF_ERROR(Find(library, "cuGetErrorName", &driver.GetErrorName));
+  ECF8_RETURN_IF_ERROR(Find(library, "cuGetErrorString", &driver.GetErrorString));
+  ECF8_RETURN_IF_ERROR(Find(library, "cuDeviceGetCount", &driver.DeviceGetCount));
   ECF8_RETURN_IF_ERROR(Find(library, "cuDeviceGet", &driver.DeviceGet));
+  ECF8_RETURN_IF_ERROR(Find(library, "cuDeviceGetUuid_v2", &driver.DeviceGetUuid));
+  ECF8_RETURN_IF_ERROR(Find(library, "cuDevicePrimaryCtxRetain", &driver.DevicePrimaryCtxRetain));
+  ECF8_RETURN_IF_ERROR(Find(library, "cuCtxPushCurrent_v2", &driver.CtxPushCurrent));
+  ECF8_RETURN_IF_ERROR(Find(library, "cuCtxPopCurrent_v2", &driver.CtxPopCurrent));
   ECF8_RETURN_IF_ERROR(Find(library, "cuDeviceGetAttribute", &driver.DeviceGetAttribute));
   ECF8_RETURN_IF_ERROR(
       Find(library, "cuMemGetAllocationGranularity", &driver.MemGetAllocationGranularity));
@@ -38,6 +45,12 @@ absl::StatusOr<CudaDriver> LoadCudaDriver() {
   ECF8_RETURN_IF_ERROR(Find(library, "cuMemSetAccess", &driver.MemSetAccess));
   ECF8_RETURN_IF_ERROR(
       Find(library, "cuMemExportToShareableHandle", &driver.MemExportToShareableHandle));
+  ECF8_RETURN_IF_ERROR(
+      Find(library, "cuMemImportFromShareableHandle", &driver.MemImportFromShareableHandle));
+  ECF8_RETURN_IF_ERROR(Find(library, "cuEventCreate", &driver.EventCreate));
+  ECF8_RETURN_IF_ERROR(Find(library, "cuEventDestroy_v2", &driver.EventDestroy));
+  ECF8_RETURN_IF_ERROR(Find(library, "cuEventRecord", &driver.EventRecord));
+  ECF8_RETURN_IF_ERROR(Find(library, "cuEventQuery", &driver.EventQuery));
   return driver;
 }
 

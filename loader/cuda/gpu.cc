@@ -77,6 +77,10 @@ absl::Status Gpu::ReadSlot(const uint8_t* from_dev, absl::Span<uint8_t> out) {
   return reader_->Read(from_dev, out);
 }
 
+absl::Status Gpu::CopySlot(const uint8_t* from_dev, absl::Span<uint8_t> to_dev) {
+  return reader_->Copy(from_dev, to_dev);
+}
+
 void Gpu::Run() {
   const absl::Status status = CudaStatus(cuda_, cuda_.SetDevice(device_), "cudaSetDevice", device_);
   if (!status.ok()) Lose(status);

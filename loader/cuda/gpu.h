@@ -47,6 +47,8 @@ class Gpu {
   void Submit(std::unique_ptr<CudaJob> job);
 
   absl::Status ReadSlot(const uint8_t* from_dev, absl::Span<uint8_t> out);
+  // From the GPU's memory to the GPU's memory.
+  absl::Status CopySlot(const uint8_t* from_dev, absl::Span<uint8_t> to_dev);
 
  private:
   Gpu(CudaCalls& cuda, int device, JobSink done);

@@ -2,12 +2,14 @@
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
 #include "loader/cuda/cuda_calls.h"
 #include "loader/cuda/driver_cuda.h"
+#include "loader/cuda/driver_memory_cuda.h"
 
 namespace ecf8 {
 namespace {
@@ -25,8 +27,6 @@ static_assert(kCudaNotSupported == static_cast<int>(cudaErrorNotSupported) &&
 
 cudaStream_t Real(CudaStream stream) { return reinterpret_cast<cudaStream_t>(stream); }
 cudaEvent_t Real(CudaEvent event) { return reinterpret_cast<cudaEvent_t>(event); }
-CUdeviceptr Real(uint8_t* address_dev) { return reinterpret_cast<CUdeviceptr>(address_dev); }
-
 CUmemAllocationProp AllocationProp(int device, bool exportable) {
   CUmemAllocationProp prop = {};
   prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
@@ -36,9 +36,9 @@ CUmemAllocationProp AllocationProp(int device, bool exportable) {
   return prop;
 }
 
-class RuntimeCalls final : public CudaCalls {
+class RuntimeCalls final : public DriverMemoryCalls<CudaCalls> {
  public:
-  explicit RuntimeCalls(const CudaDriver& driver) : driver_(driver) {}
+  explicit RuntimeCalls(const CudaDriver& driver) : DriverMemoryCalls(driver) {}
 
   const char* ErrorName(CudaError error) override {
     return cudaGetErrorName(static_cast<cudaError_t>(error));
@@ -65,6 +65,13 @@ class RuntimeCalls final : public CudaCalls {
       }
       *value = supported != 0;
     }
+    return kCudaSuccess;
+  }
+  CudaError GetDeviceUuid(int device, CudaUuid* uuid) override {
+    cudaDeviceProp properties;
+    if (const cudaError_t error = cudaGetDeviceProperties(&properties, device)) return error;
+    std::copy_n(reinterpret_cast<const uint8_t*>(properties.uuid.bytes), uuid->size(),
+                uuid->begin());
     return kCudaSuccess;
   }
   CudaError CanAccessPeer(int device, int peer, bool* can) override {
@@ -98,36 +105,10 @@ class RuntimeCalls final : public CudaCalls {
     *size_bytes = granularity;
     return error;
   }
-  CudaError MemAddressReserve(uint64_t size_bytes, uint8_t** address_dev) override {
-    CUdeviceptr address = 0;
-    const CUresult error = driver_.MemAddressReserve(&address, size_bytes, 0, 0, 0);
-    *address_dev = reinterpret_cast<uint8_t*>(address);
-    return error;
-  }
-  CudaError MemAddressFree(uint8_t* address_dev, uint64_t size_bytes) override {
-    return driver_.MemAddressFree(Real(address_dev), size_bytes);
-  }
   CudaError MemCreate(int device, uint64_t size_bytes, bool exportable,
                       CudaMemoryHandle* handle) override {
     const CUmemAllocationProp prop = AllocationProp(device, exportable);
     return driver_.MemCreate(handle, size_bytes, &prop, 0);
-  }
-  CudaError MemRelease(CudaMemoryHandle handle) override { return driver_.MemRelease(handle); }
-  CudaError MemMap(uint8_t* address_dev, uint64_t size_bytes, CudaMemoryHandle handle) override {
-    return driver_.MemMap(Real(address_dev), size_bytes, 0, handle, 0);
-  }
-  CudaError MemUnmap(uint8_t* address_dev, uint64_t size_bytes) override {
-    return driver_.MemUnmap(Real(address_dev), size_bytes);
-  }
-  CudaError MemSetAccess(uint8_t* address_dev, uint64_t size_bytes,
-                         const std::vector<int>& devices) override {
-    std::vector<CUmemAccessDesc> access(devices.size());
-    for (size_t i = 0; i < devices.size(); ++i) {
-      access[i].location.type = CU_MEM_LOCATION_TYPE_DEVICE;
-      access[i].location.id = devices[i];
-      access[i].flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
-    }
-    return driver_.MemSetAccess(Real(address_dev), size_bytes, access.data(), access.size());
   }
   CudaError MemExportToShareableHandle(CudaMemoryHandle handle, int* fd) override {
     return driver_.MemExportToShareableHandle(fd, handle, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
@@ -168,9 +149,6 @@ class RuntimeCalls final : public CudaCalls {
                              CudaStream stream) override {
     return ecf8::LaunchTileDecode(shape, work, Real(stream));
   }
-
- private:
-  const CudaDriver driver_;
 };
 
 absl::StatusOr<CudaCalls*> Load() {

@@ -35,14 +35,9 @@ absl::Status SlotReader::Read(const uint8_t* from_dev, absl::Span<uint8_t> out) 
   while (!out.empty()) {
     const uint64_t size = std::min<uint64_t>(out.size(), kBufferBytes);
     ECF8_ASSIGN_OR_RETURN(Lane * lane, TakeLane());
-    bool in_flight = false;
-    const absl::Status status = ReadThrough(*lane, from_dev, out.first(size), &in_flight);
-    if (in_flight) {
-      // No event tells when the copy has passed.
-      const absl::Status passed =
-          CudaStatus(cuda_, cuda_.DeviceSynchronize(), "cudaDeviceSynchronize", device_);
-      if (!passed.ok()) Lose(passed);
-    }
+    const absl::Status status =
+        CopyPiece(*lane, from_dev, lane->buffer.get(), size, CudaCopy::kDeviceToHost);
+    if (status.ok()) std::memcpy(out.data(), lane->buffer.get(), size);
     GiveBack(lane);
     ECF8_RETURN_IF_ERROR(status);
     from_dev += size;
@@ -51,12 +46,34 @@ absl::Status SlotReader::Read(const uint8_t* from_dev, absl::Span<uint8_t> out) 
   return absl::OkStatus();
 }
 
-absl::Status SlotReader::ReadThrough(Lane& lane, const uint8_t* from_dev, absl::Span<uint8_t> out,
-                                     bool* in_flight) {
-  ECF8_RETURN_IF_ERROR(CudaStatus(cuda_,
-                                  cuda_.MemcpyAsync(lane.buffer.get(), from_dev, out.size(),
-                                                    CudaCopy::kDeviceToHost, stream_.get()),
-                                  "cudaMemcpyAsync", device_));
+absl::Status SlotReader::Copy(const uint8_t* from_dev, absl::Span<uint8_t> to_dev) {
+  ECF8_RETURN_IF_ERROR(CudaStatus(cuda_, cuda_.SetDevice(device_), "cudaSetDevice", device_));
+  ECF8_ASSIGN_OR_RETURN(Lane * lane, TakeLane());
+  const absl::Status status =
+      CopyPiece(*lane, from_dev, to_dev.data(), to_dev.size(), CudaCopy::kDeviceToDevice);
+  GiveBack(lane);
+  return status;
+}
+
+// Nothing of it is on its way afterwards, unless the device is lost.
+absl::Status SlotReader::CopyPiece(Lane& lane, const uint8_t* from_dev, uint8_t* to,
+                                   uint64_t size_bytes, CudaCopy direction) {
+  bool in_flight = false;
+  absl::Status status = CopyAndWait(lane, from_dev, to, size_bytes, direction, &in_flight);
+  if (in_flight) {
+    // No event tells when the copy has passed.
+    const absl::Status passed =
+        CudaStatus(cuda_, cuda_.DeviceSynchronize(), "cudaDeviceSynchronize", device_);
+    if (!passed.ok()) Lose(passed);
+  }
+  return status;
+}
+
+absl::Status SlotReader::CopyAndWait(Lane& lane, const uint8_t* from_dev, uint8_t* to,
+                                     uint64_t size_bytes, CudaCopy direction, bool* in_flight) {
+  ECF8_RETURN_IF_ERROR(
+      CudaStatus(cuda_, cuda_.MemcpyAsync(to, from_dev, size_bytes, direction, stream_.get()),
+                 "cudaMemcpyAsync", device_));
   *in_flight = true;
   ECF8_RETURN_IF_ERROR(CudaStatus(cuda_, cuda_.EventRecord(lane.copied.get(), stream_.get()),
                                   "cudaEventRecord", device_));
@@ -66,7 +83,6 @@ absl::Status SlotReader::ReadThrough(Lane& lane, const uint8_t* from_dev, absl::
   }
   ECF8_RETURN_IF_ERROR(CudaStatus(cuda_, error, "cudaEventQuery", device_));
   *in_flight = false;
-  std::memcpy(out.data(), lane.buffer.get(), out.size());
   return absl::OkStatus();
 }
 

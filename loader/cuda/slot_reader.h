@@ -1,4 +1,5 @@
-// Decoded bytes from a GPU to ordinary host memory, for callers that wait.
+// Decoded bytes from a GPU's slots to ordinary host memory, or to other memory of the GPU, for
+// callers that wait.
 #ifndef ECF8_LOADER_CUDA_SLOT_READER_H_
 #define ECF8_LOADER_CUDA_SLOT_READER_H_
 
@@ -14,8 +15,8 @@
 
 namespace ecf8 {
 
-// Copies through pinned buffers, a few callers at once; on a stream of its own, so that nobody
-// waits for decoding. Thread-safe.
+// Copies to the host through pinned buffers; a few callers at once; on a stream of its own, so that
+// nobody waits for decoding. Thread-safe.
 class SlotReader {
  public:
   static constexpr uint64_t kBufferBytes = uint64_t{1} << 20;
@@ -28,7 +29,10 @@ class SlotReader {
   // Sets the calling thread's current device.
   absl::Status Read(const uint8_t* from_dev, absl::Span<uint8_t> out);
 
-  // From now on all reads fail.
+  // The same, to memory of the GPU.
+  absl::Status Copy(const uint8_t* from_dev, absl::Span<uint8_t> to_dev);
+
+  // From now on all of them fail.
   void Lose(const absl::Status& why);
 
  private:
@@ -40,8 +44,11 @@ class SlotReader {
   SlotReader(CudaCalls& cuda, int device) : cuda_(cuda), device_(device) {}
   absl::StatusOr<Lane*> TakeLane();
   void GiveBack(Lane* lane);
-  absl::Status ReadThrough(Lane& lane, const uint8_t* from_dev, absl::Span<uint8_t> out,
-                           bool* in_flight);
+  // By one copy, with the lane's event behind it.
+  absl::Status CopyPiece(Lane& lane, const uint8_t* from_dev, uint8_t* to, uint64_t size_bytes,
+                         CudaCopy direction);
+  absl::Status CopyAndWait(Lane& lane, const uint8_t* from_dev, uint8_t* to, uint64_t size_bytes,
+                           CudaCopy direction, bool* in_flight);
 
   CudaCalls& cuda_;
   const int device_;

@@ -33,6 +33,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "loader/cache/form_costs.h"
+#include "loader/engine/slot_runs.h"
 #include "loader/engine/unit_parts.h"
 #include "loader/memory/frame_space.h"
 #include "loader/memory/slot_generations.h"
@@ -162,6 +163,10 @@ class Device {
 
   // The same for those who map it; a device that cannot be mapped has none.
   virtual SharedSlots shared_slots() const { return {}; }
+
+  // Slots for one owner alone, which he maps, where shared_slots() cannot be; null where there are
+  // none, either. As long as the device.
+  virtual SlotRuns* slot_runs() { return nullptr; }
 
   // The frames: memory that compressed units are kept in, aligned likewise; empty where none was
   // asked for. What staging takes is not in it.

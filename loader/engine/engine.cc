@@ -16,6 +16,11 @@ using Clock = std::chrono::steady_clock;
 // About what one NVMe disk reads: what the policies weigh against copying and decoding.
 constexpr double kReadBytesPerSecond = 5e9;
 
+// That wait for copies to owners' runs, which the device does.
+constexpr int kCopierThreads = 2;
+// After which slots that lack memory are tried to be given it again.
+constexpr std::chrono::milliseconds kRefillAfter(1000);
+
 // That wait for being closed; more are closed by the loop itself.
 constexpr size_t kMaxModelsToClose = 256;
 
@@ -74,6 +79,10 @@ absl::Status Engine::Open(const EngineOptions& options,
     return absl::InvalidArgumentError(
         absl::StrCat("a host budget of ", options.host_budget_bytes, " bytes is less than the ",
                      scratch_bytes + kHugePageBytes, " that decoding takes"));
+  }
+  if (device_->slot_runs() != nullptr) {
+    run_worker_.emplace(/*threads=*/1, kMaxQuestions);
+    copier_.emplace(kCopierThreads, max_requests_);
   }
   ECF8_ASSIGN_OR_RETURN(reader_, OpenBlockReader(options.reader, *this));
   closer_.emplace(/*threads=*/1, kMaxModelsToClose);
@@ -300,6 +309,7 @@ EngineStats Engine::stats() const {
 void Engine::Run() {
   const Clock::time_point begin = Clock::now();
   Clock::time_point last_tick = begin;
+  Clock::time_point last_refill = begin;
   constexpr std::chrono::milliseconds kTick(EngineCore::kTickMs);
   while (true) {
     Mail mail;
@@ -313,7 +323,7 @@ void Engine::Run() {
       bool ticked = false;
       while (mail_.empty() && !ticked) {
         if (stopping_ && core_->idle()) return;
-        if (core_->wants_ticks()) {
+        if (core_->wants_ticks() || core_->missing_slot_bytes() > 0) {
           ticked = !news_.WaitUntil(lock, last_tick + kTick);
         } else {
           news_.Wait(lock);
@@ -327,6 +337,10 @@ void Engine::Run() {
     if (Clock::now() >= last_tick + kTick) {
       last_tick = Clock::now();
       core_->Tick();
+    }
+    if (core_->missing_slot_bytes() > 0 && Clock::now() >= last_refill + kRefillAfter) {
+      last_refill = Clock::now();
+      RefillSlots();
     }
     core_->Advance();
   }

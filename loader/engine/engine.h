@@ -10,6 +10,7 @@
 #ifndef ECF8_LOADER_ENGINE_ENGINE_H_
 #define ECF8_LOADER_ENGINE_ENGINE_H_
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -30,6 +31,7 @@
 #include "loader/engine/engine_core.h"
 #include "loader/engine/engine_model.h"
 #include "loader/engine/engine_observer.h"
+#include "loader/engine/engine_run.h"
 #include "loader/engine/engine_stats.h"
 #include "loader/engine/held_unit.h"
 #include "loader/engine/open_device.h"
@@ -142,6 +144,23 @@ class Engine final : private BlockReadSink, private DeviceSink {
   // Ask, whose errors are returned.
   absl::Status HoldPins(UnitSet set, std::function<void(absl::StatusOr<PinHold>)> on_answer);
 
+  // Whether slots can be had as runs alone (slot_runs.h).
+  bool gives_runs() const { return device_->slot_runs() != nullptr; }
+  // Of the GPU that runs lie on.
+  const std::array<uint8_t, 16>& gpu_uuid() const { return device_->slot_runs()->gpu_uuid(); }
+
+  // A run of `most_bytes`, whole pages, or of what is left of them, but not less than
+  // `least_bytes`. `on_run` is called once, on a thread of the engine's: with the run; with null,
+  // and what is left, where that is less; or with an error, the device's or RESOURCE_EXHAUSTED,
+  // where slots or memory were in use. Errors of Ask are returned. The run goes before the engine.
+  using OnRun = std::function<void(absl::StatusOr<std::unique_ptr<EngineRun>>, RunRoom)>;
+  absl::Status OpenRun(uint64_t least_bytes, uint64_t most_bytes, OnRun on_run);
+
+  // Copies a decoded unit that is ready to the beginning of `to_dev`, part of a run that lives
+  // until `on_done` is called, on a thread of the engine's. Ends the lease. Never blocks.
+  void CopyToRun(UnitLease lease, absl::Span<uint8_t> to_dev,
+                 std::function<void(absl::Status)> on_done);
+
   // What sessions and pins have of the slots.
   SlotGrants& slot_grants() { return *grants_; }
   const SlotGrants& slot_grants() const { return *grants_; }
@@ -178,6 +197,7 @@ class Engine final : private BlockReadSink, private DeviceSink {
 
  private:
   friend class EngineModel;
+  friend class EngineRun;
   friend class PinHold;
   friend class UnitLease;
 
@@ -216,6 +236,12 @@ class Engine final : private BlockReadSink, private DeviceSink {
   // Where it does not hold up the loop: the last to close a deleted file waits for its blocks to be
   // freed.
   void CloseSoon(EngineModelFiles model);
+  // engine_run.cc
+  void MakeRun(const RunRoom& room, const OnRun& on_run);
+  void CloseRun(absl::Span<uint8_t> memory_dev);
+  void EndRun(uint64_t run_bytes);
+  void RefillSlots();
+  void RunWork(std::function<void()> work);
   void OnReadsDone(absl::Span<const BlockReadDone> done) override;
   void OnJobDone(DeviceJobDone done) override;
   // The tiers' policies by name.
@@ -258,6 +284,8 @@ class Engine final : private BlockReadSink, private DeviceSink {
   std::optional<SlotGrants> grants_;
   std::unique_ptr<BlockReader> reader_;
   std::optional<WorkerPool> closer_;
+  std::optional<WorkerPool> run_worker_;  // this and the next where there are runs
+  std::optional<WorkerPool> copier_;
   std::optional<EngineCore> core_;  // the loop's, once it runs; MakeHold anybody's
   std::thread loop_;
   std::vector<std::shared_ptr<EngineModel>> models_;

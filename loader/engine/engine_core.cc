@@ -12,7 +12,9 @@ EngineCore::EngineCore(const EngineParts& parts)
     : parts_(parts), tiers_(parts.tiers, [this](UnitState& unit, Tier tier) {
         const UnitForm form = tier == Tier::kSlots ? UnitForm::kDecoded : UnitForm::kStored;
         Observe(EngineEvent::Kind::kEvicted, unit, form, {.tier = tier});
-      }) {}
+      }) {
+  LimitSlots();
+}
 
 EngineCore::~EngineCore() {
   assert(idle());
@@ -154,6 +156,7 @@ void EngineCore::Abandon(UnitState& unit, UnitForm form) {
 }
 
 void EngineCore::Advance() {
+  AnswerRuns();
   if (std::exchange(retry_, false)) StartWaiting();
   SubmitReads();
   SubmitJobs();

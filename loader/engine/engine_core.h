@@ -60,6 +60,19 @@ struct EngineParts {
   std::function<void(EngineModelFiles)> on_forgotten{};
 };
 
+// What an owner's run of slots gets.
+struct RunRoom {
+  uint64_t granted_bytes = 0;  // 0: there is not so much
+  uint64_t left_bytes = 0;     // then: what there is
+  uint64_t kept_bytes = 0;     // of slots, from the first on, that are in use
+};
+
+struct RunOrder {
+  uint64_t least_bytes = 0;
+  uint64_t most_bytes = 0;
+  std::function<void(absl::StatusOr<RunRoom>)> on_room{};  // with an ErrorInfo
+};
+
 // Units that are read or decoded at once, at most; half of the places are no preload's.
 inline constexpr size_t kMaxActiveUnits = 32;
 
@@ -116,8 +129,26 @@ class EngineCore {
   // Gives up the memory of those units of the set that nobody uses and that are not pinned.
   EvictReport Evict(const UnitSet& set);
 
+  // Slots for an owner's own run (slot_runs.h): `most_bytes`, or what is left beside other runs,
+  // what is pinned and room for any one unit, but at least `least_bytes`. `on_room` is called once,
+  // by this or by Advance or Tick: when nothing lies any more where the device may take as many
+  // bytes from the end of the slots. They are taken until CloseRun; and the slots get nothing back
+  // before RunMade, so that what is kept of them stays what it is. One run is made at a time.
+  void OpenRun(RunOrder order);
+  // The device has made the run, or not, which CloseRun follows. The slots lack `missing_bytes`
+  // then, besides what runs have.
+  void RunMade(uint64_t missing_bytes);
+  // Of what OpenRun has given: the slots have the memory again, but for `missing_bytes` of all.
+  void CloseRun(uint64_t run_bytes, uint64_t missing_bytes);
+  // They lack so much now.
+  void SetMissingSlots(uint64_t missing_bytes);
+  uint64_t missing_slot_bytes() const { return missing_slot_bytes_; }
+
   // As UnitTiers::SetTime.
-  void SetTime(uint64_t now_ms) { tiers_.SetTime(now_ms); }
+  void SetTime(uint64_t now_ms) {
+    now_ms_ = now_ms;
+    tiers_.SetTime(now_ms);
+  }
 
   void OnReadDone(const BlockReadDone& done);
   void OnJobDone(DeviceJobDone done);
@@ -125,9 +156,9 @@ class EngineCore {
   // Starts what can be started and tells the holders what is new.
   void Advance();
 
-  // Whether requests wait for memory: then Tick is to be called every kTickMs. Holds that may be
-  // revoked and were not used from one tick to the next but one lose their memory.
-  bool wants_ticks() const { return blocked_; }
+  // Whether requests or runs wait for memory: then Tick is to be called every kTickMs. Holds that
+  // may be revoked and were not used from one tick to the next but one lose their memory.
+  bool wants_ticks() const { return blocked_ || !waiting_runs_.empty(); }
   void Tick();
   static constexpr int kTickMs = 100;
 
@@ -177,6 +208,11 @@ class EngineCore {
   void Decline(Turn turn);
   void RevokeIdle(FormState& form);
 
+  // engine_runs.cc: slots that are an owner's own.
+  void LimitSlots();
+  void AnswerRuns();
+  void ExpireRuns();
+
   // engine_residency.cc: what is pinned.
   absl::StatusOr<std::shared_ptr<const CompressedModel>> ServedModelOf(const UnitSet& set) const;
   absl::Status RefuseSet(const UnitSet& set, uint64_t shortfall_bytes, MemoryHolders holders) const;
@@ -212,6 +248,17 @@ class EngineCore {
   uint64_t pin_changes_ = 0;
   OperationTable reads_;
   OperationTable jobs_;
+  uint64_t now_ms_ = 0;
+  uint64_t run_bytes_ = 0;           // that runs have, or wait for
+  uint64_t missing_slot_bytes_ = 0;  // that nobody has
+  uint64_t slot_limit_bytes_ = 0;    // the slots' end, for all that share them
+  bool making_run_ = false;
+  struct WaitingRun {
+    uint64_t size_bytes = 0;
+    uint64_t until_ms = 0;
+    std::function<void(absl::StatusOr<RunRoom>)> on_room;
+  };
+  std::vector<WaitingRun> waiting_runs_;
   std::vector<std::shared_ptr<HeldUnit>> news_;
   EngineStats stats_;
 };

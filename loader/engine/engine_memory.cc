@@ -117,7 +117,8 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
 }
 
 void EngineCore::Tick() {
-  if (!blocked_) return;
+  if (!wants_ticks()) return;
+  ExpireRuns();
   tiers_.ForEach([this](UnitState& unit) {
     RevokeIdle(unit.stored);
     RevokeIdle(unit.decoded);
@@ -129,7 +130,7 @@ void EngineCore::Tick() {
 
 void EngineCore::RevokeIdle(FormState& form) {
   if (form.stage == Stage::kDraining) DropFailed(form);
-  if (form.stage != Stage::kReady || !hungry_) return;
+  if (form.stage != Stage::kReady || (!hungry_ && waiting_runs_.empty())) return;
   std::erase_if(form.holders, [this](const std::shared_ptr<HeldUnit>& held) {
     if (!held->request().revocable || held->used_.exchange(false) || !held->TryRevoke()) {
       return false;

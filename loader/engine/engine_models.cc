@@ -7,6 +7,7 @@
 #include "loader/base/strings.h"
 #include "loader/engine/engine_core.h"
 #include "loader/engine/unit_errors.h"
+#include "loader/model/error_info.h"
 
 namespace ecf8 {
 
@@ -17,7 +18,10 @@ absl::StatusOr<EngineModelFiles> OpenModelFiles(BlockReader& reader,
     absl::StatusOr<uint32_t> file = reader.AddFile(ReopenPath(shard.file.fd()), shard.file_name);
     if (!file.ok()) {
       CloseModelFiles(reader, opened);
-      return AddContext(file.status(), "model " + Quoted(opened.model->name()));
+      return WithErrorInfo(AddContext(file.status(), "model " + Quoted(opened.model->name())),
+                           {.reason = ErrorReason::kReadFailed,
+                            .model = opened.model->name(),
+                            .shard = shard.file_name});
     }
     opened.files.push_back(*file);
   }

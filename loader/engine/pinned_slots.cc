@@ -8,7 +8,8 @@ bool PinnedSlots::LeavesRun(uint64_t offset_bytes, uint64_t size_bytes, uint64_t
   uint64_t longest_bytes = 0;
   uint64_t run_begin = 0;
   const auto pass = [&](uint64_t begin, uint64_t end) {
-    longest_bytes = std::max(longest_bytes, begin - run_begin);
+    const uint64_t run_end = std::min(begin, capacity_bytes_);
+    longest_bytes = std::max(longest_bytes, run_end - std::min(run_begin, run_end));
     run_begin = end;
   };
   bool is_passed = false;

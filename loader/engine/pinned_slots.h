@@ -15,6 +15,9 @@ class PinnedSlots {
  public:
   explicit PinnedSlots(uint64_t capacity_bytes) : capacity_bytes_(capacity_bytes) {}
 
+  // Of what slots may lie in from now on; those behind it are about to go.
+  void SetCapacity(uint64_t bytes) { capacity_bytes_ = bytes; }
+
   // Whether, with one more slot there, a run of `run_bytes` without any is left.
   bool LeavesRun(uint64_t offset_bytes, uint64_t size_bytes, uint64_t run_bytes) const;
 
@@ -24,7 +27,7 @@ class PinnedSlots {
   bool Has(uint64_t offset_bytes) const { return sizes_.contains(offset_bytes); }
 
  private:
-  const uint64_t capacity_bytes_;
+  uint64_t capacity_bytes_;
   std::map<uint64_t, uint64_t> sizes_;  // by offset
 };
 

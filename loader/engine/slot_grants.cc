@@ -7,10 +7,11 @@
 
 namespace ecf8 {
 
-uint64_t SlotGrants::Take(uint64_t least_bytes, uint64_t most_bytes) {
+uint64_t SlotGrants::Take(uint64_t least_bytes, uint64_t most_bytes, uint64_t room_bytes) {
   MutexLock lock(mutex_);
-  if (free_bytes_ < least_bytes) return 0;
-  const uint64_t taken_bytes = std::min(free_bytes_, most_bytes);
+  const uint64_t left_bytes = free_bytes_ - std::min(free_bytes_, room_bytes);
+  if (left_bytes < least_bytes) return 0;
+  const uint64_t taken_bytes = std::min(left_bytes, most_bytes);
   free_bytes_ -= taken_bytes;
   granted_bytes_ += taken_bytes;
   return taken_bytes;

@@ -23,9 +23,9 @@ class SlotGrants {
  public:
   explicit SlotGrants(uint64_t capacity_bytes) : free_bytes_(capacity_bytes) {}
 
-  // For a session: `most_bytes`, or what is left of them where that is at least `least_bytes`; else
-  // 0, and nothing is taken.
-  uint64_t Take(uint64_t least_bytes, uint64_t most_bytes);
+  // For a session: `most_bytes`, or what is left of them beside `room_bytes`, which stay free,
+  // where that is at least `least_bytes`; else 0, and nothing is taken.
+  uint64_t Take(uint64_t least_bytes, uint64_t most_bytes, uint64_t room_bytes = 0);
   void Return(uint64_t bytes);
 
   // Of a unit in slots, by CacheKey.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -262,6 +263,25 @@ void UnitTiers::Evict(UnitState& unit, Tier tier) {
   ++stats_[static_cast<size_t>(tier)].evictions;
   Drop(unit, tier);
   ForgetIfAbsent(unit);
+}
+
+bool UnitTiers::ClearSlotEnd() {
+  bool is_clear = true;
+  auto next = units_by_slot_.end();
+  while (next != units_by_slot_.begin()) {
+    const auto last = std::prev(next);
+    const uint64_t offset_bytes = last->first;
+    UnitState& unit = *last->second;
+    if (offset_bytes + unit.cached(Tier::kSlots).size_bytes <= parts_.slots->limit_bytes()) break;
+    next = last;
+    if (!unit.is_idle(Tier::kSlots)) {
+      is_clear = false;
+      continue;
+    }
+    Evict(unit, Tier::kSlots);
+    next = units_by_slot_.lower_bound(offset_bytes);
+  }
+  return is_clear;
 }
 
 bool UnitTiers::DropIdle(UnitState& unit) {

@@ -157,6 +157,14 @@ class UnitTiers {
   // The unit, which has no memory, has these frames of the arena, kKept.
   void Adopt(UnitState& unit, Extents frames);
 
+  // Slots lie in the first `bytes` alone from now on. What lies behind goes as it gets idle, pinned
+  // or not: ClearSlotEnd says whether nothing does any more.
+  void LimitSlots(uint64_t bytes) {
+    parts_.slots->SetLimit(bytes);
+    pinned_slots_.SetCapacity(bytes);
+  }
+  bool ClearSlotEnd();
+
   // For the ledger, where there is one: all of the unit's stored bytes are in memory and checked.
   void Record(const UnitState& unit);
   // The read is about to be asked for, or has ended.

@@ -17,7 +17,8 @@ uint64_t UnitTiers::Pin(const UnitSet& set, const CompressedModel& model, PinRea
     added.push_back({key, SizeIn(set.tier, model.unit(index))});
     needed_bytes += added.back().size_bytes;
   }
-  const uint64_t capacity_bytes = CapacityOf(set.tier);
+  const uint64_t capacity_bytes =
+      set.tier == Tier::kSlots ? parts_.slots->limit_bytes() : CapacityOf(set.tier);
   if (!added.empty() && needed_bytes > capacity_bytes) return needed_bytes - capacity_bytes;
   if (set.tier == Tier::kSlots) {
     if (const uint64_t missing_bytes = parts_.grants->Pin(added)) return missing_bytes;
@@ -135,7 +136,7 @@ bool UnitTiers::TakePinnedSlot(UnitState& unit) {
 // The last place where nothing lies but what is free or idle, and which leaves a run for any unit.
 std::optional<uint64_t> UnitTiers::PlaceForPin(uint64_t size_bytes) const {
   const uint64_t run_bytes = LargestUnitBytes(Tier::kSlots);
-  uint64_t end = CapacityOf(Tier::kSlots);
+  uint64_t end = parts_.slots->limit_bytes();
   // The gaps between what must stay, from the end on.
   for (auto slot = units_by_slot_.rbegin();; ++slot) {
     const bool is_last = slot == units_by_slot_.rend();

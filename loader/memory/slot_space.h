@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "loader/memory/frame_map.h"
@@ -34,6 +35,11 @@ class SlotSpace {
   // is free (asserted).
   absl::Span<uint8_t> AllocateAt(uint64_t offset_bytes, uint64_t size_bytes);
 
+  // From now on slots lie in the first `bytes`, whole pages, alone; those behind stay until they
+  // are freed. At first: all of the memory.
+  void SetLimit(uint64_t bytes);
+  uint64_t limit_bytes() const { return limit_page_ * kSlotPageBytes; }
+
   // `slot` came from here.
   void Free(absl::Span<uint8_t> slot);
 
@@ -43,6 +49,7 @@ class SlotSpace {
   }
 
   uint64_t capacity_bytes() const { return page_count_ * kSlotPageBytes; }
+  // Below the limit.
   uint64_t free_bytes() const { return pages_.free_count() * kSlotPageBytes; }
 
  private:
@@ -53,6 +60,8 @@ class SlotSpace {
   const absl::Span<SlotGeneration> generations_;
   uint64_t last_generation_ = 0;
   FrameMap pages_;
+  uint64_t limit_page_;
+  std::vector<bool> withheld_;  // by page: not free, though no slot has it
 };
 
 }  // namespace ecf8

@@ -42,9 +42,19 @@ UnitSet ResidentSet(const EngineModel& model);
 // see Session. RESOURCE_EXHAUSTED, with the shortfall and who holds what is missing, where so many
 // slots are not left, or more than one session may have.
 absl::StatusOr<std::shared_ptr<Session>> OpenSession(Engine& engine, const SessionLimits& limits,
-                                                     SessionOrder order, ServedModel model,
+                                                     const SessionOrder& order, ServedModel model,
                                                      PinHold residence,
                                                      std::function<void()> on_outcome);
+
+// The same where slots can be had as runs alone (Engine::gives_runs): `on_open` is called once, on
+// a thread of the engine's, with the session and its slots, or why there is none:
+// RESOURCE_EXHAUSTED also where the device has not the memory. Errors that are known at once are
+// returned instead: UNIMPLEMENTED for a resident session.
+using OnOwnSession = std::function<void(absl::StatusOr<std::shared_ptr<Session>> session,
+                                        std::shared_ptr<OwnSlots> slots)>;
+absl::Status OpenOwnSession(Engine& engine, const SessionLimits& limits, SessionOrder order,
+                            ServedModel model, std::function<void()> on_outcome,
+                            OnOwnSession on_open);
 
 }  // namespace ecf8
 

@@ -43,15 +43,17 @@ absl::Status NotReadyInTime(const CompressedModel& model) {
 }  // namespace
 
 Session::Session(Engine& engine, const SessionLimits& limits, SessionPlan plan, PinHold residence,
-                 std::function<void()> on_outcome)
+                 std::shared_ptr<OwnSlots> own_slots, std::function<void()> on_outcome)
     : engine_(engine),
       limits_(limits),
       plan_(std::move(plan)),
       is_resident_(static_cast<bool>(residence)),
+      has_own_slots_(own_slots != nullptr),
       on_outcome_(std::move(on_outcome)),
       flow_(engine.NewFlow()),
       residence_(std::move(residence)),
-      walk_(plan_.walk) {}
+      walk_(plan_.walk),
+      own_slots_(std::move(own_slots)) {}
 
 Session::~Session() { Close(); }
 
@@ -66,8 +68,11 @@ void Session::Close() {
   hints_.clear();
   waiting_hints_.clear();
   held_hints_.clear();
-  // After the leases, so that the next one finds the memory.
-  engine_.slot_grants().Return(plan_.granted_bytes);
+  reserved_.clear();
+  // After the leases, so that the next one finds the memory. Own slots go with the session, and
+  // with the last copy that is under way.
+  if (!has_own_slots_) engine_.slot_grants().Return(plan_.granted_bytes);
+  own_slots_.reset();
   residence_.Release();
 }
 
@@ -76,7 +81,9 @@ uint64_t Session::SlotBytesOf(uint32_t unit) const {
 }
 
 uint64_t Session::ChargeOf(uint32_t unit) const {
-  return engine_.slot_grants().IsPinned(KeyOf(unit)) ? 0 : SlotBytesOf(unit);
+  // A pin pays for a slot that all share.
+  const bool is_paid = !has_own_slots_ && engine_.slot_grants().IsPinned(KeyOf(unit));
+  return is_paid ? 0 : SlotBytesOf(unit);
 }
 
 absl::Status Session::CheckSet(uint64_t set_id, const std::vector<uint32_t>& units) const {
@@ -247,7 +254,7 @@ bool Session::HasWaitedTooLong(const Set& set, Clock::time_point now) const {
   if (set.stage == Set::Stage::kQueued) return set.asked_at <= latest;
   for (const uint32_t unit : set.units) {
     const Entry& entry = entries_.at(unit);
-    if (entry.settled || entry.lease->begun()) continue;
+    if (entry.settled || !entry.lease || entry.lease->begun()) continue;
     if ((entry.pin ? set.moved_at : set.asked_at) <= latest) return true;
   }
   return false;
@@ -280,19 +287,30 @@ void Session::OnUnitNews(uint32_t unit) {
       const auto set = sets_.find(set_id);
       if (set != sets_.end()) set->second.moved_at = Clock::now();
     }
-    Settle(found->second);
+    Settle(unit, found->second);
   }
   Announce();
 }
 
-// Looks at the unit itself: the news may be old, of another hold of it.
-void Session::Settle(Entry& entry) {
-  if (entry.settled) return;
+std::optional<absl::Status> Session::ResultOf(const Entry& entry) {
+  if (entry.copied) return entry.copied;
+  if (!entry.lease) return std::nullopt;  // it is being copied
   const absl::Status status = entry.lease->status();
-  if (status.ok() && !entry.lease->ready()) return;
+  if (status.ok() && !entry.lease->ready()) return std::nullopt;
+  return status;
+}
+
+// Looks at the unit itself: the news may be old, of another hold of it.
+void Session::Settle(uint32_t unit, Entry& entry) {
+  if (entry.settled) return;
+  const std::optional<absl::Status> result = ResultOf(entry);
+  if (!result) return;
+  const absl::Status& status = *result;
+  if (status.ok() && entry.own != nullptr && !entry.copied) return BeginCopy(unit, entry);
   entry.settled = true;
   if (!status.ok()) {
     entry.failed = true;
+    entry.own.reset();
     charged_bytes_ -= std::exchange(entry.slot_bytes, 0);
   }
   for (const uint64_t set_id : std::exchange(entry.waiting_sets, {})) {
@@ -308,19 +326,26 @@ void Session::Settle(Entry& entry) {
 }
 
 void Session::FinishSet(uint64_t set_id, Set& set) {
-  const uint8_t* const base = engine_.slot_memory_dev().data();
-  const absl::Span<const SlotGeneration> generations = engine_.shared_slots().generations;
   SetOutcome outcome{.set_id = set_id, .status = absl::OkStatus(), .slots = {}};
   for (const uint32_t unit : set.units) {
-    const absl::Span<const uint8_t> bytes = entries_.at(unit).lease->decoded_dev();
-    SlotView& slot = outcome.slots.emplace_back();
-    if (bytes.empty()) continue;
-    slot.offset_bytes = static_cast<uint64_t>(bytes.data() - base);
-    slot.size_bytes = bytes.size();
-    slot.generation = generations[slot.offset_bytes / kSlotPageBytes];
+    SlotView view = ViewOf(entries_.at(unit));
+    view.size_bytes = model().unit(unit).decoded_size_bytes;
+    outcome.slots.push_back(view);
   }
   set.stage = Set::Stage::kDone;
   outcomes_.push_back(std::move(outcome));
+}
+
+// But for the size.
+SlotView Session::ViewOf(const Entry& entry) const {
+  if (entry.own != nullptr) {
+    return {.offset_bytes = entry.own->offset_bytes(), .generation = entry.own->generation()};
+  }
+  const absl::Span<const uint8_t> bytes = entry.lease->decoded_dev();
+  if (bytes.empty()) return {};
+  const auto offset_bytes = static_cast<uint64_t>(bytes.data() - engine_.slot_memory_dev().data());
+  return {.offset_bytes = offset_bytes,
+          .generation = engine_.shared_slots().generations[offset_bytes / kSlotPageBytes]};
 }
 
 void Session::GiveUp(uint64_t set_id, Set& set, const absl::Status& status) {

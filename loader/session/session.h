@@ -13,6 +13,8 @@
 //   the grant: its pin has paid for it.
 // - Where the model is not served any more, sets that were asked for before go on, and nothing is
 //   made ready ahead.
+// - Where slots are the session's own, a unit is decoded in those that all share, and copied: it
+//   has its place from when it is asked for, and its set waits for a place as it does for room.
 // - The grant counts bytes. That they lie in one piece nobody can promise beside leases that cannot
 //   move, so a set that waits for memory for too long fails, and with it what it held meanwhile. Of
 //   pinned units a set may be large and on its way from the disk: it has time as long as one of
@@ -41,6 +43,7 @@
 #include "loader/engine/pin_hold.h"
 #include "loader/engine/slot_grants.h"
 #include "loader/model/compressed_model.h"
+#include "loader/session/own_slots.h"
 #include "loader/session/session_walk.h"
 
 namespace ecf8 {
@@ -62,7 +65,7 @@ struct SessionLimits {
 struct SessionPlan {
   std::shared_ptr<const EngineModel> model;
   SessionWalk walk;
-  uint64_t granted_bytes = 0;  // from the session's SlotGrants
+  uint64_t granted_bytes = 0;  // from the session's SlotGrants, or in slots of its own
 };
 
 struct SetRequest {
@@ -72,7 +75,7 @@ struct SetRequest {
   std::vector<uint64_t> release_set_ids{};  // as by Release, before it looks for room
 };
 
-// Where a leased unit lies, in the slots' memory.
+// Where a leased unit lies, in the slots' memory or in the session's own.
 struct SlotView {
   uint64_t offset_bytes = 0;
   uint64_t size_bytes = 0;
@@ -89,11 +92,12 @@ struct SetOutcome {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   // Use OpenSession. `engine` outlives it. `residence` holds the pins of a resident session's model
-  // in slots, and is empty of another. `on_outcome` is called without locks, on any
-  // thread, also from within Acquire and Tick, when TakeOutcome has something; on the engine's it
-  // must not call anything but TakeOutcome. It must keep alive what it uses.
+  // in slots, and is empty of another. `own_slots` are granted_bytes for it alone; null: it has
+  // those that all share. `on_outcome` is called without locks, on any thread, also from within
+  // Acquire and Tick, when TakeOutcome has something; on the engine's it must not call anything but
+  // TakeOutcome. It must keep alive what it uses.
   Session(Engine& engine, const SessionLimits& limits, SessionPlan plan, PinHold residence,
-          std::function<void()> on_outcome);
+          std::shared_ptr<OwnSlots> own_slots, std::function<void()> on_outcome);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session();
@@ -135,6 +139,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const SessionLimits& limits() const { return limits_; }
   uint64_t granted_bytes() const { return plan_.granted_bytes; }
   bool is_resident() const { return is_resident_; }
+  bool has_own_slots() const { return has_own_slots_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -143,8 +148,12 @@ class Session : public std::enable_shared_from_this<Session> {
   struct Entry {
     PinUse pin;  // of a unit that its pin has paid for
     UnitLease lease;
-    uint64_t slot_bytes = 0;  // of the grant; 0 where it has failed, or is pinned
-    bool settled = false;     // ready or failed
+    // Where slots are the session's own: where the unit is to lie. Once it is decoded a copy takes
+    // the lease, and the slot with it until it is done.
+    std::shared_ptr<OwnSlots::Slot> own{};
+    std::optional<absl::Status> copied{};  // how that has ended
+    uint64_t slot_bytes = 0;               // of the grant; 0 where it has failed, or is pinned
+    bool settled = false;                  // ready or failed
     bool failed = false;
     uint32_t sets = 0;  // that have it
     bool ahead = false;
@@ -185,6 +194,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool AdmitFront() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool MakeRoom(uint64_t bytes, bool from_ahead) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool DropLastAhead(bool from_ahead) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Unmark(uint32_t unit, bool Entry::*mark) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Demand(uint64_t set_id, Set& set) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetAhead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -194,6 +204,12 @@ class Session : public std::enable_shared_from_this<Session> {
   void AcquireHints() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropUnused() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status AcquireUnit(uint32_t unit, Priority priority) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // session_own.cc: where slots are the session's own.
+  bool ReserveOwn(const Set& set) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<OwnSlots::Slot> TakeOwn(uint32_t unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status NoPlace() const;
+  void BeginCopy(uint32_t unit, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnCopied(uint32_t unit, const OwnSlots::Slot* own, const absl::Status& status);
   bool Fits(uint64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return charged_bytes_ + bytes <= plan_.granted_bytes;
   }
@@ -208,7 +224,10 @@ class Session : public std::enable_shared_from_this<Session> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // From the engine's loop.
   void OnUnitNews(uint32_t unit);
-  void Settle(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Settle(uint32_t unit, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nothing: it is on its way.
+  static std::optional<absl::Status> ResultOf(const Entry& entry);
+  SlotView ViewOf(const Entry& entry) const;
   // Calls on_outcome if there is something to take.
   void Announce();
 
@@ -216,6 +235,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const SessionLimits limits_;
   const SessionPlan plan_;
   const bool is_resident_;
+  const bool has_own_slots_;
   const std::function<void()> on_outcome_;
   const uint64_t flow_;
 
@@ -225,6 +245,9 @@ class Session : public std::enable_shared_from_this<Session> {
   SessionWalk walk_ ABSL_GUARDED_BY(mutex_);
   std::unordered_map<uint32_t, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   uint64_t charged_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::shared_ptr<OwnSlots> own_slots_ ABSL_GUARDED_BY(mutex_);  // until it is closed
+  // For units of the set that is about to be admitted.
+  std::unordered_map<uint32_t, std::shared_ptr<OwnSlots::Slot>> reserved_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, Set> sets_ ABSL_GUARDED_BY(mutex_);
   uint64_t set_count_ ABSL_GUARDED_BY(mutex_) = 0;      // since the start
   std::deque<uint64_t> queue_ ABSL_GUARDED_BY(mutex_);  // kQueued

@@ -33,6 +33,7 @@ bool Session::AdmitFront() {
     if (found == entries_.end() || found->second.failed) missing_bytes += ChargeOf(unit);
   }
   if (!MakeRoom(missing_bytes, /*from_ahead=*/true)) return false;
+  if (has_own_slots_ && !ReserveOwn(set)) return false;
   queue_.pop_front();
   Demand(set_id, set);
   return true;
@@ -48,15 +49,22 @@ bool Session::MakeRoom(uint64_t bytes, bool from_ahead) {
   if (charged_bytes_ - droppable_bytes + bytes > plan_.granted_bytes) return false;
   DropUnused();
   // The last that was asked for is the last that will be needed.
-  while (!Fits(bytes) && !held_hints_.empty()) {
-    Unmark(held_hints_.back().unit, &Entry::hinted);
-    held_hints_.pop_back();
-  }
-  while (!Fits(bytes) && from_ahead && !ahead_.empty()) {
-    Unmark(ahead_.back(), &Entry::ahead);
-    ahead_.pop_back();
+  while (!Fits(bytes) && DropLastAhead(from_ahead)) {
   }
   assert(Fits(bytes));
+  return true;
+}
+
+// The last of the hints, or of the schedule; false where there is none.
+bool Session::DropLastAhead(bool from_ahead) {
+  if (!held_hints_.empty()) {
+    Unmark(held_hints_.back().unit, &Entry::hinted);
+    held_hints_.pop_back();
+    return true;
+  }
+  if (!from_ahead || ahead_.empty()) return false;
+  Unmark(ahead_.back(), &Entry::ahead);
+  ahead_.pop_back();
   return true;
 }
 
@@ -80,11 +88,17 @@ void Session::DropUnused() {
 // A new entry, or a new try of one that has failed. There is room for it, unless it has been
 // unpinned since somebody looked.
 absl::Status Session::AcquireUnit(uint32_t unit, Priority priority) {
-  PinUse pin(engine_.slot_grants(), KeyOf(unit));
+  PinUse pin;
+  if (!has_own_slots_) pin = PinUse(engine_.slot_grants(), KeyOf(unit));
   const uint64_t charge_bytes = pin ? 0 : SlotBytesOf(unit);
   if (!Fits(charge_bytes)) {
     return WithErrorInfo(absl::ResourceExhaustedError("a unit was just unpinned: try again"),
                          {.reason = ErrorReason::kOverloaded, .model = model().name()});
+  }
+  std::shared_ptr<OwnSlots::Slot> own;
+  if (has_own_slots_) {
+    own = TakeOwn(unit);
+    if (own == nullptr) return NoPlace();
   }
   auto lease = engine_.Acquire({.model = plan_.model->number(),
                                 .unit_index = unit,
@@ -98,6 +112,8 @@ absl::Status Session::AcquireUnit(uint32_t unit, Priority priority) {
   Entry& entry = entries_[unit];
   entry.lease = *std::move(lease);
   entry.pin = std::move(pin);
+  entry.own = std::move(own);
+  entry.copied.reset();
   entry.slot_bytes = charge_bytes;
   entry.settled = entry.failed = false;
   charged_bytes_ += entry.slot_bytes;
@@ -118,7 +134,7 @@ void Session::Demand(uint64_t set_id, Set& set) {
     if (!is_there) {
       entry.sets = 1;
     } else if (entry.ahead || entry.hinted) {
-      entry.lease.Raise(Priority::kDemand);
+      if (entry.lease) entry.lease.Raise(Priority::kDemand);
       entry.hinted = false;  // it has served
     }
     if (entry.settled) continue;

@@ -37,12 +37,31 @@ const UnitInfo& Lease::unit(size_t i) const {
 
 absl::Span<const uint8_t> Lease::bytes(size_t i) const { return state_->set.unit(i); }
 
-absl::Span<const uint8_t> Lease::tensor(std::string_view name) const {
-  for (size_t i = 0; i < size(); ++i) {
-    const TensorInfo* const found = unit(i).FindTensor(name);
-    if (found != nullptr) return bytes(i).subspan(found->decoded_offset_bytes, found->size_bytes);
+absl::Span<const uint8_t> Lease::bytes_dev(size_t i) const { return state_->set.unit_dev(i); }
+
+namespace {
+
+// `bytes_of`: bytes or bytes_dev.
+absl::Span<const uint8_t> FindTensor(const Lease& lease, std::string_view name,
+                                     absl::Span<const uint8_t> (Lease::*bytes_of)(size_t) const) {
+  for (size_t i = 0; i < lease.size(); ++i) {
+    const TensorInfo* const found = lease.unit(i).FindTensor(name);
+    if (found == nullptr) continue;
+    const absl::Span<const uint8_t> bytes = (lease.*bytes_of)(i);
+    if (bytes.empty()) return bytes;
+    return bytes.subspan(found->decoded_offset_bytes, found->size_bytes);
   }
   return {};
+}
+
+}  // namespace
+
+absl::Span<const uint8_t> Lease::tensor(std::string_view name) const {
+  return FindTensor(*this, name, &Lease::bytes);
+}
+
+absl::Span<const uint8_t> Lease::tensor_dev(std::string_view name) const {
+  return FindTensor(*this, name, &Lease::bytes_dev);
 }
 
 std::shared_ptr<const void> Lease::mapping() const {
@@ -56,6 +75,13 @@ absl::Status Lease::Check() const {
 absl::Status Lease::Release(const CallOptions& options) {
   if (state_ == nullptr) return absl::OkStatus();
   const absl::Status released = state_->set.Release(ToLimits(options));
+  if (!state_->set.leased()) state_.reset();
+  return released;
+}
+
+absl::Status Lease::ReleaseAfter(void* stream, const CallOptions& options) {
+  if (state_ == nullptr) return absl::OkStatus();
+  const absl::Status released = state_->set.ReleaseAfter(stream, ToLimits(options));
   if (!state_->set.leased()) state_.reset();
   return released;
 }
@@ -221,5 +247,11 @@ absl::Status ClientSession::Reopen(const CallOptions& options) {
 const ModelDescription& ClientSession::model() const { return *state_->model; }
 
 uint64_t ClientSession::slot_bytes() const { return state_->current()->slot_bytes(); }
+
+std::optional<SessionGpu> ClientSession::gpu() const {
+  const std::optional<GpuSlots> slots = state_->current()->gpu();
+  if (!slots) return std::nullopt;
+  return SessionGpu{.device = slots->device, .uuid = slots->uuid};
+}
 
 }  // namespace ecf8

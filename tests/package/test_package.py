@@ -5,6 +5,7 @@ packages and the root.
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -64,6 +65,20 @@ class CleanRoot:
         return (self.path / name).read_text()
 
 
+def field(deb: Path, name: str) -> str:
+    told = subprocess.run(["dpkg-deb", "-f", deb, name], check=True, capture_output=True, text=True)
+    return told.stdout.strip()
+
+
+class ControlTest(unittest.TestCase):
+    def test_its_maintainer_is_who_was_named_or_has_no_address(self) -> None:
+        cache = (BUILD / "release" / "CMakeCache.txt").read_text()
+        named = re.search(r"^ECF8_PACKAGE_CONTACT:STRING=(.*)$", cache, re.MULTILINE)
+        assert named is not None
+        for deb in packages():
+            self.assertEqual(field(deb, "Maintainer"), named[1])
+
+
 class PackageTest(unittest.TestCase):
     def setUp(self) -> None:
         directory = Path(tempfile.mkdtemp(prefix="ecf8-root-", dir=BUILD / "package"))
@@ -76,9 +91,7 @@ class PackageTest(unittest.TestCase):
             shutil.copy(deb, directory / "root")
         self.first, self.second = (f"/root/{deb.name}" for deb in self.debs)
         self.root.run("apt-get update -q")
-        depends = subprocess.run(
-            ["dpkg-deb", "-f", self.debs[0], "Depends"], check=True, capture_output=True, text=True
-        ).stdout.strip()
+        depends = field(self.debs[0], "Depends")
         self.root.run(f"apt-get satisfy -qy --no-install-recommends '{depends}'")
         self.before = self.root.files()
         self.accounts = [self.root.text(f"etc/{name}") for name in ("passwd", "group")]

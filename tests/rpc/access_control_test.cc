@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "grpcpp/security/credentials.h"
 #include "loader/model/error_info.h"
 #include "rpc/error_status.h"
+#include "rpc/pem_files.h"
 #include "rpc/server.h"
 #include "tests/rpc/test_server.h"
 #include "tests/support/status_matchers.h"
@@ -238,6 +240,36 @@ TEST_F(AccessControlTest, TokensAreReadAgainAndOldOnesStayWhereTheNewAreNotGood)
   EXPECT_THAT(server_->ReloadTokens(), IsOk());
   EXPECT_THAT(List(with_old), StatusIs(kUnauthenticated, HasSubstr("token")));
   EXPECT_THAT(List(with_new), IsOk());
+}
+
+// Half of a change, an empty file, none: whoever comes finds what was good before.
+TEST_F(AccessControlTest, CertificatesAreReadAgainAndOldOnesStayWhereTheNewAreNotGood) {
+  ServerTls tls = Tls(/*asks_clients=*/true);
+  tls.refresh_interval = {};
+  Start(tls);
+  const TestCertificate client = MakeCertificate(ca_, "client");
+  const TestCertificate next = MakeCertificate(foreign_ca_, "next");
+  EXPECT_THAT(List(Connect(ca_, client)), IsOk());
+  for (const std::string& bad : {std::string(), std::string("nonsense"), next.key, next.certificate,
+                                 std::string(kMaxPemBytes + 1, '\n')}) {
+    for (const std::string name : {"server.pem", "server.key", "ca.pem"}) {
+      const std::string good = testing::ReadFile(directory_ / name);
+      if (name == "ca.pem" && bad == next.certificate) continue;  // that would be one
+      Write(name, bad);
+      EXPECT_THAT(List(Connect(ca_, client)), IsOk()) << name << ": " << bad.substr(0, 30);
+      std::filesystem::remove(directory_ / name);
+      EXPECT_THAT(List(Connect(ca_, client)), IsOk()) << "without " << name;
+      Write(name, good);
+    }
+  }
+  Write("server.key", next.key);
+  EXPECT_THAT(List(Connect(ca_, client)), IsOk()) << "not yet";
+  Write("server.pem", next.certificate);
+  EXPECT_THAT(List(Connect(foreign_ca_, client)), IsOk());
+  EXPECT_THAT(List(Connect(ca_, client)), StatusIs(kUnavailable, HasSubstr("")));
+  Write("ca.pem", foreign_ca_.certificate);
+  EXPECT_THAT(List(Connect(foreign_ca_, client)), StatusIs(kUnavailable, HasSubstr("")));
+  EXPECT_THAT(List(Connect(foreign_ca_, MakeCertificate(foreign_ca_, "client"))), IsOk());
 }
 
 TEST_F(AccessControlTest, FilesThatCannotServeAreErrorsAtTheStart) {

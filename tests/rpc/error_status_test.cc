@@ -73,6 +73,18 @@ TEST(ErrorStatus, DamageNamesAllButThePath) {
   EXPECT_EQ(detail.request_id(), "req-7");
 }
 
+TEST(ErrorStatus, WhatTheDaemonLacksToReadAModelIsTold) {
+  const ErrorInfo info{.reason = ErrorReason::kReadFailed, .model = "m", .shard = "a.safetensors"};
+  const grpc::Status status = ToGrpcStatus(
+      WithErrorInfo(absl::ResourceExhaustedError("cannot open /srv/m/a: Too many open files"),
+                    info),
+      "");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("model \"m\": the daemon has no file descriptors"));
+  EXPECT_THAT(status.error_message(), Not(HasSubstr("/srv")));
+  EXPECT_EQ(DetailOf(status).reason(), v1::ErrorDetail::READ_FAILED);
+}
+
 TEST(ErrorStatus, AnErrorWithoutInfoTellsNothing) {
   const grpc::Status status = ToGrpcStatus(absl::PermissionDeniedError("/etc/shadow: no"), "");
   EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);

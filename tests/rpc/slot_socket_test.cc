@@ -53,7 +53,7 @@ class SlotSocketTest : public ::testing::Test {
                                                 .generation_bytes = generations_.bytes().size()},
                                       .max_connections = max_connections,
                                       .patience = patience},
-                                     *tickets_);
+                                     *tickets_, links_);
     ASSERT_THAT(started, IsOk());
     socket_ = *std::move(started);
   }
@@ -77,6 +77,7 @@ class SlotSocketTest : public ::testing::Test {
   SealedMemory slots_;
   SealedMemory generations_;
   std::optional<TicketTable> tickets_;
+  SlotLinks links_;
   std::unique_ptr<SlotSocket> socket_;
 };
 

@@ -4,12 +4,14 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "nlohmann/json.hpp"
 #include "tests/support/test_certificates.h"
+#include "tests/support/wait.h"
 #include "tests/tools/daemon_fixture.h"
 
 namespace ecf8 {
@@ -169,6 +171,35 @@ TEST_F(DaemonTlsTest, ATokenOpensWhatItsLineSays) {
   for (const std::string& secret : {reads, manages, next["token"].get<std::string>()}) {
     EXPECT_EQ(daemon_->Stderr().find(secret), std::string::npos) << "a token is in the log";
   }
+}
+
+// Whatever lies where the tokens were, and however often it is read: who had one keeps it.
+TEST_F(DaemonTlsTest, AStormOfReloadsTakesNobodysToken) {
+  const auto reader = Token({"reader"});
+  const std::string good = reader["line"], path = Write("tokens", good);
+  StartTls({"--token-file", path});
+  const std::string token = reader["token"];
+  const auto replace = [&](const std::string& text) {
+    std::filesystem::rename(Write("tokens.new", text), path);
+  };
+  const std::vector<std::string> bad = {"nonsense\n", std::string("\0\x7F\xFF\n", 4) + good,
+                                        good.substr(0, good.size() / 2), std::string(8 << 20, 'x')};
+  for (int i = 0; i < 400; ++i) {
+    const size_t which = static_cast<size_t>(i) % (bad.size() + 2);
+    if (which < bad.size()) replace(bad[which]);
+    if (which == bad.size()) std::filesystem::remove(path);
+    if (which > bad.size()) replace(good);
+    daemon_->Signal(SIGHUP);
+    if (i % 40 != 7) continue;
+    ASSERT_EQ(AskTls({"models"}, token).exit_status, 0) << daemon_->Stderr();
+  }
+  replace(Token({"another"})["line"]);
+  EXPECT_TRUE(testing::Within20s([&] {
+    daemon_->Signal(SIGHUP);
+    return AskTls({"models"}, token).exit_status == 1;
+  })) << "it still reads them";
+  daemon_->Signal(SIGTERM);
+  EXPECT_EQ(daemon_->Wait(), 0) << daemon_->Stderr();
 }
 
 TEST_F(DaemonTlsTest, WhatTheCommandLineCannotUseItNames) {

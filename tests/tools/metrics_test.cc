@@ -8,13 +8,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <regex>
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "loader/base/clock.h"
+#include "loader/base/descriptor.h"
 #include "tests/rpc/test_server.h"
 #include "tests/support/status_matchers.h"
 
@@ -28,21 +33,25 @@ using ::ecf8::testing::StatusIs;
 using ::ecf8::testing::Within20s;
 using ::testing::HasSubstr;
 
-std::string HttpGet(int port, const std::string& path) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+Descriptor Connect(int port) {
+  Descriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  EXPECT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  return fd;
+}
+
+std::string HttpGet(int port, const std::string& path) {
+  const Descriptor fd = Connect(port);
   const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
-  EXPECT_EQ(write(fd, request.data(), request.size()), static_cast<ssize_t>(request.size()));
+  EXPECT_EQ(write(fd.get(), request.data(), request.size()), static_cast<ssize_t>(request.size()));
   std::string response;
   char buffer[4096];
-  for (ssize_t got; (got = read(fd, buffer, sizeof(buffer))) > 0;) {
+  for (ssize_t got; (got = read(fd.get(), buffer, sizeof(buffer))) > 0;) {
     response.append(buffer, static_cast<size_t>(got));
   }
-  close(fd);
   return response;
 }
 
@@ -151,6 +160,21 @@ TEST_F(MetricsTest, NamesFollowTheRules) {
     EXPECT_FALSE(std::regex_search(name, std::regex("_(ms|us|ns|kb|mb|mib|gib)(_|$)"))) << name;
   }
   EXPECT_GT(scrape.types.size(), 25u);
+}
+
+// Those who connect and say little hold a thread each for a second: a scrape waits for its turn,
+// and Prometheus does for ten.
+TEST_F(MetricsTest, SilentConnectionsDoNotKeepAScrapeForLong) {
+  std::vector<Descriptor> silent;
+  for (int i = 0; i < 12; ++i) {
+    silent.push_back(Connect(metrics_.port()));
+    const std::string_view little(i % 2 == 0 ? "GET /met" : "");
+    EXPECT_EQ(write(silent.back().get(), little.data(), little.size()),
+              static_cast<ssize_t>(little.size()));
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_FALSE(Get().samples.empty());
+  EXPECT_LT(SecondsSince(begin), 10);
 }
 
 TEST_F(MetricsTest, AnAddressInUseIsAnError) {

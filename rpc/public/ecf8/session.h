@@ -3,8 +3,10 @@
 #ifndef ECF8_SESSION_H_
 #define ECF8_SESSION_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +43,12 @@ struct SessionOptions {
   std::string request_id{};  // free text of at most 64 bytes, for the daemon's log
 };
 
+// The GPU that a session's slots are memory of.
+struct SessionGpu {
+  int device = 0;                  // CUDA's number for it in this process
+  std::array<uint8_t, 16> uuid{};  // as CUDA tells it
+};
+
 // Units that are leased until it is released or destroyed. Movable. It may outlive its session: its
 // bytes stay mapped, but once the session has ended the daemon may give them to others, which Check
 // notices. Thread-compatible; its bytes may be read by any number of threads.
@@ -60,6 +68,11 @@ class ECF8_EXPORT Lease {
   // null, where none has.
   absl::Span<const uint8_t> tensor(std::string_view name) const;
 
+  // The same where the session's slots are a GPU's memory (ClientSession::gpu): addresses on that
+  // GPU, to be read by work on it. Then the two above are empty; else these are.
+  absl::Span<const uint8_t> bytes_dev(size_t i) const;
+  absl::Span<const uint8_t> tensor_dev(std::string_view name) const;
+
   // Keeps the bytes mapped for as long as it lives, whatever becomes of the lease and its session:
   // what is read then may be anything, but can be read. Null where nothing is leased.
   std::shared_ptr<const void> mapping() const;
@@ -68,8 +81,15 @@ class ECF8_EXPORT Lease {
   absl::Status Check() const;
 
   // Checks, and gives the units back. An error of the options leaves them leased; where the session
-  // has ended, its error says how. The destructor does the same, without a word.
+  // has ended, its error says how. The destructor does the same, without a word. Nothing that a GPU
+  // has yet to do may read them.
   absl::Status Release(const CallOptions& options = {});
+
+  // Of a session whose slots are a GPU's: waits until all has passed that this process has queued
+  // in `stream`, a cudaStream_t or CUstream of that GPU's primary context (the runtime's,
+  // PyTorch's; null: its default stream), and releases then. An error of the options or of CUDA
+  // leaves them leased. FAILED_PRECONDITION where the slots are no GPU's.
+  absl::Status ReleaseAfter(void* stream, const CallOptions& options = {});
 
  private:
   friend class ClientSession;
@@ -146,6 +166,9 @@ class ECF8_EXPORT ClientSession {
 
   const ModelDescription& model() const;
   uint64_t slot_bytes() const;  // granted
+  // Where the daemon decodes on a GPU: its slots are that GPU's memory, mapped here by the driver
+  // (libcuda.so.1), for this session alone. Nothing: they are host memory.
+  std::optional<SessionGpu> gpu() const;
 
  private:
   friend class Client;

@@ -63,7 +63,7 @@ ExpectedModel* CudaDeviceTest::expected_ = nullptr;
 TEST_F(CudaDeviceTest, SaysWhatItIsAndWants) {
   Open({.devices = 2}, {.devices = {1}, .slot_budget_bytes = kSlotBytes, .threads = 2});
   EXPECT_EQ(device_->info().name, "cuda:1");
-  EXPECT_EQ(device_->info().host_job_bytes, uint64_t{4} << 20);
+  EXPECT_EQ(device_->info().host_job_bytes, uint64_t{8} << 20);
   EXPECT_GT(device_->info().host_scratch_bytes, uint64_t{32} << 20);
   EXPECT_TRUE(device_->frame_memory_dev().empty());
 }
@@ -192,19 +192,21 @@ TEST_F(CudaDeviceTest, WithoutVirtualMemoryTheSlotsAreOfCudaMalloc) {
   job.slot_dev = slot_dev();
   ASSERT_THAT(RunJob(*device_, results_, job).status, IsOk());
   ExpectDecoded(*device_, *expected_, host, slot_dev());
-  EXPECT_THAT(device_->ExportSlot({slot_dev(), kSlotPageBytes}),
-              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("handed to other processes")));
+  EXPECT_EQ(device_->slot_runs(), nullptr);
 }
 
-TEST_F(CudaDeviceTest, ExportsTheSlotsPagesAndNothingElse) {
+TEST_F(CudaDeviceTest, GivesRunsWhereOneGpuExportsItsMemory) {
   Open();
-  const auto fds = device_->ExportSlot({slot_dev(2), 3 * kSlotPageBytes});
-  ASSERT_THAT(fds, IsOk());
-  ASSERT_EQ(fds->size(), 3u);
-  for (const int fd : *fds) {
-    EXPECT_EQ(lseek(fd, 0, SEEK_END), static_cast<off_t>(kSlotPageBytes));
-    close(fd);
-  }
+  ASSERT_NE(device_->slot_runs(), nullptr);
+  EXPECT_EQ(device_->slot_runs()->gpu_uuid()[0], 'f');
+  device_.reset();
+  Open({.exports_handles = false}, Options());
+  EXPECT_EQ(device_->slot_runs(), nullptr);
+  device_.reset();
+  CudaDeviceOptions options = Options();
+  options.devices = {0, 1};
+  Open({.devices = 2}, options);
+  EXPECT_EQ(device_->slot_runs(), nullptr);
 }
 
 TEST_F(CudaDeviceTest, SeveralGpusAreOneDevice) {

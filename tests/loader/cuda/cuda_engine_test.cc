@@ -56,7 +56,7 @@ class CudaEngineTest : public ::testing::Test {
     EngineOptions options;
     options.device = "cuda:0";
     options.cuda = cuda;
-    options.host_budget_bytes = 56 << 20;  // the flights' memory, and room for a few units
+    options.host_budget_bytes = 88 << 20;  // the flights' memory, and room for a few units
     options.device_budget_bytes = device_frames ? 4 << 20 : 0;
     options.slot_budget_bytes = 8 << 20;
     options.decode_threads = 2;

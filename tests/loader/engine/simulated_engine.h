@@ -214,6 +214,7 @@ class SimulatedEngine final : public BlockReadSink, public DeviceSink {
     if (!core->wants_ticks() || std::exchange(ticking_, true)) return;
     time.At(EngineCore::kTickMs * 1000, [this] {
       ticking_ = false;
+      TellTime();
       core->Tick();
       core->Advance();
       TickWhileWanted();

@@ -16,6 +16,33 @@ class SlotSpaceTest : public ::testing::Test {
   SlotSpace space_{absl::Span<uint8_t>(base_, 8 * kPage + 12345)};
 };
 
+TEST_F(SlotSpaceTest, ALimitKeepsSlotsBelowItAndWaitsForThoseBehind) {
+  const auto low = space_.Allocate(3 * kPage);
+  const auto across = space_.Allocate(3 * kPage);
+  ASSERT_TRUE(low.has_value() && across.has_value());
+  EXPECT_EQ(space_.OffsetOf(*across), 3 * kPage);
+  space_.SetLimit(4 * kPage);  // two pages of `across` are behind it, two more are free there
+  EXPECT_EQ(space_.limit_bytes(), 4 * kPage);
+  EXPECT_EQ(space_.free_bytes(), 0u);
+  EXPECT_FALSE(space_.Allocate(kPage).has_value());
+  space_.Free(*across);
+  EXPECT_EQ(space_.free_bytes(), kPage);
+  EXPECT_FALSE(space_.Allocate(2 * kPage).has_value());
+  space_.Free(*low);
+  space_.SetLimit(2 * kPage);
+  EXPECT_EQ(space_.free_bytes(), 2 * kPage);
+  space_.SetLimit(7 * kPage);
+  EXPECT_EQ(space_.free_bytes(), 7 * kPage);
+  const auto all = space_.Allocate(7 * kPage);
+  ASSERT_TRUE(all.has_value());
+  space_.SetLimit(3 * kPage);
+  space_.SetLimit(8 * kPage);  // it was there all the time
+  EXPECT_EQ(space_.free_bytes(), kPage);
+  space_.Free(*all);
+  EXPECT_EQ(space_.free_bytes(), 8 * kPage);
+  EXPECT_TRUE(space_.Allocate(8 * kPage).has_value());
+}
+
 TEST_F(SlotSpaceTest, RoundsUpToPages) {
   EXPECT_EQ(space_.capacity_bytes(), 8 * kPage);
   EXPECT_EQ(SlotSpace::SlotBytes(0), 0u);

@@ -100,6 +100,22 @@ TEST_F(ClientSessionTest, ReadsEveryTensorInPlace) {
   EXPECT_THAT(session.status(), IsOk());
 }
 
+TEST_F(ClientSessionTest, SlotsInHostMemoryAreNoGpus) {
+  Start();
+  const Client client = Connect();
+  ClientSession session = Open(client);
+  EXPECT_FALSE(session.gpu().has_value());
+  auto lease = session.Acquire({0});
+  ASSERT_THAT(lease, IsOk());
+  EXPECT_FALSE(lease->bytes(0).empty());
+  EXPECT_TRUE(lease->bytes_dev(0).empty());
+  EXPECT_TRUE(lease->tensor_dev(lease->unit(0).tensors[0].name).empty());
+  EXPECT_THAT(lease->ReleaseAfter(nullptr),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("not a GPU's")));
+  EXPECT_EQ(lease->size(), 1u);
+  EXPECT_THAT(lease->Release(), IsOk());
+}
+
 TEST_F(ClientSessionTest, LeasesGiveThemselvesBack) {
   Start();
   const Client client = Connect();

@@ -62,7 +62,8 @@ bool RunTileWorkOnCpu(const TileWork& work, const ResolveAddress& resolve, std::
       const size_t size = TileRangeWeights(chunk->weights, tile, 1);
       const uint8_t* const stored = resolve(chunk->stored_dev, chunk->stored_bytes, false);
       uint8_t* const out = resolve(chunk->out_dev + tile * kTileWeights, size, true);
-      if (stored == nullptr || out == nullptr) return bad("a chunk");
+      if (stored == nullptr) return bad("a stored chunk");
+      if (out == nullptr) return bad("the weights of a chunk");
       const absl::Status status = DecodeTiles(
           {codec, {stored, chunk->stored_bytes}, chunk->weights}, set.get(), tile, 1, {out, size});
       errors[i] = static_cast<uint8_t>(status.ok() ? TileError::kNone : TileError::kOffset);

@@ -144,6 +144,12 @@ CudaError FakeCuda::GetDeviceCount(int* count) {
   return Begin("GetDeviceCount");
 }
 
+CudaError FakeCuda::GetDeviceUuid(int device, CudaUuid* uuid) {
+  MutexLock lock(mutex_);
+  *uuid = {'f', 'a', 'k', 'e', static_cast<uint8_t>(device)};
+  return Begin("GetDeviceUuid");
+}
+
 CudaError FakeCuda::GetDeviceTraits(int /*device*/, CudaDeviceTraits* traits) {
   MutexLock lock(mutex_);
   traits->name = "fake";

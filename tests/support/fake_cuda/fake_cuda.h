@@ -5,7 +5,10 @@
 // would let pass, mostly, fails the test: asynchronous copies of memory that is not pinned, use of
 // memory after it is freed or beyond its end, work in two streams on the same bytes without an
 // event between, another device's streams and events, memory pinned twice, or freed while work is
-// queued, and whatever is left in the end.
+// queued, memory that is handed out to a second process, and whatever is left in the end.
+//
+// Memory that is exported can be imported by the fake of another process, which finds the same
+// bytes there.
 //
 //   FakeCuda cuda({.seed = 7});
 //   cuda.FailCall("MemcpyAsync", 3, kCudaInvalidValue);   // the third from now on
@@ -70,6 +73,7 @@ class FakeCuda final : public CudaCalls {
   const char* ErrorName(CudaError error) override;
   const char* ErrorText(CudaError error) override;
   CudaError GetDeviceCount(int* count) override;
+  CudaError GetDeviceUuid(int device, CudaUuid* uuid) override;
   CudaError GetDeviceTraits(int device, CudaDeviceTraits* traits) override;
   CudaError CanAccessPeer(int device, int peer, bool* can) override;
   CudaError SetDevice(int device) override;
@@ -91,6 +95,7 @@ class FakeCuda final : public CudaCalls {
   CudaError MemSetAccess(uint8_t* address_dev, uint64_t size_bytes,
                          const std::vector<int>& devices) override;
   CudaError MemExportToShareableHandle(CudaMemoryHandle handle, int* fd) override;
+  CudaError MemImportFromShareableHandle(int fd, CudaMemoryHandle* handle) override;
   CudaError StreamCreate(CudaStream* stream) override;
   CudaError StreamDestroy(CudaStream stream) override;
   CudaError StreamWaitEvent(CudaStream stream, CudaEvent event) override;

@@ -99,7 +99,8 @@ CudaError FakeCuda::MemMap(uint8_t* address_dev, uint64_t size_bytes, CudaMemory
 
 CudaError FakeCuda::MemUnmap(uint8_t* address_dev, uint64_t size_bytes) {
   MutexLock lock(mutex_);
-  CheckIdle("MemUnmap");
+  // It waits for what is queued, so that it is no call of a thread that launches. What touches the
+  // memory afterwards is found when it runs.
   if (!memory_.Unmap(address_dev, size_bytes)) Misuse("MemUnmap of what is not mapped");
   return Begin("MemUnmap");
 }
@@ -114,8 +115,18 @@ CudaError FakeCuda::MemSetAccess(uint8_t* address_dev, uint64_t size_bytes,
 CudaError FakeCuda::MemExportToShareableHandle(CudaMemoryHandle handle, int* fd) {
   MutexLock lock(mutex_);
   if (const CudaError error = Begin("MemExportToShareableHandle")) return error;
+  if (memory_.IsExported(handle)) {
+    Misuse("MemExportToShareableHandle of memory that another process was given already");
+  }
   *fd = memory_.Export(handle);
   return *fd < 0 ? kRefused : kCudaSuccess;
+}
+
+CudaError FakeCuda::MemImportFromShareableHandle(int fd, CudaMemoryHandle* handle) {
+  MutexLock lock(mutex_);
+  if (const CudaError error = Begin("MemImportFromShareableHandle")) return error;
+  *handle = memory_.Import(fd);
+  return *handle == 0 ? kRefused : kCudaSuccess;
 }
 
 }  // namespace ecf8::testing

@@ -1,6 +1,8 @@
 #include "tests/support/fake_cuda/fake_memory.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cassert>
@@ -22,6 +24,12 @@ uint8_t* MapPages(uint64_t size_bytes, int protection) {
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) std::abort();
   return static_cast<uint8_t*>(memory);
+}
+
+uint64_t IdentityOf(int fd) {
+  struct stat status = {};
+  if (fstat(fd, &status) != 0) std::abort();
+  return status.st_ino;
 }
 
 }  // namespace
@@ -74,7 +82,8 @@ bool FakeMemory::Unreserve(uint8_t* address, uint64_t size_bytes) {
 uint64_t FakeMemory::CreateHandle(int device, uint64_t size_bytes) {
   const int fd = memfd_create("fake-cuda", MFD_CLOEXEC);
   if (fd < 0 || ftruncate(fd, static_cast<off_t>(size_bytes)) != 0) std::abort();
-  handles_[next_handle_] = {.fd = fd, .size_bytes = size_bytes, .device = device};
+  handles_[next_handle_] = {
+      .fd = fd, .size_bytes = size_bytes, .device = device, .identity = IdentityOf(fd)};
   return next_handle_++;
 }
 
@@ -117,7 +126,8 @@ bool FakeMemory::Map(uint8_t* address, uint64_t size_bytes, uint64_t number) {
            handle->second.fd, 0) == MAP_FAILED) {
     std::abort();
   }
-  std::memset(run->bytes + offset, kGarbage, size_bytes);
+  if (handle->second.fresh) std::memset(run->bytes + offset, kGarbage, size_bytes);
+  handle->second.fresh = false;
   run->mappings[offset] = {size_bytes, number, {}};
   ++handle->second.mapped;
   return true;
@@ -155,7 +165,29 @@ bool FakeMemory::SetAccess(uint8_t* address, uint64_t size_bytes, const std::vec
 
 int FakeMemory::Export(uint64_t handle) {
   const auto found = handles_.find(handle);
-  return found == handles_.end() ? -1 : dup(found->second.fd);
+  if (found == handles_.end()) return -1;
+  found->second.exported = true;
+  return fcntl(found->second.fd, F_DUPFD_CLOEXEC, 0);
+}
+
+bool FakeMemory::IsExported(uint64_t handle) const {
+  const auto found = handles_.find(handle);
+  return found != handles_.end() && found->second.exported;
+}
+
+uint64_t FakeMemory::Import(int fd) {
+  struct stat status = {};
+  if (fstat(fd, &status) != 0 || fcntl(fd, F_GET_SEALS) < 0) return 0;
+  int device = 0;
+  for (const auto& [number, handle] : handles_) {
+    if (handle.identity == status.st_ino) device = handle.device;
+  }
+  handles_[next_handle_] = {.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
+                            .size_bytes = static_cast<uint64_t>(status.st_size),
+                            .device = device,
+                            .identity = status.st_ino,
+                            .fresh = false};
+  return next_handle_++;
 }
 
 uint8_t* FakeMemory::Resolve(const uint8_t* address, uint64_t size_bytes, int device) const {
@@ -165,6 +197,7 @@ uint8_t* FakeMemory::Resolve(const uint8_t* address, uint64_t size_bytes, int de
   if (!run->reserved) return run->device == device ? run->bytes + offset : nullptr;
   uint64_t covered = offset;
   for (const auto& [begin, mapping] : run->mappings) {
+    if (covered >= offset + size_bytes) break;
     if (covered >= begin && covered < begin + mapping.size_bytes) {
       if (!mapping.devices.contains(device)) return nullptr;
       covered = begin + mapping.size_bytes;
@@ -218,8 +251,10 @@ uint64_t FakeMemory::used_bytes(int device) const {
   for (const auto& [address, run] : runs_) {
     if (!run.reserved && run.device == device) bytes += run.size_bytes;
   }
+  std::set<uint64_t> counted;
   for (const auto& [number, handle] : handles_) {
-    if (handle.device == device) bytes += handle.size_bytes;
+    if (handle.device != device || !counted.insert(handle.identity).second) continue;
+    bytes += handle.size_bytes;
   }
   return bytes;
 }

@@ -35,7 +35,12 @@ class FakeMemory {
   bool Map(uint8_t* address, uint64_t size_bytes, uint64_t handle);
   bool Unmap(uint8_t* address, uint64_t size_bytes);
   bool SetAccess(uint8_t* address, uint64_t size_bytes, const std::vector<int>& devices);
-  int Export(uint64_t handle);  // a descriptor; -1 for no such handle
+  // A descriptor, which is the caller's; -1 for no such handle.
+  int Export(uint64_t handle);
+  bool IsExported(uint64_t handle) const;
+  // Another name for memory that was exported here or in another process, with what lies there; 0
+  // for a descriptor of something else. Each fd is counted as memory once, however many names.
+  uint64_t Import(int fd);
 
   // Where the bytes are that `device` finds there; null where it may not touch all of them.
   uint8_t* Resolve(const uint8_t* address, uint64_t size_bytes, int device) const;
@@ -70,7 +75,10 @@ class FakeMemory {
     int fd;
     uint64_t size_bytes;
     int device;
+    uint64_t identity;  // the same of every name of the memory
+    bool fresh = true;  // holds nothing that anybody has written
     bool released = false;
+    bool exported = false;
     int mapped = 0;
   };
   struct Host {

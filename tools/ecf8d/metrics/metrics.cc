@@ -8,8 +8,9 @@
 namespace ecf8 {
 namespace {
 
-// One scrape at a time, and a second that hangs.
-constexpr char kThreads[] = "2";
+// One scrape at a time, and some that hang, each for so long.
+constexpr char kThreads[] = "4";
+constexpr char kRequestTimeoutMs[] = "1000";
 
 }  // namespace
 
@@ -20,8 +21,9 @@ Metrics::Metrics()
 
 absl::Status Metrics::Serve(const std::string& address, const Server& server) {
   try {
-    exposer_ = std::make_unique<prometheus::Exposer>(std::vector<std::string>{
-        "listening_ports", address, "num_threads", kThreads, "request_timeout_ms", "5000"});
+    exposer_ = std::make_unique<prometheus::Exposer>(
+        std::vector<std::string>{"listening_ports", address, "num_threads", kThreads,
+                                 "request_timeout_ms", kRequestTimeoutMs});
   } catch (const std::exception& error) {
     return absl::UnavailableError(
         absl::StrCat("metrics-listen ", address, ": cannot listen: ", error.what()));
