@@ -167,10 +167,9 @@ def test_a_daemon_that_dies_is_told(llama: Path, served: OwnDaemon) -> None:
         died.append(time.monotonic())
 
     processors = transformers.LogitsProcessorList([_At(5, kill)])
-    with pytest.raises(ecf8.UnavailableError) as caught:
+    with pytest.raises(ecf8.UnavailableError, match="daemon went"):
         generate(model, PROMPT, do_sample=False, logits_processor=processors)
     assert time.monotonic() - died[0] < 5
-    assert any("reconnect=True" in note for note in caught.value.__notes__)
     with pytest.raises(ecf8.UnavailableError):
         logits(model, PROMPT)
 

@@ -118,11 +118,13 @@ class DaemonStream:
     def _come_back(self, error: Error, until: float) -> None:
         """Begins the session anew; raises `error` where that does not succeed in time."""
         if self._options.reconnect_for == 0:
-            error.add_note(
-                "The daemon went while the model was running. What the model has returned so far "
-                "is right. With reconnect=True, ecf8.torch.attach waits until it is back."
-            )
-            raise error
+            raise from_status(
+                "UNAVAILABLE",
+                f"the daemon went while the model was running ({error}). What the model has "
+                "returned so far is right. With reconnect=True, ecf8.torch.attach waits until the "
+                "daemon is back.",
+                model=self._served.name,
+            ) from error
         while True:
             try:
                 self._session.reopen(timeout=max(0.001, until - time.monotonic()))
