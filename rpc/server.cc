@@ -232,6 +232,9 @@ absl::Status Server::Build() {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
                              static_cast<int>(limits_.idle_timeout.count()));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits_.connection_streams);
+  // No table of headers: a byte could stand for 4 KiB of it, and gRPC keeps what it has unpacked
+  // until it finds the headers too large, outside of the quota.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_HPACK_TABLE_SIZE_DECODER, 0);
   builder.SetResourceQuota(grpc::ResourceQuota("ecf8").Resize(limits_.transport_bytes));
   builder.RegisterService(&service_);
   if (call_observer_ != nullptr) {

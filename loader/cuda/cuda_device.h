@@ -27,11 +27,11 @@ struct CudaDeviceOptions {
   // CUDA's numbers. Several of them reach each other's memory, which is shared out evenly; a unit
   // is decoded by the GPU that its slot begins on.
   std::vector<int> devices = {0};
-  uint64_t slot_budget_bytes = 0;    // rounded down to whole pages of slots
-  uint64_t frame_budget_bytes = 0;   // for compressed units; rounded down to whole frames
-  int threads = 0;                   // that compare checksums; 0: one a core
-  std::vector<int> cores{};          // to pin the threads to, in turn; empty: the system chooses
-  int flights = 4;                   // of each GPU: what is copied and decoded at once
+  uint64_t slot_budget_bytes = 0;     // rounded down to whole pages of slots
+  uint64_t frame_budget_bytes = 0;    // for compressed units; rounded down to whole frames
+  int threads = 0;                    // that compare checksums; 0: one a core
+  std::vector<int> cores{};           // to pin the threads to, in turn; empty: the system chooses
+  int flights = 4;                    // of each GPU: what is copied and decoded at once
   uint64_t staging_bytes = 16 << 20;  // of each flight; at least kChunkWeights
 };
 
