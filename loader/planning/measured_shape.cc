@@ -2,7 +2,6 @@
 // config.json lets expect.
 #include <string_view>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
 #include "loader/planning/model_shape.h"
@@ -30,10 +29,6 @@ UnitSize SizeOf(const Unit& unit) {
   return size;
 }
 
-bool StartsWith(std::string_view text, std::string_view start) {
-  return text.substr(0, start.size()) == start;
-}
-
 }  // namespace
 
 absl::StatusOr<ModelShape> ShapeOfModel(const CompressedModel& model, std::string_view config) {
@@ -48,7 +43,7 @@ absl::StatusOr<ModelShape> ShapeOfModel(const CompressedModel& model, std::strin
     if (unit.id.find(".experts.") != std::string::npos) {
       experts += size.shape;
       ++expert_units;
-    } else if (StartsWith(unit.id, "embed")) {
+    } else if (unit.id.starts_with("embed")) {
       shape.lookup += size.shape;
     } else {
       shape.every_token += size.shape;

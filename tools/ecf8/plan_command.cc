@@ -10,8 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
-#include "loader/base/file.h"
 #include "loader/model/compressed_model.h"
+#include "loader/model/other_files.h"
 #include "tools/ecf8/commands.h"
 #include "tools/ecf8/plan_measure.h"
 #include "tools/ecf8/plan_report.h"
@@ -21,17 +21,6 @@ namespace {
 
 constexpr uint64_t kMaxTextBytes = uint64_t{1} << 20;
 constexpr size_t kMaxBatches = 32;
-
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  ECF8_ASSIGN_OR_RETURN(const File file, File::OpenForRead(path));
-  ECF8_ASSIGN_OR_RETURN(const uint64_t size_bytes, file.SizeBytes());
-  if (size_bytes > kMaxTextBytes) {
-    return absl::InvalidArgumentError(path + " is larger than 1 MiB");
-  }
-  std::string text(size_bytes, '\0');
-  ECF8_RETURN_IF_ERROR(file.ReadAt(0, {reinterpret_cast<uint8_t*>(text.data()), text.size()}));
-  return text;
-}
 
 bool IsDirectory(const std::string& path) {
   std::error_code ignored;
@@ -46,13 +35,13 @@ bool Exists(const std::string& path) {
 // A config.json, or a directory with one: what it holds counts where it is compressed.
 absl::StatusOr<ModelShape> ReadShape(const std::string& path) {
   if (!IsDirectory(path)) {
-    ECF8_ASSIGN_OR_RETURN(const std::string config, ReadText(path));
+    ECF8_ASSIGN_OR_RETURN(const std::string config, ReadFile(path, kMaxTextBytes));
     return ShapeOfConfig(config);
   }
   const std::string config_path = path + "/config.json";
   std::string config;
   if (Exists(config_path)) {
-    ECF8_ASSIGN_OR_RETURN(config, ReadText(config_path));
+    ECF8_ASSIGN_OR_RETURN(config, ReadFile(config_path, kMaxTextBytes));
   }
   const auto model = CompressedModel::Open(path);
   if (model.ok()) return ShapeOfModel(**model, config);
@@ -118,7 +107,7 @@ class PlanCommand final : public Command {
  private:
   absl::StatusOr<Hardware> ReadHardware() const {
     if (!Exists(hardware_)) return FindHardware(hardware_);
-    ECF8_ASSIGN_OR_RETURN(const std::string text, ReadText(hardware_));
+    ECF8_ASSIGN_OR_RETURN(const std::string text, ReadFile(hardware_, kMaxTextBytes));
     return ParseHardware(text);
   }
 
