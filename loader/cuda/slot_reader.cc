@@ -1,20 +1,14 @@
 #include "loader/cuda/slot_reader.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
-#include <thread>
 #include <utility>
 
 #include "decoder/status_macros.h"
 #include "loader/cuda/cuda_status.h"
+#include "loader/cuda/stream_wait.h"
 
 namespace ecf8 {
-namespace {
-
-constexpr std::chrono::microseconds kPoll(20);
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<SlotReader>> SlotReader::Create(CudaCalls& cuda, int device) {
   std::unique_ptr<SlotReader> reader(new SlotReader(cuda, device));
@@ -77,10 +71,7 @@ absl::Status SlotReader::CopyAndWait(Lane& lane, const uint8_t* from_dev, uint8_
   *in_flight = true;
   ECF8_RETURN_IF_ERROR(CudaStatus(cuda_, cuda_.EventRecord(lane.copied.get(), stream_.get()),
                                   "cudaEventRecord", device_));
-  CudaError error = cuda_.EventQuery(lane.copied.get());
-  for (; error == kCudaNotReady; error = cuda_.EventQuery(lane.copied.get())) {
-    std::this_thread::sleep_for(kPoll);
-  }
+  const CudaError error = WaitForEvent(cuda_, lane.copied.get(), [] { return false; });
   ECF8_RETURN_IF_ERROR(CudaStatus(cuda_, error, "cudaEventQuery", device_));
   *in_flight = false;
   return absl::OkStatus();

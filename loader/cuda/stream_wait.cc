@@ -14,6 +14,14 @@ constexpr std::chrono::microseconds kPoll(20);
 
 }  // namespace
 
+CudaError WaitForEvent(CudaMappingCalls& cuda, CudaEvent event, absl::FunctionRef<bool()> is_over) {
+  CudaError error = cuda.EventQuery(event);
+  for (; error == kCudaNotReady && !is_over(); error = cuda.EventQuery(event)) {
+    std::this_thread::sleep_for(kPoll);
+  }
+  return error;
+}
+
 absl::StatusOr<bool> WaitForStream(CudaMappingCalls& cuda, int device, CudaStream stream,
                                    absl::FunctionRef<bool()> is_over) {
   ECF8_RETURN_IF_ERROR(
@@ -21,11 +29,8 @@ absl::StatusOr<bool> WaitForStream(CudaMappingCalls& cuda, int device, CudaStrea
   ECF8_ASSIGN_OR_RETURN(const OwnedEvent passed, MakeEvent(cuda, device));
   ECF8_RETURN_IF_ERROR(
       CudaStatus(cuda, cuda.EventRecord(passed.get(), stream), "cuEventRecord", device));
-  CudaError error = cuda.EventQuery(passed.get());
-  for (; error == kCudaNotReady; error = cuda.EventQuery(passed.get())) {
-    if (is_over()) return false;
-    std::this_thread::sleep_for(kPoll);
-  }
+  const CudaError error = WaitForEvent(cuda, passed.get(), is_over);
+  if (error == kCudaNotReady) return false;
   ECF8_RETURN_IF_ERROR(CudaStatus(cuda, error, "cuEventQuery", device));
   return true;
 }
