@@ -85,12 +85,13 @@ def table(ways: list[Way], rounds: int) -> str:
         cells = []
         for kind, seconds in way.seconds.items():
             ratios = [a / b for a, b in zip(seconds, ways[0].seconds[kind], strict=True)]
-            cell = f"{1000 * statistics.median(seconds):.2f} ms"
+            cell = f"{1000 * statistics.median(seconds):.1f} ms ({1000 * min(seconds):.1f})"
             if way is not ways[0]:
                 cell += f", {statistics.median(ratios):.2f}"
             cells.append(cell)
         lines.append(f"| {way.name} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, f"medians of {rounds} rounds; ratios are those of the rounds"])
+    note = f"medians of {rounds} rounds (the least), and of the rounds' ratios to {ways[0].name}"
+    return "\n".join([*lines, note])
 
 
 def main() -> int:
