@@ -76,7 +76,7 @@ def load(options: argparse.Namespace) -> Any:
             options.plain, dtype=torch.bfloat16
         )
     if options.way == "airllm":
-        from airllm import AutoModel
+        from airllm import AutoModel  # type: ignore[import-not-found]
 
         # It says what it does on the standard output, which is for the result here.
         with redirect_stdout(sys.stderr):
@@ -140,7 +140,7 @@ class Generation:
         self._model = model
         self._pids = pids
         self._way = options.way
-        self._limits = {"do_sample": False, "use_cache": True}
+        self._limits: dict[str, Any] = {"do_sample": False, "use_cache": True}
         self._cold = Cold([options.plain, options.packed, options.offload])
         if options.cold:
             self._limits["logits_processor"] = [self._cold]

@@ -1,5 +1,5 @@
-"""How long one tensor of 10 MB takes: `ecf8.safe_open` on a compressed file beside safetensors' own,
-which maps the plain one, warm (the file is in the page cache) and cold.
+"""How long one tensor of 10 MB takes: `ecf8.safe_open` on a compressed file beside safetensors'
+own, which maps the plain one, warm (the file is in the page cache) and cold.
 
 What is timed ends when every byte has been read once. The ways take turns, round after round.
 """

@@ -119,10 +119,6 @@ void BindLease(nb::module_& module) {
             return units;
           },
           "As they were asked for; empty once it has ended.")
-      .def("numpy", &View<NumpyView>, "unit"_a, "offset_bytes"_a, "size_bytes"_a,
-           "Bytes of the `unit`th unit, where they are.")
-      .def("torch", &View<TorchView>, "unit"_a, "offset_bytes"_a, "size_bytes"_a,
-           "The same as a tensor.")
       .def(
           "address",
           [](const SharedLease& lease, size_t i) {
@@ -136,6 +132,10 @@ void BindLease(nb::module_& module) {
           },
           "unit"_a,
           "The place of the `unit`th unit as a tensor, which does not lease what is there.")
+      .def("numpy", &View<NumpyView>, "unit"_a, "offset_bytes"_a, "size_bytes"_a,
+           "Bytes of the `unit`th unit, where they are.")
+      .def("torch", &View<TorchView>, "unit"_a, "offset_bytes"_a, "size_bytes"_a,
+           "The same as a tensor.")
       .def("check", [](const LeaseHolder& lease) { RaiseIfError(lease.Check()); })
       .def(
           "release",

@@ -182,8 +182,10 @@ class DaemonStream:
 
     def _forget(self) -> None:
         """What was had, and asked for, of a session that has ended."""
-        for had in (self._walk, self._loose, *self._views):
-            had.forget()
+        for line in (self._walk, self._loose):
+            line.forget()
+        for views in self._views:
+            views.forget()
 
 
 class _Line:
