@@ -129,6 +129,8 @@ class _DequantizedRows:
         self._scales = scales
 
     def read(self, begin: int, end: int) -> Tensor:
+        if begin == end:
+            return torch.empty(0, *self.shape[1:], dtype=self.dtype, device="cpu")
         scales = self._scales()
         first = begin - begin % scales.row_step
         values = torch.empty(end - first, self.shape[1], dtype=self.dtype, device="cpu")

@@ -45,7 +45,9 @@ class LazyTensor(Tensor):
     @staticmethod
     def __new__(cls, rows: Rows, begin: int, end: int) -> LazyTensor:
         shape = [end - begin, *rows.shape[1:]]
-        made = Tensor._make_wrapper_subclass(cls, shape, dtype=rows.dtype, device="cpu")  # type: ignore[attr-defined]
+        # In inference mode a view would have to be a tensor of that mode, as the viewed one is not.
+        with torch.inference_mode(False):
+            made = Tensor._make_wrapper_subclass(cls, shape, dtype=rows.dtype, device="cpu")  # type: ignore[attr-defined]
         made._rows = rows
         made._begin = begin
         return cast(LazyTensor, made)
