@@ -18,6 +18,11 @@ _SELECT = _ATEN.select.int
 _COPY = _ATEN.copy_.default
 
 
+def _ordinary() -> Any:
+    """In inference mode: a view of a tensor is to be of the same kind as the tensor."""
+    return torch.inference_mode(False)
+
+
 class Rows(Protocol):
     """What a lazy tensor is read from."""
 
@@ -45,8 +50,7 @@ class LazyTensor(Tensor):
     @staticmethod
     def __new__(cls, rows: Rows, begin: int, end: int) -> LazyTensor:
         shape = [end - begin, *rows.shape[1:]]
-        # In inference mode a view would have to be a tensor of that mode, as the viewed one is not.
-        with torch.inference_mode(False):
+        with _ordinary():
             made = Tensor._make_wrapper_subclass(cls, shape, dtype=rows.dtype, device="cpu")  # type: ignore[attr-defined]
         made._rows = rows
         made._begin = begin
@@ -54,7 +58,8 @@ class LazyTensor(Tensor):
 
     def read(self) -> Tensor:
         """Its values, in an ordinary tensor."""
-        return self._rows.read(self._begin, self._begin + len(self))
+        with _ordinary():
+            return self._rows.read(self._begin, self._begin + len(self))
 
     def _part(self, begin: int, end: int) -> LazyTensor:
         return LazyTensor(self._rows, self._begin + begin, self._begin + end)
