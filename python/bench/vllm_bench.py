@@ -9,6 +9,7 @@ nothing of the files (cold), then again (warm). What each of vLLM's ways has loa
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import json
 import os
@@ -97,6 +98,8 @@ class Bench:
                 loader.load_weights(model, config.model_config)
                 seconds = time.perf_counter() - begun
         self._check(model)
+        del model
+        gc.collect()
         return seconds
 
     def _meet(self) -> None:
