@@ -97,7 +97,13 @@ class SessionThreadsTest : public ::testing::Test {
     if (slot.size_bytes != SizeIn(form, unit)) return false;
     const uint8_t* const bytes = engine_->slot_memory_dev().data() + slot.offset_bytes;
     if (form == UnitForm::kStoredInSlot) {
-      return std::memcmp(bytes, shard_.data() + unit.offset_bytes, slot.size_bytes) == 0;
+      for (const UnitPart& part : ListUnitParts(unit)) {
+        const char* const stored = shard_.data() + unit.offset_bytes + part.stored_offset_bytes;
+        if (std::memcmp(bytes + part.stored_offset_bytes, stored, part.stored_size_bytes) != 0) {
+          return false;
+        }
+      }
+      return true;
     }
     for (const Piece& piece : unit.pieces) {
       const char* const whole = tensors_.at(piece.tensor).data() + piece.tensor_offset_bytes;
