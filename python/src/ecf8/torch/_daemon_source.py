@@ -14,7 +14,7 @@ from ecf8 import _native
 from ecf8._daemon import ServedModel
 from ecf8._errors import Error, UnavailableError, from_status
 from ecf8._session import Session, milliseconds
-from ecf8.torch._arrays import dtype_of, shape_in_torch
+from ecf8.torch._arrays import TORCH, dtype_of, shape_in_torch
 from ecf8.torch._source import Groups, Stored, StreamOptions
 
 _SLOT_PAGE_BYTES = 2 << 20
@@ -24,6 +24,12 @@ class DaemonSource:
     def __init__(self, served: ServedModel) -> None:
         self._served = served
         self._model = served.describe()
+        sizes: dict[str, int] = {}
+        self._tensors: dict[str, Stored] = {}
+        for unit in self._model.units:
+            for part in unit.tensors:
+                sizes[part.name] = sizes.get(part.name, 0) + part.size_bytes
+                self._tensors[part.name] = Stored(part.dtype, list(part.shape), sizes[part.name])
 
     @property
     def description(self) -> str:
@@ -34,17 +40,24 @@ class DaemonSource:
         return self._model.model.digest
 
     def tensors(self) -> Mapping[str, Stored]:
-        sizes: dict[str, int] = {}
-        found: dict[str, Stored] = {}
-        for unit in self._model.units:
-            for part in unit.tensors:
-                sizes[part.name] = sizes.get(part.name, 0) + part.size_bytes
-                found[part.name] = Stored(part.dtype, list(part.shape), sizes[part.name])
-        return found
+        return self._tensors
 
     def read(self, names: Sequence[str]) -> dict[str, Tensor]:
         # Decoded here, they need no room in the daemon's slots.
-        return self._served.daemon.fetch(self._served.name, names, decode_here=True)
+        wanted = {name: self._tensors[name] for name in names}
+        return self._served.daemon._fetch(self._model.model, wanted, TORCH, decode_here=True)
+
+    def read_rows(self, name: str, begin: int, end: int) -> Tensor:
+        self._tensors[name].check_rows(name, begin, end)
+        # Whole tensors are what a daemon sends.
+        return self.read([name])[name][begin:end]
+
+    def batches(self) -> list[list[str]]:
+        first = {t.name: unit.index for unit in reversed(self._model.units) for t in unit.tensors}
+        batches: list[list[str]] = [[] for _ in self._model.units]
+        for name, unit in first.items():
+            batches[unit].append(name)
+        return [batch for batch in batches if batch]
 
     def stream(self, groups: Groups, options: StreamOptions) -> DaemonStream:
         return DaemonStream(self._served, self._model, groups, options)
