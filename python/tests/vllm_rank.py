@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,6 +56,9 @@ def main() -> None:
         name, _, value = flag.partition("=")
         options[name] = json.loads(value)
     remember_rows()
+    os.environ["VLLM_DIST_IDENT"] = (
+        f"ecf8-{Path(meeting).parent.name}"  # of the group's shared memory
+    )
     arguments = EngineArgs(
         model=directory, tensor_parallel_size=int(ranks), max_model_len=256, **options
     )

@@ -123,8 +123,11 @@ class BlockScales:
         if self._native is None or out.dtype not in (torch.bfloat16, torch.float32):
             out.copy_(self._values(weights))
             return
+        for tensor in (weights, out):  # of which only the addresses are passed on
+            if tensor.shape != self.shape or not tensor.is_contiguous() or not tensor.is_cpu:
+                raise ValueError("the memory does not fit the matrix")
         run = self._native.bf16 if out.dtype == torch.bfloat16 else self._native.f32
-        run(_bytes(weights), _bytes(out))
+        run(weights.data_ptr(), out.data_ptr())
 
     def _values(self, weights: Tensor) -> Tensor:
         rows, columns = self.shape
@@ -137,23 +140,25 @@ class BlockScales:
         return values
 
 
-def _bytes(tensor: Tensor) -> Any:
-    return tensor.view(-1).view(torch.uint8)
-
-
 class Scratch:
     """Memory for one dequantised matrix at a time, which all layers share."""
 
     def __init__(self) -> None:
         self._memory: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+        self._views: dict[tuple[tuple[int, int], torch.dtype, torch.device], Tensor] = {}
 
     def take(self, shape: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
         """Undefined values; whoever had it before has it no more."""
+        view = self._views.get((shape, dtype, device))
+        return self._make(shape, dtype, device) if view is None else view
+
+    def _make(self, shape: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
         size = shape[0] * shape[1]
         memory = self._memory.get((device, dtype))
-        if memory is None or memory.numel() < size:
-            # Not in inference mode: what is made there cannot be written to outside of it.
-            with torch.inference_mode(False):
-                memory = torch.empty(size, dtype=dtype, device=device)
-            self._memory[device, dtype] = memory
-        return memory[:size].view(shape)
+        # Not in inference mode: what is made there cannot be written to outside of it.
+        with torch.inference_mode(False):
+            if memory is None or memory.numel() < size:
+                self._views.clear()
+                memory = self._memory[device, dtype] = torch.empty(size, dtype=dtype, device=device)
+            view = self._views[shape, dtype, device] = memory[:size].view(shape)
+        return view

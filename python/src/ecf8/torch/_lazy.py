@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ _NARROW = _ATEN.narrow.default
 _SLICE = _ATEN.slice.Tensor
 _SELECT = _ATEN.select.int
 _COPY = _ATEN.copy_.default
+_WHOLE_SLICE: list[Any] = [0, None, None, 1]
+_CPU = torch.device("cpu")
 
 
 def _ordinary() -> Any:
@@ -45,16 +47,16 @@ class LazyTensor(Tensor):
     _rows: Rows
     _begin: int
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, rows: Rows, begin: int, end: int) -> LazyTensor:
         shape = [end - begin, *rows.shape[1:]]
         with _ordinary():
-            made = Tensor._make_wrapper_subclass(cls, shape, dtype=rows.dtype, device="cpu")  # type: ignore[attr-defined]
+            made = Tensor._make_wrapper_subclass(cls, shape, dtype=rows.dtype, device=_CPU)
         made._rows = rows
         made._begin = begin
-        return cast(LazyTensor, made)
+        return made
 
     def read(self) -> Tensor:
         """Its values, in an ordinary tensor."""
@@ -65,10 +67,10 @@ class LazyTensor(Tensor):
         return LazyTensor(self._rows, self._begin + begin, self._begin + end)
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        first = args[0] if args else None
+        first: Any = args[0] if args else None
         if isinstance(first, LazyTensor):
             taken = _take(first, func, args[1:])
             if taken is not None:
@@ -94,7 +96,7 @@ def _take(tensor: LazyTensor, func: Any, arguments: tuple[Any, ...]) -> Tensor |
         if begin >= 0 and count >= 0 and begin + count <= len(tensor):
             return tensor._part(begin, begin + count)
     if func is _SLICE:
-        dim, begin, end, step = (*arguments, *(0, None, None, 1)[len(arguments) :])
+        dim, begin, end, step = [*arguments, *_WHOLE_SLICE[len(arguments) :]]
         if dim == 0 and step == 1:
             begin, end, _ = slice(begin, end).indices(len(tensor))
             return tensor._part(begin, max(begin, end))
