@@ -188,10 +188,13 @@ class BenchCommand : public Command {
         .Range(0, 64);
     offload.Add("--resident", offload_.resident,
                 "by resident sessions: the model stays in slots, also when they have ended");
+    offload.Add("--form", offload_.form, "that the slots hold: compressed (as stored) or decoded")
+        .OneOf({"compressed", "decoded"});
     offload.Add("--clients", offload_.clients, "at once").Range(1, 64);
     offload.Add("--passes", offload_.passes, "of each client").Range(1, 1'000'000);
     offload.Add("--against", offload_.against,
-                "compare every byte with this plain model: a directory or .safetensors file");
+                "compare every decoded byte with this plain model: a directory or .safetensors "
+                "file");
   }
 
   void AddResident(Arguments arguments) {

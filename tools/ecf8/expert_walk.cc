@@ -89,7 +89,7 @@ void ExpertWalk::GiveBack(std::vector<UnitLease>* leases) {
 absl::Status ExpertWalk::Check(const HeldUnit& held) {
   for (const Piece& piece : held.unit().pieces) {
     const auto bytes =
-        held.decoded_dev().subspan(piece.decoded_offset_bytes, piece.decoded_size_bytes);
+        held.slot_dev().subspan(piece.decoded_offset_bytes, piece.decoded_size_bytes);
     used_bytes_ += bytes.size();
     if (Xxh3(bytes) == piece.decoded_xxh3) continue;
     return absl::DataLossError(absl::StrCat("model ", Quoted(model_.name()), ", unit ",

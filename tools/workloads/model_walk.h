@@ -15,11 +15,11 @@ namespace ecf8 {
 // All units of a model, in walk order.
 std::vector<uint32_t> AllUnits(const CompressedModel& model);
 
-// The units of the engine's model 0, decoded, in order, each given back when it is ready; units of
-// `ahead_bytes` together, and one more, are asked for ahead, and given back where the unit at hand
-// cannot come because of them. Returns the seconds that it took.
-absl::StatusOr<double> WalkDecoded(Engine& engine, const std::vector<uint32_t>& units,
-                                   uint64_t ahead_bytes);
+// The units of the engine's model 0, in `form`, in order, each given back when it is ready; units
+// of `ahead_bytes` together, and one more, are asked for ahead, and given back where the unit at
+// hand cannot come because of them. Returns the seconds that it took.
+absl::StatusOr<double> WalkUnits(Engine& engine, const std::vector<uint32_t>& units, UnitForm form,
+                                 uint64_t ahead_bytes);
 
 // What one core does in a second, in bytes: of stored ones read and hashed, of decoded ones
 // decoded.
