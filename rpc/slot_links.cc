@@ -2,8 +2,12 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <optional>
+
+#include "rpc/unix_socket.h"
 
 namespace ecf8 {
 
@@ -42,6 +46,14 @@ bool SlotLinks::Send(const Ticket& ticket, const SessionSlots& slots, int slot_f
   const auto found = links_.find(ticket);
   return found != links_.end() &&
          SendWithDescriptors(found->second, &slots, sizeof(slots), {slot_fd, generation_fd});
+}
+
+bool SlotLinks::HasPeer(const ucred& peer) const {
+  MutexLock lock(mutex_);
+  return std::any_of(links_.begin(), links_.end(), [&peer](const auto& link) {
+    const std::optional<ucred> linked = PeerCredentials(link.second);
+    return linked && linked->pid == peer.pid && linked->uid == peer.uid;
+  });
 }
 
 }  // namespace ecf8

@@ -3,6 +3,8 @@
 #ifndef ECF8_RPC_SLOT_LINKS_H_
 #define ECF8_RPC_SLOT_LINKS_H_
 
+#include <sys/socket.h>
+
 #include <array>
 #include <cstddef>
 #include <map>
@@ -28,6 +30,9 @@ class SlotLinks {
   // False where the connection is gone, or does not take it.
   [[nodiscard]] bool Send(const Ticket& ticket, const SessionSlots& slots, int slot_fd,
                           int generation_fd) const;
+
+  // Whether any is of the process `peer`.
+  bool HasPeer(const ucred& peer) const;
 
  private:
   mutable Mutex mutex_;
