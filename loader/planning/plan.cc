@@ -123,8 +123,12 @@ class RowMaker {
     if (!options_.compressed) return;
     const double misses = keeps_decoded_ ? 1 - row->device_hit_rate : 1;
     const double dense = dense_decoded_ ? 1 - dense_on_device_ : 1;
-    row->decoded_weights = used * misses * static_cast<double>(model_.expert.coded_weights) +
-                           dense * static_cast<double>(model_.every_token.coded_weights);
+    row->decoded_weights = used * misses * Work(model_.expert) + dense * Work(model_.every_token);
+  }
+
+  // What there is to decode. A host copies what is stored as it is, about as fast.
+  double Work(const PartShape& part) const {
+    return static_cast<double>(keeps_decoded_ ? part.decoded_bytes() : part.coded_weights);
   }
 
   // Layers come in a known order: their bytes overlap with the work of others, and the slowest

@@ -161,18 +161,17 @@ TEST(BenchCommandTest, ExpertsWantsAModelThatHasThem) {
 // a machine that others use.
 TEST(BenchCommandTest, PlanBesideTheEngine) {
   const TempDir dir;
-  RunJson({"bench", "moe-model", dir / "moe", "--layers", "2", "--experts", "8", "--hidden", "1024",
+  RunJson({"bench", "moe-model", dir / "moe", "--layers", "2", "--experts", "8", "--hidden", "512",
            "--expert-width", "512", "--experts-per-token", "2"});
   const Json report =
-      RunJson({"bench", "plan", dir / "moe", "--runs", "2", "--tokens", "5", "--warm", "5",
-               "--host", "50", "--slots", "60", "--host", "110", "--slots", "60"});
+      RunJson({"bench", "plan", dir / "moe", "--runs", "1", "--tokens", "2", "--warm", "2",
+               "--host", "80", "--slots", "80", "--host", "150", "--slots", "80"});
   ASSERT_EQ(report["memories"].size(), 2u);
   for (const Json& memory : report["memories"]) {
     EXPECT_GT(memory["planned_tokens_per_second"], 0);
     EXPECT_GT(memory["tokens_per_second"], 0);
     EXPECT_LE(memory["planned_vs_real_range"][0], memory["planned_vs_real"]);
   }
-  EXPECT_GT(report["memories"][0]["planned_disk_bytes"], 0);
   EXPECT_EQ(report["memories"][1]["planned_disk_bytes"], 0);
   EXPECT_EQ(testing::RunProgram({kCli, "bench", "plan", dir / "moe", "--host", "50"}).exit_status,
             2);
@@ -187,19 +186,16 @@ TEST(BenchCommandTest, ScaleOfAModelWithoutItsBytes) {
       "bench",  "scale",          dir / "scale", "--layers",
       "4",      "--experts",      "8",           "--hidden",
       "256",    "--expert-width", "128",         "--vocabulary",
-      "100",    "--tokens",       "10",          "--warm",
+      "100",    "--tokens",       "3",           "--warm",
       "2",      "--checked",      "1",           "--checked-budget",
-      "256MiB", "--speed",        "1000"};
-  for (int run = 0; run < 2; ++run) {  // the second finds the model there
-    const Json report = RunJson(bench);
-    EXPECT_EQ(report["experts"], 16);
-    EXPECT_GT(report["tokens_per_second"], 0);
-    EXPECT_GT(report["daemon_cpu_ms_per_token"], 0);
-    EXPECT_GT(report["start_resident_bytes"], 0);
-    EXPECT_LT(report["resident_bytes"], 300'000'000);
-    // All that a token uses, and nothing twice: embedding and the last layer are not in it.
-    EXPECT_GT(report["checked_bytes"], 3 * 256 * 18'432);
-  }
+      "192MiB", "--speed",        "1000"};
+  const Json report = RunJson(bench);
+  EXPECT_EQ(report["experts"], 16);
+  EXPECT_GT(report["tokens_per_second"], 0);
+  EXPECT_GT(report["daemon_cpu_ms_per_token"], 0);
+  EXPECT_GT(report["start_resident_bytes"], 0);
+  EXPECT_LT(report["resident_bytes"], 300'000'000);
+  EXPECT_GT(report["checked_bytes"], 3 * 256 * 18'432);  // a dense layer, at least
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ namespace ecf8 {
 namespace {
 
 constexpr uint64_t kMaxConfigBytes = uint64_t{1} << 20;
-constexpr uint64_t kAheadOfSlots = 4;  // a part
+constexpr uint64_t kAheadOfSlots = 16;  // a part
 
 uint64_t PercentOf(double bytes, uint32_t percent) {
   return static_cast<uint64_t>(bytes / 100 * percent);

@@ -26,7 +26,7 @@ struct BenchPlanOptions {
 
 // A run measures the machine, as `ecf8 plan --measure` does, and then has for each of the memories
 // a new engine that serves a client. The client reads every weight that a token uses once, on all
-// cores: a dense model's in order, as many ahead as fit into a quarter of the slots; one with
+// cores: a dense model's in order, as many ahead as fit into a sixteenth of the slots; one with
 // experts as expert_walk.h has it. Prints tokens a second, computed and real, and their ratios run
 // by run.
 absl::Status RunBenchPlan(const BenchPlanOptions& options, const CommandContext& context);

@@ -170,6 +170,17 @@ class ScaleBench {
     return absl::OkStatus();
   }
 
+  uint64_t TokenBytes() const {
+    uint64_t bytes = 0;
+    for (const ScaleLayer& layer : layers_) {
+      for (const uint32_t unit : layer.dense) bytes += model_->unit(unit).decoded_size_bytes;
+      for (uint32_t i = 0; i < options_.experts_per_token && !layer.experts.empty(); ++i) {
+        bytes += model_->unit(layer.experts[i]).decoded_size_bytes;
+      }
+    }
+    return bytes;
+  }
+
   absl::StatusOr<std::unique_ptr<ScaleWalk>> OpenWalk(const ScaleServer& server,
                                                       ScaleWalkOptions walk) const {
     walk.address = server.address();
@@ -188,12 +199,14 @@ class ScaleBench {
                              options_.warm_tokens + options_.tokens + options_.checked_tokens,
                              options_.seed);
     }
-    ProgressReporter progress("tokens");
+    // Decoded, about: the walk over the experts differs by token, their size does not.
+    const uint64_t token_bytes = TokenBytes();
+    ProgressReporter progress("walk");
     for (uint32_t i = 0; i < count; ++i) {
       if (*context.cancel) return absl::CancelledError("interrupted");
       ECF8_RETURN_IF_ERROR(walk.Token(
           absl::MakeConstSpan(choices_).subspan(size_t{first + i} * steps.layers, steps.layers)));
-      progress.Update(i + 1, count);
+      progress.Update((i + 1) * token_bytes, count * token_bytes);
     }
     progress.Finish();
     return absl::OkStatus();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <deque>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
@@ -71,17 +72,49 @@ Repetition ChooseUnits(const CompressPlan& plan, uint32_t variants) {
   return chosen;
 }
 
+// A shard has all of a tensor or nothing: what is a part of one becomes a tensor of its own, with
+// the bytes that the tensor begins with.
+class WholeTensors {
+ public:
+  explicit WholeTensors(CompressPlan& plan) : plan_(plan) {}
+
+  void Make(PlannedUnit& unit) {
+    if (!unit.shares_tensors) return;
+    for (PlannedPiece& piece : unit.pieces) {
+      const PlanTensor& tensor = plan_.tensors[piece.tensor];
+      const std::string& name = names_.emplace_back(absl::StrCat(unit.id, "/", names_.size()));
+      const std::vector<uint64_t>& shape = shapes_.emplace_back(
+          1, piece.size_bytes * 8 / static_cast<uint64_t>(DTypeBits(tensor.dtype)));
+      const PlanTensor whole = {name, tensor.dtype, shape, piece.size_bytes};
+      plan_.refs.push_back(plan_.refs[piece.tensor]);
+      piece.tensor = static_cast<uint32_t>(plan_.tensors.size());
+      piece.tensor_offset_bytes = 0;
+      plan_.tensors.push_back(whole);
+    }
+    unit.shares_tensors = false;
+  }
+
+ private:
+  CompressPlan& plan_;
+  std::deque<std::string> names_;  // the plan's tensors look at both
+  std::deque<std::vector<uint64_t>> shapes_;
+};
+
 // The shard that has the units.
 absl::Status WriteBytes(const CompressPlan& plan, const Repetition& repetition,
                         const std::string& directory, const std::atomic<bool>* cancel) {
   CompressPlan bytes = plan;
   bytes.shards = {{.units = repetition.units}};
   bytes.shard_names = {kBytesShard};
+  WholeTensors tensors(bytes);
+  for (PlannedUnit& unit : bytes.shards[0].units) tensors.Make(unit);
   JobOptions options;
   options.cancel = cancel;
   ECF8_ASSIGN_OR_RETURN(WrittenWeights written,
                         WriteWeights(bytes, directory, ThreadCount(0), options));
-  return written.first.Finish(NewManifest(0, 1), plan.metadata).status();
+  Manifest manifest = NewManifest(0, 1);
+  manifest.directory = Directory{.shards = {{kBytesShard}}, .files = {}, .originals = {}};
+  return written.first.Finish(std::move(manifest), plan.metadata).status();
 }
 
 class RepeatedWriter {

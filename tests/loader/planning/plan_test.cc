@@ -123,6 +123,19 @@ TEST(PlanTest, ADenseModelStreamsWhatTheDeviceHasNot) {
             1.15 * RowOf(model, Machine("rtx4090"), plain).tokens_per_second);
 }
 
+// A host has to copy what is stored as it is, which a GPU's decoder does not count.
+TEST(PlanTest, AHostCopiesWhatIsNotCoded) {
+  ModelShape model = Shape(kLlama70B);
+  Hardware hardware = Machine("rtx4090");
+  const double gpu = RowOf(model, hardware).decoded_weights;
+  model.every_token.plain_bytes += 1'000'000'000;
+  EXPECT_LE(RowOf(model, hardware).decoded_weights, gpu);
+  hardware.host_to_device_rate = 0;
+  const double host = RowOf(model, hardware).decoded_weights;
+  model.every_token.plain_bytes += 1'000'000'000;
+  EXPECT_GT(RowOf(model, hardware).decoded_weights, host + 0.9e9);
+}
+
 TEST(PlanTest, SaysWhereTheDeviceIsTooSmall) {
   PlanOptions options{.batches = {1, 4096}, .context_tokens = 131072};
   const Plan plan = Planner(Shape(kDeepSeekV3)).MakePlan(Machine("h100"), options);
