@@ -209,14 +209,16 @@ absl::Status Server::ServeSlots(Descriptor passed) {
     spdlog::warn("no sessions: {} is too long for a socket", path);
     return absl::OkStatus();
   }
-  ECF8_ASSIGN_OR_RETURN(slot_socket_,
-                        SlotSocket::Start({.path = path,
-                                           .group = socket_group_,
-                                           .slots = slots,
-                                           .slots_follow = slots_follow,
-                                           .max_connections = max_sessions_ + kSpareConnections,
-                                           .on_tick = [this] { sessions_.TickAll(); }},
-                                          tickets_, slot_links_, std::move(passed)));
+  ECF8_ASSIGN_OR_RETURN(
+      slot_socket_,
+      SlotSocket::Start({.path = path,
+                         .group = socket_group_,
+                         .slots = slots,
+                         .slots_follow = slots_follow,
+                         .max_connections = max_sessions_ + kSpareConnections,
+                         .max_step_bytes = static_cast<size_t>(limits_.max_request_bytes),
+                         .on_tick = [this] { sessions_.TickAll(); }},
+                        tickets_, slot_links_, std::move(passed)));
   return absl::OkStatus();
 }
 

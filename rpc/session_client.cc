@@ -9,6 +9,7 @@
 #include "loader/cuda/stream_wait.h"
 #include "loader/memory/slot_space.h"
 #include "rpc/slot_handshake.h"
+#include "rpc/slot_session_link.h"
 #include "rpc/unit_check.h"
 
 namespace ecf8 {
@@ -16,6 +17,9 @@ namespace {
 
 // For what destructors have to say.
 constexpr std::chrono::seconds kPartingTime(5);
+
+// Of one message, whose size is bounded.
+constexpr size_t kMaxHints = 4096;
 
 CallLimits Parting() { return {.deadline = std::chrono::steady_clock::now() + kPartingTime}; }
 
@@ -50,6 +54,7 @@ v1::SessionRequest OpenRequest(const SessionClientOptions& options, const Sessio
   open->set_request_id(options.request_id);
   open->set_resident(options.resident);
   open->set_takes_gpu_slots(true);
+  open->set_over_slot_socket(true);
   return request;
 }
 
@@ -145,7 +150,8 @@ absl::StatusOr<std::unique_ptr<SessionClient>> SessionClient::Open(
                                          limits));
   ECF8_ASSIGN_OR_RETURN(state.mapping, SlotMapping::Connect(SlotSocketPath(address.socket_path),
                                                             TimeLeft(limits, options.timeout)));
-  state.mux = std::make_unique<SessionMux>(client.StartSession());
+  ECF8_ASSIGN_OR_RETURN(auto link, MakeSlotSessionLink(client.StartSession(), state.mapping));
+  state.mux = std::make_unique<SessionMux>(std::move(link));
   ECF8_ASSIGN_OR_RETURN(session->opened_, state.mux->Open(OpenRequest(options, state), limits));
   if (options.resident && !session->opened_.resident()) {
     return absl::UnimplementedError("this daemon knows no resident sessions: use a newer one");
@@ -270,9 +276,14 @@ absl::StatusOr<LeasedSet> SessionClient::Lease(uint64_t set_id, std::vector<uint
 }
 
 absl::Status SessionClient::Hint(const std::vector<uint32_t>& units, const CallLimits& limits) {
-  v1::SessionRequest request;
-  request.mutable_hint()->mutable_units()->Add(units.begin(), units.end());
-  return state_->mux->Send(request, limits);
+  for (size_t begin = 0; begin < units.size(); begin += kMaxHints) {
+    const size_t end = std::min(begin + kMaxHints, units.size());
+    v1::SessionRequest request;
+    request.mutable_hint()->mutable_units()->Add(units.begin() + static_cast<ptrdiff_t>(begin),
+                                                 units.begin() + static_cast<ptrdiff_t>(end));
+    ECF8_RETURN_IF_ERROR(state_->mux->Send(request, limits));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SessionClient::Skip(uint32_t count, const CallLimits& limits) {

@@ -74,44 +74,69 @@ SessionStream::Actions SessionStream::Decide() {
   if (finished_) return actions;
   if (end_) {
     // A read that is started behind the Finish could find the call gone.
+    actions.notify = link_;  // which is closed
     if (writing_ || starting_reads_ > 0) return actions;
     finished_ = true;
     actions.finish = end_;
     return actions;
   }
-  if (!writing_) writing_ = actions.write = FillResponse();
+  const bool by_stream = tell_opened_ || !over_slot_socket_;
+  if (by_stream && !writing_) {
+    response_.Clear();
+    writing_ = actions.write = FillResponse(&response_);
+  }
+  if (over_slot_socket_) actions.notify = link_;
   // With a pong unwritten the client could have us queue more of them.
   if (!pong_) actions.read = std::exchange(read_wanted_, false);
   if (actions.read) ++starting_reads_;
   return actions;
 }
 
-bool SessionStream::FillResponse() {
-  response_.Clear();
+void SessionStream::FillOpened(v1::SessionOpened* opened) const {
+  opened->set_slot_bytes(session_->granted_bytes());
+  opened->set_max_sets(session_->limits().max_sets);
+  opened->set_max_units(session_->limits().max_units);
+  opened->set_resident(session_->is_resident());
+  opened->set_releases_with_acquire(true);
+  opened->set_over_slot_socket(over_slot_socket_);
+  if (!session_->has_own_slots()) return;
+  const auto& uuid = parts_.engine.gpu_uuid();
+  opened->mutable_gpu_slots()->set_gpu_uuid(std::string(uuid.begin(), uuid.end()));
+}
+
+bool SessionStream::FillResponse(v1::SessionResponse* response) {
   if (session_ == nullptr) return false;
   if (std::exchange(tell_opened_, false)) {
-    v1::SessionOpened* const opened = response_.mutable_opened();
-    opened->set_slot_bytes(session_->granted_bytes());
-    opened->set_max_sets(session_->limits().max_sets);
-    opened->set_max_units(session_->limits().max_units);
-    opened->set_resident(session_->is_resident());
-    opened->set_releases_with_acquire(true);
-    if (session_->has_own_slots()) {
-      const auto& uuid = parts_.engine.gpu_uuid();
-      opened->mutable_gpu_slots()->set_gpu_uuid(std::string(uuid.begin(), uuid.end()));
-    }
+    FillOpened(response->mutable_opened());
     return true;
   }
   if (std::exchange(pong_, false)) {
-    response_.mutable_pong();
+    response->mutable_pong();
     return true;
   }
   const std::optional<SetOutcome> outcome = session_->TakeOutcome();
-  if (outcome) FillOutcome(*outcome, &response_);
+  if (outcome) FillOutcome(*outcome, response);
   return outcome.has_value();
 }
 
+bool SessionStream::OnStep(std::string_view message) {
+  const bool is_read = step_.ParseFromArray(message.data(), static_cast<int>(message.size()));
+  const absl::Status status = is_read ? Handle(step_) : BadRequest("a session's message is none");
+  if (!status.ok()) End(status);
+  return status.ok();
+}
+
+bool SessionStream::TakeStep(v1::SessionResponse* response) {
+  if (const auto session = std::exchange(told_, nullptr)) session->Continue();
+  response->Clear();
+  MutexLock lock(mutex_);
+  if (end_ || !FillResponse(response)) return false;
+  if (!response->has_pong()) told_ = session_;
+  return true;
+}
+
 void SessionStream::Act(const Actions& actions) {
+  if (actions.notify != nullptr) actions.notify->Notify();
   if (actions.write) StartWrite(&response_);
   if (actions.read) {
     StartRead(&request_);
@@ -217,6 +242,8 @@ absl::Status SessionStream::Open(const v1::OpenSession& request) {
     MutexLock lock(mutex_);
     if (!request.request_id().empty()) request_id_ = request.request_id();
     ticket_ = ticket;
+    link_ = parts_.links.Find(ticket);
+    over_slot_socket_ = request.over_slot_socket() && link_ != nullptr;
   }
   const v1::Schedule& schedule = request.schedule();
   SessionOrder order{.model = request.model(),
@@ -241,14 +268,18 @@ absl::Status SessionStream::Begin(const SessionOrder& order, ServedModel model, 
                                     std::move(residence), [weak = weak_from_this()] {
                                       if (const auto self = weak.lock()) self->Step();
                                     }));
-  {
-    MutexLock lock(mutex_);
-    if (end_) return absl::OkStatus();  // meanwhile; the session goes with this function
-    session_ = session;
-    tell_opened_ = true;
-  }
-  session->Continue();  // with what is to be ready ahead
+  // Where it has ended meanwhile the session goes with this function.
+  if (SetSession(session)) session->Continue();  // with what is to be ready ahead
   return absl::OkStatus();
+}
+
+bool SessionStream::SetSession(std::shared_ptr<Session> session) {
+  MutexLock lock(mutex_);
+  if (end_) return false;
+  session_ = std::move(session);
+  tell_opened_ = true;
+  if (over_slot_socket_) link_->SetSteps(weak_from_this());
+  return true;
 }
 
 // The engine's loop answers, and a worker goes on: opening asks the engine for units.
@@ -292,24 +323,18 @@ absl::Status SessionStream::TakeSlotsAndBegin(SessionOrder order, ServedModel mo
 void SessionStream::OnOwnSession(const absl::StatusOr<std::shared_ptr<Session>>& session,
                                  const std::shared_ptr<OwnSlots>& slots) {
   if (!session.ok()) return End(session.status());
-  std::optional<Ticket> ticket;
+  std::shared_ptr<SlotLink> link;
   {
     MutexLock lock(mutex_);
-    ticket = ticket_;
+    link = link_;
   }
-  if (!ticket) return;  // it has ended meanwhile
   const SessionSlots message{.slot_bytes = slots->size_bytes(),
                              .generation_bytes = slots->generations().bytes().size()};
   const Descriptor memory = slots->TakeDescriptor();
-  if (!parts_.links.Send(*ticket, message, memory.get(), slots->generations().fd())) {
+  if (link == nullptr || !link->SendSlots(message, memory.get(), slots->generations().fd())) {
     return End(ConnectionClosed());
   }
-  {
-    MutexLock lock(mutex_);
-    if (end_) return;
-    session_ = *session;
-    tell_opened_ = true;
-  }
+  if (!SetSession(*session)) return;
   (*session)->Continue();
   ReadOn();
 }
