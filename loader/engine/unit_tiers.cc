@@ -8,8 +8,8 @@
 
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
+#include "loader/checkpoint/unit_place.h"
 #include "loader/engine/unit_errors.h"
-#include "loader/engine/unit_place.h"
 
 namespace ecf8 {
 namespace {

@@ -30,7 +30,7 @@ std::vector<uint32_t> AllUnits(const CompressedModel& model) {
 }
 
 absl::StatusOr<double> WalkUnits(Engine& engine, const std::vector<uint32_t>& units, UnitForm form,
-                                 uint64_t ahead_bytes) {
+                                 uint64_t ahead_bytes, const UseUnit& use) {
   const auto news = std::make_shared<UnitNews>();
   const Clock::time_point begin = Clock::now();
   std::deque<UnitLease> leases;
@@ -53,6 +53,7 @@ absl::StatusOr<double> WalkUnits(Engine& engine, const std::vector<uint32_t>& un
       asked_bytes = 0;
     }
     ECF8_RETURN_IF_ERROR(news->WaitUntilReady(*leases.front()));
+    if (use) ECF8_RETURN_IF_ERROR(use(*leases.front()));
     leases.pop_front();
     if (!leases.empty()) asked_bytes -= SizeIn(form, leases.front()->unit());
   }
