@@ -59,6 +59,11 @@ bool SlotLink::EndService() {
   return service_.compare_exchange_strong(serving, 0);
 }
 
+std::optional<ucred> SlotLink::peer() const {
+  MutexLock lock(mutex_);
+  return fd_ >= 0 ? PeerCredentials(fd_) : std::nullopt;
+}
+
 void SlotLink::Close() {
   MutexLock lock(mutex_);
   fd_ = -1;
@@ -83,7 +88,7 @@ std::shared_ptr<SlotLink> SlotLinks::Find(const Ticket& ticket) const {
 bool SlotLinks::HasPeer(const ucred& peer) const {
   MutexLock lock(mutex_);
   return std::any_of(links_.begin(), links_.end(), [&peer](const auto& link) {
-    const std::optional<ucred> linked = PeerCredentials(link.second);
+    const std::optional<ucred> linked = link.second->peer();
     return linked && linked->pid == peer.pid && linked->uid == peer.uid;
   });
 }

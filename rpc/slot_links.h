@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -60,6 +61,9 @@ class SlotLink {
   bool is_notified() const { return (service_.load() & kNotified) != 0; }
   void BeginService() { service_.store(kServing); }
   bool EndService();
+
+  // Who is at the other end; nothing where it is closed.
+  std::optional<ucred> peer() const;
 
   void Close();
 
