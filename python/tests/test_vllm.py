@@ -206,7 +206,6 @@ def test_ranks_take_their_experts(tmp_path: Path) -> None:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        head_dim=64,
         num_experts=8,
         num_experts_per_tok=2,
         vocab_size=384,

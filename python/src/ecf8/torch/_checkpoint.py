@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ecf8.torch._arrays import shape_in_torch
 from ecf8.torch._dequantize import DEFAULT_BLOCK, BlockScales, BlockSize, scale_name
-from ecf8.torch._lazy import LazyTensor
+from ecf8.torch._lazy import LazyTensor, Rows
 from ecf8.torch._source import Source, Stored
 
 _SCALE_OF_INPUTS = ".input_scale"
@@ -74,9 +74,10 @@ class Checkpoint:
             if not stored.shape:
                 yield name, self._source.read([name])[name]
                 continue
-            rows: _StoredRows | _DequantizedRows = _StoredRows(name, stored, read_rows)
+            as_stored = _StoredRows(name, stored, read_rows)
+            rows: Rows = as_stored
             if self._dtype is not None and name in self._scale_of:
-                rows = _DequantizedRows(rows, self._dtype, self._scales(name, read_rows))
+                rows = _DequantizedRows(as_stored, self._dtype, self._scales(name, read_rows))
             yield name, LazyTensor(rows, 0, stored.shape[0])
 
     def _scales(self, name: str, read_rows: ReadRows) -> Callable[[], BlockScales]:

@@ -28,9 +28,12 @@ def _ordinary() -> Any:
 class Rows(Protocol):
     """What a lazy tensor is read from."""
 
-    dtype: torch.dtype
-    shape: Sequence[int]
-    """One dimension at least."""
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """One dimension at least."""
 
     def read(self, begin: int, end: int) -> Tensor:
         """Rows [begin, end)."""
