@@ -15,6 +15,7 @@ find_package(CLI11 REQUIRED)                                 # libcli11-dev
 find_package(spdlog REQUIRED)                                # libspdlog-dev
 find_package(Protobuf REQUIRED)                              # libprotobuf-dev, protobuf-compiler
 find_package(OpenSSL 3.0 REQUIRED)                             # libssl-dev
+find_package(CURL 7.88 REQUIRED)                               # libcurl4-openssl-dev
 find_package(ZLIB REQUIRED)                                  # zlib1g-dev
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)     # libzstd-dev
 pkg_check_modules(GRPCXX REQUIRED IMPORTED_TARGET grpc++)    # libgrpc++-dev

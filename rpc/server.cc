@@ -272,6 +272,8 @@ absl::Status Server::Listen(std::vector<Descriptor> passed) {
     connection.fd = fd;
     acceptor_->HandleNewConnection(&connection);
   };
+  options.guard = std::make_unique<ConnectionGuard>(
+      limits_.heap_bytes, [this](const ucred& peer) { return slot_links_.HasPeer(peer); });
   ECF8_ASSIGN_OR_RETURN(listener_, Listener::Start(std::move(sockets), std::move(options)));
   models_.SetListener([health = Health(server_.get())](std::string_view name, bool is_served) {
     health.SetModel(name, is_served);

@@ -30,6 +30,21 @@ absl::Status NeedsNewerClient() {
       {.reason = ErrorReason::kBadRequest});
 }
 
+// What the slots are to hold.
+absl::StatusOr<UnitForm> FormOf(v1::Form form) {
+  switch (form) {
+    case v1::FORM_UNSPECIFIED:
+    case v1::FORM_DECODED:
+      return UnitForm::kDecoded;
+    case v1::FORM_STORED:
+      return UnitForm::kStoredInSlot;
+    default:
+      return WithErrorInfo(
+          absl::UnimplementedError("this daemon knows no form " + std::to_string(form)),
+          {.reason = ErrorReason::kBadRequest});
+  }
+}
+
 absl::Status Overloaded() {
   return WithErrorInfo(absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
                        {.reason = ErrorReason::kOverloaded});
@@ -99,6 +114,7 @@ void SessionStream::FillOpened(v1::SessionOpened* opened) const {
   opened->set_resident(session_->is_resident());
   opened->set_releases_with_acquire(true);
   opened->set_over_slot_socket(over_slot_socket_);
+  opened->set_form(session_->form() == UnitForm::kDecoded ? v1::FORM_DECODED : v1::FORM_STORED);
   if (!session_->has_own_slots()) return;
   const auto& uuid = parts_.engine.gpu_uuid();
   opened->mutable_gpu_slots()->set_gpu_uuid(std::string(uuid.begin(), uuid.end()));
@@ -245,6 +261,7 @@ absl::Status SessionStream::Open(const v1::OpenSession& request) {
     link_ = parts_.links.Find(ticket);
     over_slot_socket_ = request.over_slot_socket() && link_ != nullptr;
   }
+  ECF8_ASSIGN_OR_RETURN(const UnitForm form, FormOf(request.form()));
   const v1::Schedule& schedule = request.schedule();
   SessionOrder order{.model = request.model(),
                      .digest = request.digest(),
@@ -252,7 +269,8 @@ absl::Status SessionStream::Open(const v1::OpenSession& request) {
                      .cyclic = schedule.cyclic(),
                      .depth = schedule.depth(),
                      .slot_bytes = request.slot_bytes(),
-                     .resident = request.resident()};
+                     .resident = request.resident(),
+                     .form = form};
   ECF8_ASSIGN_OR_RETURN(ServedModel model, CheckOrder(parts_.models, parts_.limits, order));
   if (parts_.engine.gives_runs()) {
     if (!request.takes_gpu_slots()) return NeedsNewerClient();
@@ -284,7 +302,7 @@ bool SessionStream::SetSession(std::shared_ptr<Session> session) {
 
 // The engine's loop answers, and a worker goes on: opening asks the engine for units.
 absl::Status SessionStream::PinAndBegin(SessionOrder order, ServedModel model) {
-  UnitSet set = ResidentSet(*model);
+  UnitSet set = ResidentSet(*model, order.form);
   return parts_.engine.HoldPins(
       std::move(set), [weak = weak_from_this(), order = std::move(order),
                        model = std::move(model)](absl::StatusOr<PinHold> hold) {
@@ -302,7 +320,7 @@ void SessionStream::OnPinned(const SessionOrder& order, const ServedModel& model
   if (!hold.ok()) return End(hold.status());
   const absl::Status status = Begin(order, model, std::move(*hold));
   if (!status.ok()) return End(status);
-  parts_.residents.Load(model);
+  parts_.residents.Load(model, order.form);
   ReadOn();
 }
 

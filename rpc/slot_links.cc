@@ -3,8 +3,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <optional>
+
+#include "rpc/unix_socket.h"
 
 namespace ecf8 {
 
@@ -74,6 +78,14 @@ std::shared_ptr<SlotLink> SlotLinks::Find(const Ticket& ticket) const {
   MutexLock lock(mutex_);
   const auto found = links_.find(ticket);
   return found != links_.end() ? found->second : nullptr;
+}
+
+bool SlotLinks::HasPeer(const ucred& peer) const {
+  MutexLock lock(mutex_);
+  return std::any_of(links_.begin(), links_.end(), [&peer](const auto& link) {
+    const std::optional<ucred> linked = PeerCredentials(link.second);
+    return linked && linked->pid == peer.pid && linked->uid == peer.uid;
+  });
 }
 
 }  // namespace ecf8

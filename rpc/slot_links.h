@@ -3,6 +3,8 @@
 #ifndef ECF8_RPC_SLOT_LINKS_H_
 #define ECF8_RPC_SLOT_LINKS_H_
 
+#include <sys/socket.h>
+
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -81,6 +83,9 @@ class SlotLinks {
 
   // Null where the connection is gone.
   std::shared_ptr<SlotLink> Find(const Ticket& ticket) const;
+
+  // Whether any is of the process `peer`.
+  bool HasPeer(const ucred& peer) const;
 
  private:
   mutable Mutex mutex_;

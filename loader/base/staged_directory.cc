@@ -26,6 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kSuffixLength = 6;
+// Longer than that of a directory that nobody goes on with, which RemoveStaleSiblings tells by it.
+constexpr char kResumableSuffix[] = "partial";
 // Leaves room in a name of 255 bytes for what is put around it. Destinations whose names differ
 // only beyond it share their stale directories, which harms nobody: stale ones have no owner.
 constexpr size_t kMaxNameBytes = 200;
@@ -141,6 +143,34 @@ absl::StatusOr<std::pair<std::string, int>> MakeLockedSibling(const fs::path& de
       absl::StrCat("cannot find a free name beside ", Quoted(destination.string(), 1024)));
 }
 
+// Makes `path` where it is not there and takes its lock; the descriptor that holds it, and whether
+// it was there.
+absl::StatusOr<std::pair<int, bool>> LockResumable(const std::string& path) {
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    const bool existed = ::mkdir(path.c_str(), 0777) != 0;
+    if (existed && errno != EEXIST) return ErrorFor(errno, "create", path);
+    DirectoryFd directory(path);
+    if (directory.get() < 0) {
+      if (errno == ENOENT) continue;  // its owner has just finished
+      return absl::FailedPreconditionError(
+          absl::StrCat(Quoted(path, 1024), " is in the way: it is no directory"));
+    }
+    struct stat stat {};
+    if (::fstat(directory.get(), &stat) != 0) return ErrorFor(errno, "look at", path);
+    if (stat.st_uid != ::geteuid()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(Quoted(path, 1024), " is in the way: it is another user's"));
+    }
+    if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(Quoted(path, 1024), " is being filled by another process"));
+    }
+    if (!IsSameDirectory(directory.get(), path)) continue;
+    return std::make_pair(directory.release(), existed);
+  }
+  return absl::InternalError(absl::StrCat("cannot take ", Quoted(path, 1024)));
+}
+
 bool LacksFlag(int error) { return error == EINVAL || error == ENOSYS; }
 
 // Moves `from` to `to`, which must not exist: 0 or an errno.
@@ -182,20 +212,8 @@ absl::StatusOr<fs::path> ResolveDestination(std::string destination) {
   return path;
 }
 
-}  // namespace
-
-absl::Status SyncDirectory(const std::string& path) {
-  // The parent of a destination may well be reached by a symbolic link.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrorFor(errno, "open", path);
-  // EINVAL: a file system that knows no fsync of directories.
-  const int error = ::fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
-  ::close(fd);
-  return error == 0 ? absl::OkStatus() : ErrorFor(error, "sync", path);
-}
-
-absl::StatusOr<StagedDirectory> StagedDirectory::Create(const std::string& destination,
-                                                        bool replace) {
+// The absolute path of a destination that may be made.
+absl::StatusOr<fs::path> CheckDestination(const std::string& destination, bool replace) {
   ECF8_ASSIGN_OR_RETURN(const fs::path path, ResolveDestination(destination));
   const std::string shown = Quoted(destination, 1024);
   std::error_code error;
@@ -213,9 +231,38 @@ absl::StatusOr<StagedDirectory> StagedDirectory::Create(const std::string& desti
   } else if (errno != ENOENT) {
     return ErrorFor(errno, "look at", destination);
   }
+  return path;
+}
+
+}  // namespace
+
+absl::Status SyncDirectory(const std::string& path) {
+  // The parent of a destination may well be reached by a symbolic link.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrorFor(errno, "open", path);
+  // EINVAL: a file system that knows no fsync of directories.
+  const int error = ::fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
+  ::close(fd);
+  return error == 0 ? absl::OkStatus() : ErrorFor(error, "sync", path);
+}
+
+absl::StatusOr<StagedDirectory> StagedDirectory::Create(const std::string& destination,
+                                                        bool replace) {
+  ECF8_ASSIGN_OR_RETURN(const fs::path path, CheckDestination(destination, replace));
   RemoveStaleSiblings(path);
   ECF8_ASSIGN_OR_RETURN(auto sibling, MakeLockedSibling(path));
   return StagedDirectory(path.string(), std::move(sibling.first), sibling.second, replace);
+}
+
+absl::StatusOr<StagedDirectory> StagedDirectory::Resume(const std::string& destination,
+                                                        bool replace) {
+  ECF8_ASSIGN_OR_RETURN(const fs::path path, CheckDestination(destination, replace));
+  const std::string partial =
+      (path.parent_path() / absl::StrCat(StagingPrefix(path), kResumableSuffix)).string();
+  ECF8_ASSIGN_OR_RETURN(const auto locked, LockResumable(partial));
+  StagedDirectory staged(path.string(), partial, locked.first, replace);
+  staged.kept_ = locked.second;
+  return staged;
 }
 
 StagedDirectory::StagedDirectory(std::string destination, std::string path, int lock_fd,
@@ -230,10 +277,11 @@ StagedDirectory::StagedDirectory(StagedDirectory&& other) noexcept
       path_(std::move(other.path_)),
       lock_fd_(std::exchange(other.lock_fd_, -1)),
       replace_(other.replace_),
+      kept_(other.kept_),
       committed_(std::exchange(other.committed_, true)) {}
 
 StagedDirectory::~StagedDirectory() {
-  if (!committed_) {
+  if (!committed_ && !kept_) {
     // The lock is held meanwhile: nobody else removes it too. What stays is stale, and goes next
     // time.
     std::error_code error;

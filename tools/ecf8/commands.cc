@@ -8,6 +8,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeDecompressCommand());
   commands.push_back(MakeVerifyCommand());
   commands.push_back(MakeInspectCommand());
+  commands.push_back(MakePullCommand());
   commands.push_back(MakeModelsCommand());
   commands.push_back(MakeAddCommand());
   commands.push_back(MakeRemoveCommand());

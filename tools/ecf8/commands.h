@@ -13,6 +13,7 @@ std::unique_ptr<Command> MakeCompressCommand();
 std::unique_ptr<Command> MakeDecompressCommand();
 std::unique_ptr<Command> MakeVerifyCommand();
 std::unique_ptr<Command> MakeInspectCommand();
+std::unique_ptr<Command> MakePullCommand();
 std::unique_ptr<Command> MakeModelsCommand();
 std::unique_ptr<Command> MakeAddCommand();
 std::unique_ptr<Command> MakeRemoveCommand();

@@ -55,6 +55,60 @@ TEST(StagedDirectory, AppearsAtCommitOnly) {
   EXPECT_EQ(ReadFile(parent / "model/sub/deep/file"), "bytes");
 }
 
+TEST(StagedDirectory, ResumeFindsWhatWasKept) {
+  const TempDir parent;
+  {
+    auto staged = StagedDirectory::Resume(parent / "model", false);
+    ASSERT_THAT(staged, IsOk());
+    EXPECT_EQ(staged->path(), parent / ".model.ecf8-partial");
+    WriteFile(staged->path() + "/file", "bytes");
+    staged->Keep();
+  }
+  EXPECT_THAT(Names(parent.path()), ElementsAre(".model.ecf8-partial"));
+  // Neither does a Create for the same destination take it for a stale one.
+  EXPECT_THAT(StagedDirectory::Create(parent / "model", false), IsOk());
+  { EXPECT_THAT(StagedDirectory::Resume(parent / "model", false), IsOk()); }
+  auto staged = StagedDirectory::Resume(parent / "model", false);
+  ASSERT_THAT(staged, IsOk());
+  EXPECT_EQ(ReadFile(staged->path() + "/file"), "bytes");
+  ASSERT_THAT(staged->Commit(), IsOk());
+  EXPECT_THAT(Names(parent.path()), ElementsAre("model"));
+}
+
+TEST(StagedDirectory, ResumeLeavesNothingThatWasNotKept) {
+  const TempDir parent;
+  { EXPECT_THAT(StagedDirectory::Resume(parent / "model", false), IsOk()); }
+  EXPECT_THAT(Names(parent.path()), IsEmpty());
+}
+
+TEST(StagedDirectory, ResumeIsOneAtATime) {
+  const TempDir parent;
+  const auto staged = StagedDirectory::Resume(parent / "model", false);
+  ASSERT_THAT(staged, IsOk());
+  EXPECT_THAT(StagedDirectory::Resume(parent / "model", false),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another process")));
+}
+
+TEST(StagedDirectory, ResumeTakesNoLinkAndNoFile) {
+  const TempDir parent;
+  fs::create_directory(parent / "elsewhere");
+  fs::create_symlink(parent / "elsewhere", parent / ".model.ecf8-partial");
+  WriteFile(parent / ".other.ecf8-partial", "");
+  for (const char* name : {"model", "other"}) {
+    EXPECT_THAT(StagedDirectory::Resume(parent / name, false),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no directory")));
+  }
+}
+
+TEST(StagedDirectory, ResumeTakesNoOtherUsersDirectory) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give a directory away";
+  const TempDir parent;
+  fs::create_directory(parent / ".model.ecf8-partial");
+  ASSERT_EQ(::chown((parent / ".model.ecf8-partial").c_str(), 65534, 65534), 0);
+  EXPECT_THAT(StagedDirectory::Resume(parent / "model", false),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another user's")));
+}
+
 TEST(StagedDirectory, HasTheModeOfAnOrdinaryDirectory) {
   const TempDir parent;
   const mode_t old_mask = ::umask(022);
