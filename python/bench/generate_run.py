@@ -195,7 +195,8 @@ def main() -> None:
     peak = PeakMemory(pids)
     begun = time.perf_counter()
     model = load(options)
-    model.eval()
+    if options.way != "airllm":  # whose model is no module
+        model.eval()
     loaded = time.perf_counter()
     generation = Generation(options, model, pids)
     with torch.inference_mode():
