@@ -42,7 +42,10 @@ def test_both_bring_the_same(hub: str, small_model: Path, tmp_path: Path) -> Non
         "HF_HOME": str(tmp_path / "home"),
         "HF_TOKEN": "sesame",
     }
-    stock = "import sys, huggingface_hub as h; h.snapshot_download('org/model', local_dir=sys.argv[1])"
+    stock = (
+        "import sys; from huggingface_hub import snapshot_download as download; "
+        "download('org/model', local_dir=sys.argv[1])"
+    )
     for command in (
         [sys.executable, "-c", stock, str(tmp_path / "stock")],
         [str(ECF8), "pull", "hf://org/model", str(tmp_path / "ours")],
