@@ -168,6 +168,7 @@ absl::Status WeightClient::WaitUntilReady(const CallLimits& limits, bool until_f
 }
 
 absl::Status WeightClient::Unreachable() {
+  if (address_.is_unix()) ECF8_RETURN_IF_ERROR(CheckMayConnect(address_.socket_path));
   if (!address_.tls) {
     return absl::UnavailableError("no daemon answers at " + address_.ToString() +
                                   ": start ecf8d, or name its address with --daemon");

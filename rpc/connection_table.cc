@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -33,14 +34,20 @@ bool ConnectionTable::TryAdd(int fd, const std::string& peer, Clock::time_point 
     Sweep();
     if (!HasRoomFor(peer)) return false;
   }
-  connections_.push_back({fd, status.st_dev, status.st_ino, peer});
+  connections_.push_back({.fd = fd, .device = status.st_dev, .inode = status.st_ino, .peer = peer});
   ++of_peer_[peer];
   return true;
 }
 
-size_t ConnectionTable::Count() {
+std::vector<ConnectionTable::Connection>& ConnectionTable::Open() {
   Sweep();
-  return connections_.size();
+  return connections_;
+}
+
+bool ConnectionTable::HasCut() {
+  Sweep();
+  return std::any_of(connections_.begin(), connections_.end(),
+                     [](const Connection& connection) { return connection.is_cut; });
 }
 
 void ConnectionTable::Sweep() {

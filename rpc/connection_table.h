@@ -26,22 +26,33 @@ class ConnectionTable {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit ConnectionTable(const ConnectionLimits& limits) : limits_(limits) {}
-
-  // Counts the connection, or returns false where that is one too many.
-  bool TryAdd(int fd, const std::string& peer, Clock::time_point now);
-
-  // Those that are open, looked at now.
-  size_t Count();
-
- private:
   struct Connection {
     int fd;
     dev_t device;
     ino_t inode;
     std::string peer;
+    std::string name{};   // whatever its user calls it
+    bool is_cut = false;  // its user has, and whoever handles it will find out
   };
 
+  explicit ConnectionTable(const ConnectionLimits& limits) : limits_(limits) {}
+
+  // Counts the connection, or returns false where that is one too many.
+  bool TryAdd(int fd, const std::string& peer, Clock::time_point now);
+
+  // Of the one that was added last.
+  void NameNewest(const std::string& name) { connections_.back().name = name; }
+
+  // Those that are open, looked at now, the oldest first.
+  std::vector<Connection>& Open();
+
+  // Whether one is open that was cut, looked at now.
+  bool HasCut();
+
+  // Whether there is any, as of the last look.
+  bool empty() const { return connections_.empty(); }
+
+ private:
   bool HasRoomFor(const std::string& peer) const;
   // Forgets those that are gone.
   void Sweep();

@@ -21,16 +21,20 @@
 namespace ecf8 {
 namespace {
 
-absl::StatusOr<std::vector<Tier>> TiersOf(v1::MemoryTier tier, bool every_tier) {
+// With `whatever_is_there`: in every form that the tier has, and of no tier, in all.
+absl::StatusOr<std::vector<Tier>> TiersOf(v1::MemoryTier tier, bool whatever_is_there) {
   switch (tier) {
     case v1::MEMORY_TIER_HOST:
       return std::vector{Tier::kHost};
     case v1::MEMORY_TIER_DEVICE:
       return std::vector{Tier::kDevice};
     case v1::MEMORY_TIER_SLOTS:
+      if (whatever_is_there) return std::vector{Tier::kSlots, Tier::kStoredSlots};
       return std::vector{Tier::kSlots};
     case v1::MEMORY_TIER_UNSPECIFIED:
-      if (every_tier) return std::vector{Tier::kHost, Tier::kDevice, Tier::kSlots};
+      if (whatever_is_there) {
+        return std::vector{Tier::kHost, Tier::kDevice, Tier::kSlots, Tier::kStoredSlots};
+      }
       return BadRequest("name a tier: host, device or slots");
     default:
       return BadRequest("unknown tier " + std::to_string(tier));
@@ -44,8 +48,8 @@ struct NamedUnits {
 };
 
 absl::StatusOr<NamedUnits> Resolve(const ModelSet& models, const v1::UnitsInTier& units,
-                                   bool every_tier) {
-  ECF8_ASSIGN_OR_RETURN(const std::vector<Tier> tiers, TiersOf(units.tier(), every_tier));
+                                   bool whatever_is_there) {
+  ECF8_ASSIGN_OR_RETURN(const std::vector<Tier> tiers, TiersOf(units.tier(), whatever_is_there));
   ECF8_ASSIGN_OR_RETURN(ServedModel served, models.Get(units.model()));
   const CompressedModel& model = *served->model();
   const std::vector<std::string_view> names(units.units().begin(), units.units().end());
@@ -61,7 +65,8 @@ absl::StatusOr<NamedUnits> Resolve(const ModelSet& models, const v1::UnitsInTier
 
 absl::StatusOr<PreloadOrder> MakeOrder(const ModelSet& models, const v1::PreloadRequest& request) {
   ECF8_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
-  ECF8_ASSIGN_OR_RETURN(NamedUnits named, Resolve(models, request.units(), /*every_tier=*/false));
+  ECF8_ASSIGN_OR_RETURN(NamedUnits named,
+                        Resolve(models, request.units(), /*whatever_is_there=*/false));
   return PreloadOrder{
       .set = std::move(named.sets[0]), .model = std::move(named.model), .pin = request.pin()};
 }
@@ -87,7 +92,7 @@ void AddTotals(const UnitTotals& totals, v1::UnitTotals* out) {
 template <typename Request, typename Question>
 grpc::ServerUnaryReactor* ControlService::Ask(grpc::CallbackServerContext* context,
                                               const char* name, const Request& request,
-                                              bool every_tier, Question question) {
+                                              bool whatever_is_there, Question question) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   const auto end = [this, reactor, name, model = request.units().model(),
                     id = RequestIdOf(*context)](const absl::Status& status) {
@@ -102,7 +107,7 @@ grpc::ServerUnaryReactor* ControlService::Ask(grpc::CallbackServerContext* conte
   const bool sees_all = SeesAll(access_, *context, Scope::kAdmin);
   NamedUnits named;
   if (status.ok()) {
-    auto resolved = Resolve(models_, request.units(), every_tier);
+    auto resolved = Resolve(models_, request.units(), whatever_is_there);
     status = resolved.status();
     if (status.ok()) named = *std::move(resolved);
   }
@@ -142,7 +147,7 @@ grpc::ServerWriteReactor<v1::PreloadProgress>* ControlService::Preload(
 grpc::ServerUnaryReactor* ControlService::Pin(grpc::CallbackServerContext* context,
                                               const v1::PinRequest* request,
                                               v1::PinResponse* response) {
-  return Ask(context, "pin", *request, /*every_tier=*/false,
+  return Ask(context, "pin", *request, /*whatever_is_there=*/false,
              [response](EngineCore& core, const UnitSet& set) {
                const absl::StatusOr<UnitTotals> pinned = core.Pin(set, PinReason::kKept);
                if (pinned.ok()) AddTotals(*pinned, response->mutable_pinned());
@@ -153,7 +158,7 @@ grpc::ServerUnaryReactor* ControlService::Pin(grpc::CallbackServerContext* conte
 grpc::ServerUnaryReactor* ControlService::Unpin(grpc::CallbackServerContext* context,
                                                 const v1::UnpinRequest* request,
                                                 v1::UnpinResponse* response) {
-  return Ask(context, "unpin", *request, /*every_tier=*/true,
+  return Ask(context, "unpin", *request, /*whatever_is_there=*/true,
              [response](EngineCore& core, const UnitSet& set) {
                const UnpinReport report = core.Unpin(set, PinReason::kKept);
                AddTotals(report.removed, response->mutable_unpinned());
@@ -165,7 +170,7 @@ grpc::ServerUnaryReactor* ControlService::Unpin(grpc::CallbackServerContext* con
 grpc::ServerUnaryReactor* ControlService::Evict(grpc::CallbackServerContext* context,
                                                 const v1::EvictRequest* request,
                                                 v1::EvictResponse* response) {
-  return Ask(context, "evict", *request, /*every_tier=*/true,
+  return Ask(context, "evict", *request, /*whatever_is_there=*/true,
              [response](EngineCore& core, const UnitSet& set) {
                const EvictReport report = core.Evict(set);
                AddTotals(report.freed, response->mutable_freed());

@@ -49,7 +49,7 @@ class ControlService final : public v1::ControlService::CallbackService {
   // returns, on the pool. RESOURCE_EXHAUSTED beyond kMaxCalls at once.
   template <typename Request, typename Question>
   grpc::ServerUnaryReactor* Ask(grpc::CallbackServerContext* context, const char* name,
-                                const Request& request, bool every_tier, Question question);
+                                const Request& request, bool whatever_is_there, Question question);
 
   const AccessControl& access_;
   const ModelSet& models_;

@@ -84,23 +84,35 @@ bool Listener::Answer() {
   return !ending_;
 }
 
+std::chrono::milliseconds Listener::Patience(bool accepts) const {
+  const auto longest = accepts ? kCountInterval : kOutOfDescriptorsPause;
+  if (options_.guard == nullptr || connections_.empty()) return longest;
+  return std::min(longest, options_.guard->interval());
+}
+
 void Listener::Run() {
   while (true) {
     const Clock::time_point before = Clock::now();
+    const bool accepts =
+        before >= accept_after_ && (options_.guard == nullptr || options_.guard->MayAccept(before));
     std::vector<pollfd> set = {{wake_.get(), POLLIN, 0}};
     for (const Descriptor& socket : sockets_) {
-      set.push_back({before < accept_after_ ? -1 : socket.get(), POLLIN, 0});
+      set.push_back({accepts ? socket.get() : -1, POLLIN, 0});
     }
-    const auto patience = before < accept_after_ ? kOutOfDescriptorsPause : kCountInterval;
-    poll(set.data(), set.size(), static_cast<int>(patience.count()));
+    poll(set.data(), set.size(), static_cast<int>(Patience(accepts).count()));
     if (set[0].revents != 0 && !Answer()) return;
     const Clock::time_point now = Clock::now();
     for (size_t i = 0; i < sockets_.size(); ++i) {
       if (set[i + 1].revents != 0) AcceptSome(sockets_[i].get(), now);
     }
+    if (options_.guard != nullptr) {
+      const size_t shed = options_.guard->Look(connections_, now);
+      MutexLock lock(mutex_);
+      stats_.shed += shed;
+    }
     if (now < count_after_) continue;
     count_after_ = now + kCountInterval;
-    const size_t open = connections_.Count();
+    const size_t open = connections_.Open().size();
     MutexLock lock(mutex_);
     stats_.open = open;
   }
@@ -130,7 +142,9 @@ void Listener::Take(int listener_fd, Descriptor connection, Clock::time_point no
     ++(is_taken ? stats_.accepted : is_welcome ? stats_.refused_full : stats_.refused_strangers);
   }
   if (is_taken) {
-    options_.hand_over(listener_fd, connection.Release());
+    const int fd = connection.Release();
+    options_.hand_over(listener_fd, fd);
+    if (options_.guard != nullptr) connections_.NameNewest(options_.guard->NameOf(fd));
   } else if (is_welcome) {
     spdlog::warn("a connection was refused: there are as many as there may be");
   } else {

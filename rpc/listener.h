@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "loader/base/descriptor.h"
 #include "loader/base/mutex.h"
+#include "rpc/connection_guard.h"
 #include "rpc/connection_table.h"
 
 namespace ecf8 {
@@ -31,6 +32,8 @@ struct ListenerOptions {
   // Takes a connection, which has come by `listener_fd`, and closes it some day. On the listener's
   // thread; must not block.
   std::function<void(int listener_fd, int fd)> hand_over{};
+  // Closes those that take too much, once they have been handed over. May be null.
+  std::unique_ptr<ConnectionGuard> guard{};
 };
 
 // Thread-safe.
@@ -41,6 +44,7 @@ class Listener {
     uint64_t accepted = 0;           // since the start, the refused ones left out
     uint64_t refused_full = 0;       // beyond a limit
     uint64_t refused_strangers = 0;  // of users who may not
+    uint64_t shed = 0;               // closed because of what gRPC kept
   };
 
   // Accepts when it returns. `sockets` listen, and do not block. RESOURCE_EXHAUSTED where there is
@@ -68,6 +72,8 @@ class Listener {
   void Wake() const;
   // False where the thread is to end.
   bool Answer();
+  // How long the thread may rest.
+  std::chrono::milliseconds Patience(bool accepts) const;
   void AcceptSome(int listener_fd, Clock::time_point now);
   void Take(int listener_fd, Descriptor connection, Clock::time_point now);
   bool IsWelcome(int fd) const;

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "grpcpp/server_context.h"
-#include "loader/engine/unit_place.h"
+#include "loader/checkpoint/unit_place.h"
 #include "rpc/call_limits.h"
 #include "rpc/error_status.h"
 #include "rpc/request_id.h"

@@ -209,14 +209,16 @@ absl::Status Server::ServeSlots(Descriptor passed) {
     spdlog::warn("no sessions: {} is too long for a socket", path);
     return absl::OkStatus();
   }
-  ECF8_ASSIGN_OR_RETURN(slot_socket_,
-                        SlotSocket::Start({.path = path,
-                                           .group = socket_group_,
-                                           .slots = slots,
-                                           .slots_follow = slots_follow,
-                                           .max_connections = max_sessions_ + kSpareConnections,
-                                           .on_tick = [this] { sessions_.TickAll(); }},
-                                          tickets_, slot_links_, std::move(passed)));
+  ECF8_ASSIGN_OR_RETURN(
+      slot_socket_,
+      SlotSocket::Start({.path = path,
+                         .group = socket_group_,
+                         .slots = slots,
+                         .slots_follow = slots_follow,
+                         .max_connections = max_sessions_ + kSpareConnections,
+                         .max_step_bytes = static_cast<size_t>(limits_.max_request_bytes),
+                         .on_tick = [this] { sessions_.TickAll(); }},
+                        tickets_, slot_links_, std::move(passed)));
   return absl::OkStatus();
 }
 
@@ -270,6 +272,8 @@ absl::Status Server::Listen(std::vector<Descriptor> passed) {
     connection.fd = fd;
     acceptor_->HandleNewConnection(&connection);
   };
+  options.guard = std::make_unique<ConnectionGuard>(
+      limits_.heap_bytes, [this](const ucred& peer) { return slot_links_.HasPeer(peer); });
   ECF8_ASSIGN_OR_RETURN(listener_, Listener::Start(std::move(sockets), std::move(options)));
   models_.SetListener([health = Health(server_.get())](std::string_view name, bool is_served) {
     health.SetModel(name, is_served);

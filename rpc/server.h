@@ -55,6 +55,9 @@ struct ServerLimits {
   // What gRPC may keep of all connections together: calls, and messages that are not whole yet.
   // Beyond it calls are given up, whoever has made them.
   size_t transport_bytes = size_t{256} << 20;
+  // Of the heap: beyond it connections are closed, those first that are not served. For what gRPC
+  // keeps outside of the above (see shedding.h).
+  uint64_t heap_bytes = uint64_t{1} << 30;
 };
 
 struct ServerOptions {

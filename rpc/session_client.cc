@@ -9,6 +9,7 @@
 #include "loader/cuda/stream_wait.h"
 #include "loader/memory/slot_space.h"
 #include "rpc/slot_handshake.h"
+#include "rpc/slot_session_link.h"
 #include "rpc/unit_check.h"
 
 namespace ecf8 {
@@ -16,6 +17,9 @@ namespace {
 
 // For what destructors have to say.
 constexpr std::chrono::seconds kPartingTime(5);
+
+// Of one message, whose size is bounded.
+constexpr size_t kMaxHints = 4096;
 
 CallLimits Parting() { return {.deadline = std::chrono::steady_clock::now() + kPartingTime}; }
 
@@ -31,10 +35,28 @@ std::chrono::milliseconds TimeLeft(const CallLimits& limits, std::chrono::millis
   return std::max(left, std::chrono::milliseconds(1));
 }
 
-absl::Span<const uint8_t> TensorOf(absl::Span<const uint8_t> unit, const v1::Tensor& tensor) {
+absl::Span<const uint8_t> TensorOf(absl::Span<const uint8_t> unit, const v1::Tensor& tensor,
+                                   v1::Form form) {
   if (unit.empty()) return unit;
-  return unit.subspan(tensor.decoded_offset_bytes(), tensor.size_bytes());
+  return form == v1::FORM_STORED
+             ? unit.subspan(tensor.stored_offset_bytes(), tensor.stored_size_bytes())
+             : unit.subspan(tensor.decoded_offset_bytes(), tensor.size_bytes());
 }
+
+}  // namespace
+
+absl::Status CheckOpened(const SessionClientOptions& options, const v1::SessionOpened& opened) {
+  if (options.resident && !opened.resident()) {
+    return absl::UnimplementedError("this daemon knows no resident sessions: use a newer one");
+  }
+  if (options.form == v1::FORM_STORED && opened.form() != v1::FORM_STORED) {
+    return absl::UnimplementedError(
+        "this daemon's slots hold decoded units alone: use a newer one");
+  }
+  return absl::OkStatus();
+}
+
+namespace {
 
 v1::SessionRequest OpenRequest(const SessionClientOptions& options, const SessionState& state) {
   v1::SessionRequest request;
@@ -50,6 +72,8 @@ v1::SessionRequest OpenRequest(const SessionClientOptions& options, const Sessio
   open->set_request_id(options.request_id);
   open->set_resident(options.resident);
   open->set_takes_gpu_slots(true);
+  open->set_over_slot_socket(true);
+  open->set_form(options.form);
   return request;
 }
 
@@ -78,11 +102,11 @@ std::shared_ptr<const SlotMapping> LeasedSet::mapping() const {
 }
 
 absl::Span<const uint8_t> LeasedSet::tensor(size_t i, int tensor) const {
-  return TensorOf(unit(i), session_->units[units_[i]].tensors(tensor));
+  return TensorOf(unit(i), session_->units[units_[i]].tensors(tensor), session_->form);
 }
 
 absl::Span<const uint8_t> LeasedSet::tensor_dev(size_t i, int tensor) const {
-  return TensorOf(unit_dev(i), session_->units[units_[i]].tensors(tensor));
+  return TensorOf(unit_dev(i), session_->units[units_[i]].tensors(tensor), session_->form);
 }
 
 absl::Status LeasedSet::Check() const {
@@ -136,20 +160,21 @@ absl::StatusOr<std::unique_ptr<SessionClient>> SessionClient::Open(
   std::unique_ptr<SessionClient> session(new SessionClient);
   session->state_ = std::make_shared<SessionState>();
   SessionState& state = *session->state_;
-  ECF8_ASSIGN_OR_RETURN(state.model, client.DescribeModel(
-                                         options.model, /*with_chunks=*/false,
-                                         [&state](const v1::Unit& unit) {
-                                           state.units.push_back(unit);
-                                           return CheckUnit(unit, v1::FORM_DECODED);
-                                         },
-                                         limits));
+  state.form = options.form;
+  ECF8_ASSIGN_OR_RETURN(state.model,
+                        client.DescribeModel(
+                            options.model, /*with_chunks=*/options.form == v1::FORM_STORED,
+                            [&state](const v1::Unit& unit) {
+                              state.units.push_back(unit);
+                              return CheckUnit(unit, state.form);
+                            },
+                            limits));
   ECF8_ASSIGN_OR_RETURN(state.mapping, SlotMapping::Connect(SlotSocketPath(address.socket_path),
                                                             TimeLeft(limits, options.timeout)));
-  state.mux = std::make_unique<SessionMux>(client.StartSession());
+  ECF8_ASSIGN_OR_RETURN(auto link, MakeSlotSessionLink(client.StartSession(), state.mapping));
+  state.mux = std::make_unique<SessionMux>(std::move(link));
   ECF8_ASSIGN_OR_RETURN(session->opened_, state.mux->Open(OpenRequest(options, state), limits));
-  if (options.resident && !session->opened_.resident()) {
-    return absl::UnimplementedError("this daemon knows no resident sessions: use a newer one");
-  }
+  ECF8_RETURN_IF_ERROR(CheckOpened(options, session->opened_));
   if (session->opened_.has_gpu_slots()) ECF8_RETURN_IF_ERROR(session->TakeGpuSlots(options));
   return session;
 }
@@ -258,7 +283,7 @@ absl::StatusOr<LeasedSet> SessionClient::Lease(uint64_t set_id, std::vector<uint
   const uint64_t slot_bytes = state_->gpu ? mapping.slots_dev().size() : mapping.slots().size();
   for (size_t i = 0; i < set.units_.size(); ++i) {
     const v1::UnitSlot& slot = ready.slots(static_cast<int>(i));
-    if (slot.size_bytes() != state_->units[set.units_[i]].decoded_size_bytes() ||
+    if (slot.size_bytes() != UnitSizeBytes(state_->units[set.units_[i]], state_->form) ||
         slot.offset_bytes() % kSlotPageBytes != 0 || slot.offset_bytes() > slot_bytes ||
         slot.size_bytes() > slot_bytes - slot.offset_bytes()) {
       return Unexpected("a slot that cannot be the unit's");
@@ -270,9 +295,14 @@ absl::StatusOr<LeasedSet> SessionClient::Lease(uint64_t set_id, std::vector<uint
 }
 
 absl::Status SessionClient::Hint(const std::vector<uint32_t>& units, const CallLimits& limits) {
-  v1::SessionRequest request;
-  request.mutable_hint()->mutable_units()->Add(units.begin(), units.end());
-  return state_->mux->Send(request, limits);
+  for (size_t begin = 0; begin < units.size(); begin += kMaxHints) {
+    const size_t end = std::min(begin + kMaxHints, units.size());
+    v1::SessionRequest request;
+    request.mutable_hint()->mutable_units()->Add(units.begin() + static_cast<ptrdiff_t>(begin),
+                                                 units.begin() + static_cast<ptrdiff_t>(end));
+    ECF8_RETURN_IF_ERROR(state_->mux->Send(request, limits));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SessionClient::Skip(uint32_t count, const CallLimits& limits) {

@@ -1,4 +1,5 @@
-// A client's session: units of a model, decoded, read where the daemon has put them.
+// A client's session: units of a model, decoded or as they are stored, read where the daemon has
+// put them.
 //
 //   ECF8_ASSIGN_OR_RETURN(auto client, WeightClient::Connect(address, timeout));
 //   ECF8_ASSIGN_OR_RETURN(auto session,
@@ -43,12 +44,18 @@ struct SessionClientOptions {
   // The whole model stays in slots, also after the session, until it is unpinned: whoever opens it
   // again finds it there.
   bool resident = false;
+  // What the slots are to hold: FORM_STORED, each chunk of it checked, is for who decodes himself.
+  v1::Form form = v1::FORM_DECODED;
   std::string request_id{};
   std::chrono::milliseconds timeout{5000};  // for the slot socket to answer
   // Where slots are a GPU's memory: what to map it by, which outlives the session. Null: the
   // machine's driver.
   CudaMappingCalls* cuda = nullptr;
 };
+
+// UNIMPLEMENTED where the daemon is older than what was asked for: it leaves out what it does not
+// know, and goes on.
+absl::Status CheckOpened(const SessionClientOptions& options, const v1::SessionOpened& opened);
 
 // Where the session's slots are a GPU's memory.
 struct GpuSlots {
@@ -62,7 +69,8 @@ struct GpuSlots {
 struct SessionState {
   std::shared_ptr<SlotMapping> mapping;
   v1::Model model;
-  std::vector<v1::Unit> units;  // by index
+  std::vector<v1::Unit> units;  // by index; with chunks where the form is FORM_STORED
+  v1::Form form = v1::FORM_DECODED;
   std::unique_ptr<SessionMux> mux;
   std::optional<GpuSlots> gpu;  // that has the slots
 };
@@ -79,16 +87,19 @@ class LeasedSet {
 
   bool leased() const { return session_ != nullptr; }
   size_t size() const { return units_.size(); }
-  // The decoded unit, as DescribeModel lays it out, of the `i`th that was asked for: in host
-  // memory, or in the GPU's, as the session's slots are. The other is empty.
+  // The unit in the session's form, as DescribeModel lays it out, of the `i`th that was asked for:
+  // in host memory, or in the GPU's, as the session's slots are. The other is empty.
   absl::Span<const uint8_t> unit(size_t i) const { return Part(i, session_->mapping->slots()); }
   absl::Span<const uint8_t> unit_dev(size_t i) const {
     return Part(i, session_->mapping->slots_dev());
   }
   uint32_t unit_index(size_t i) const { return units_[i]; }
+  // Of a set that is leased.
+  v1::Form form() const { return session_->form; }
   // What keeps them mapped, also after the lease. Null where nothing is leased.
   std::shared_ptr<const SlotMapping> mapping() const;
-  // One tensor of it, or the part that the unit holds, in layout order.
+  // One tensor of it, or the part that the unit holds, in layout order: its weights, or its chunks
+  // as they are stored, one after another.
   absl::Span<const uint8_t> tensor(size_t i, int tensor) const;
   absl::Span<const uint8_t> tensor_dev(size_t i, int tensor) const;
 
@@ -129,7 +140,8 @@ class SessionClient {
  public:
   // `client` is connected to `address`. Errors of SlotMapping and of the daemon; INVALID_ARGUMENT
   // for an address that is no Unix socket; UNIMPLEMENTED where the daemon knows no resident
-  // sessions; FAILED_PRECONDITION where its slots are a GPU's, and there is no CUDA here.
+  // sessions, or has no slots for the form; FAILED_PRECONDITION where its slots are a GPU's, and
+  // there is no CUDA here.
   static absl::StatusOr<std::unique_ptr<SessionClient>> Open(WeightClient& client,
                                                              const Address& address,
                                                              const SessionClientOptions& options,
@@ -174,7 +186,8 @@ class SessionClient {
 
   const v1::Model& model() const { return state_->model; }
   const std::vector<v1::Unit>& units() const { return state_->units; }  // by index
-  uint64_t slot_bytes() const { return opened_.slot_bytes(); }          // granted
+  v1::Form form() const { return state_->form; }
+  uint64_t slot_bytes() const { return opened_.slot_bytes(); }  // granted
   const SlotMapping& mapping() const { return *state_->mapping; }
   const std::optional<GpuSlots>& gpu() const { return state_->gpu; }
 

@@ -68,8 +68,9 @@ class GrpcSessionLink final : public SessionLink {
     }
   }
 
-  void Write(const v1::SessionRequest& request) override {
+  bool Write(const v1::SessionRequest& request) override {
     stream_->Write(request, Tag(Operation::kWrite));
+    return false;
   }
   void EndWrites() override { stream_->WritesDone(Tag(Operation::kWrite)); }
 

@@ -1,5 +1,5 @@
 // The stream of a session, as SessionMux uses it: operations that are begun, and events that are
-// waited for. gRPC stands behind it, or a test.
+// waited for. gRPC stands behind it, the slot socket (slot_session_link.h), or a test.
 #ifndef ECF8_RPC_SESSION_LINK_H_
 #define ECF8_RPC_SESSION_LINK_H_
 
@@ -29,10 +29,11 @@ class SessionLink {
   // The next event. One thread at a time.
   virtual Event Next(std::chrono::steady_clock::time_point deadline) = 0;
 
-  // After kWritten, which also comes once at the start. `request` may go when this returns. Not
-  // beside another Write or EndWrites.
-  virtual void Write(const v1::SessionRequest& request) = 0;
-  // The same: there will be no more.
+  // After kWritten, which also comes once at the start, or after true: it is written at once, and
+  // no kWritten comes for it. `request` may go when this returns. Not beside another Write or
+  // EndWrites.
+  [[nodiscard]] virtual bool Write(const v1::SessionRequest& request) = 0;
+  // The same, with a kWritten or the end behind it: there will be no more.
   virtual void EndWrites() = 0;
 
   // After kRead, until Read lets the next one come. Neither beside Next.

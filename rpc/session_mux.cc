@@ -121,8 +121,7 @@ void SessionMux::Break(const char* what) {
 
 bool SessionMux::TryWrite(const v1::SessionRequest& request) {
   if (writing_ || !ended_.ok()) return false;
-  writing_ = true;
-  link_->Write(request);
+  writing_ = !link_->Write(request);
   return true;
 }
 

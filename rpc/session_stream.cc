@@ -30,6 +30,21 @@ absl::Status NeedsNewerClient() {
       {.reason = ErrorReason::kBadRequest});
 }
 
+// What the slots are to hold.
+absl::StatusOr<UnitForm> FormOf(v1::Form form) {
+  switch (form) {
+    case v1::FORM_UNSPECIFIED:
+    case v1::FORM_DECODED:
+      return UnitForm::kDecoded;
+    case v1::FORM_STORED:
+      return UnitForm::kStoredInSlot;
+    default:
+      return WithErrorInfo(
+          absl::UnimplementedError("this daemon knows no form " + std::to_string(form)),
+          {.reason = ErrorReason::kBadRequest});
+  }
+}
+
 absl::Status Overloaded() {
   return WithErrorInfo(absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
                        {.reason = ErrorReason::kOverloaded});
@@ -74,44 +89,70 @@ SessionStream::Actions SessionStream::Decide() {
   if (finished_) return actions;
   if (end_) {
     // A read that is started behind the Finish could find the call gone.
+    actions.notify = link_;  // which is closed
     if (writing_ || starting_reads_ > 0) return actions;
     finished_ = true;
     actions.finish = end_;
     return actions;
   }
-  if (!writing_) writing_ = actions.write = FillResponse();
+  const bool by_stream = tell_opened_ || !over_slot_socket_;
+  if (by_stream && !writing_) {
+    response_.Clear();
+    writing_ = actions.write = FillResponse(&response_);
+  }
+  if (over_slot_socket_) actions.notify = link_;
   // With a pong unwritten the client could have us queue more of them.
   if (!pong_) actions.read = std::exchange(read_wanted_, false);
   if (actions.read) ++starting_reads_;
   return actions;
 }
 
-bool SessionStream::FillResponse() {
-  response_.Clear();
+void SessionStream::FillOpened(v1::SessionOpened* opened) const {
+  opened->set_slot_bytes(session_->granted_bytes());
+  opened->set_max_sets(session_->limits().max_sets);
+  opened->set_max_units(session_->limits().max_units);
+  opened->set_resident(session_->is_resident());
+  opened->set_releases_with_acquire(true);
+  opened->set_over_slot_socket(over_slot_socket_);
+  opened->set_form(session_->form() == UnitForm::kDecoded ? v1::FORM_DECODED : v1::FORM_STORED);
+  if (!session_->has_own_slots()) return;
+  const auto& uuid = parts_.engine.gpu_uuid();
+  opened->mutable_gpu_slots()->set_gpu_uuid(std::string(uuid.begin(), uuid.end()));
+}
+
+bool SessionStream::FillResponse(v1::SessionResponse* response) {
   if (session_ == nullptr) return false;
   if (std::exchange(tell_opened_, false)) {
-    v1::SessionOpened* const opened = response_.mutable_opened();
-    opened->set_slot_bytes(session_->granted_bytes());
-    opened->set_max_sets(session_->limits().max_sets);
-    opened->set_max_units(session_->limits().max_units);
-    opened->set_resident(session_->is_resident());
-    opened->set_releases_with_acquire(true);
-    if (session_->has_own_slots()) {
-      const auto& uuid = parts_.engine.gpu_uuid();
-      opened->mutable_gpu_slots()->set_gpu_uuid(std::string(uuid.begin(), uuid.end()));
-    }
+    FillOpened(response->mutable_opened());
     return true;
   }
   if (std::exchange(pong_, false)) {
-    response_.mutable_pong();
+    response->mutable_pong();
     return true;
   }
   const std::optional<SetOutcome> outcome = session_->TakeOutcome();
-  if (outcome) FillOutcome(*outcome, &response_);
+  if (outcome) FillOutcome(*outcome, response);
   return outcome.has_value();
 }
 
+bool SessionStream::OnStep(std::string_view message) {
+  const bool is_read = step_.ParseFromArray(message.data(), static_cast<int>(message.size()));
+  const absl::Status status = is_read ? Handle(step_) : BadRequest("a session's message is none");
+  if (!status.ok()) End(status);
+  return status.ok();
+}
+
+bool SessionStream::TakeStep(v1::SessionResponse* response) {
+  if (const auto session = std::exchange(told_, nullptr)) session->Continue();
+  response->Clear();
+  MutexLock lock(mutex_);
+  if (end_ || !FillResponse(response)) return false;
+  if (!response->has_pong()) told_ = session_;
+  return true;
+}
+
 void SessionStream::Act(const Actions& actions) {
+  if (actions.notify != nullptr) actions.notify->Notify();
   if (actions.write) StartWrite(&response_);
   if (actions.read) {
     StartRead(&request_);
@@ -217,7 +258,10 @@ absl::Status SessionStream::Open(const v1::OpenSession& request) {
     MutexLock lock(mutex_);
     if (!request.request_id().empty()) request_id_ = request.request_id();
     ticket_ = ticket;
+    link_ = parts_.links.Find(ticket);
+    over_slot_socket_ = request.over_slot_socket() && link_ != nullptr;
   }
+  ECF8_ASSIGN_OR_RETURN(const UnitForm form, FormOf(request.form()));
   const v1::Schedule& schedule = request.schedule();
   SessionOrder order{.model = request.model(),
                      .digest = request.digest(),
@@ -225,7 +269,8 @@ absl::Status SessionStream::Open(const v1::OpenSession& request) {
                      .cyclic = schedule.cyclic(),
                      .depth = schedule.depth(),
                      .slot_bytes = request.slot_bytes(),
-                     .resident = request.resident()};
+                     .resident = request.resident(),
+                     .form = form};
   ECF8_ASSIGN_OR_RETURN(ServedModel model, CheckOrder(parts_.models, parts_.limits, order));
   if (parts_.engine.gives_runs()) {
     if (!request.takes_gpu_slots()) return NeedsNewerClient();
@@ -241,19 +286,23 @@ absl::Status SessionStream::Begin(const SessionOrder& order, ServedModel model, 
                                     std::move(residence), [weak = weak_from_this()] {
                                       if (const auto self = weak.lock()) self->Step();
                                     }));
-  {
-    MutexLock lock(mutex_);
-    if (end_) return absl::OkStatus();  // meanwhile; the session goes with this function
-    session_ = session;
-    tell_opened_ = true;
-  }
-  session->Continue();  // with what is to be ready ahead
+  // Where it has ended meanwhile the session goes with this function.
+  if (SetSession(session)) session->Continue();  // with what is to be ready ahead
   return absl::OkStatus();
+}
+
+bool SessionStream::SetSession(std::shared_ptr<Session> session) {
+  MutexLock lock(mutex_);
+  if (end_) return false;
+  session_ = std::move(session);
+  tell_opened_ = true;
+  if (over_slot_socket_) link_->SetSteps(weak_from_this());
+  return true;
 }
 
 // The engine's loop answers, and a worker goes on: opening asks the engine for units.
 absl::Status SessionStream::PinAndBegin(SessionOrder order, ServedModel model) {
-  UnitSet set = ResidentSet(*model);
+  UnitSet set = ResidentSet(*model, order.form);
   return parts_.engine.HoldPins(
       std::move(set), [weak = weak_from_this(), order = std::move(order),
                        model = std::move(model)](absl::StatusOr<PinHold> hold) {
@@ -271,7 +320,7 @@ void SessionStream::OnPinned(const SessionOrder& order, const ServedModel& model
   if (!hold.ok()) return End(hold.status());
   const absl::Status status = Begin(order, model, std::move(*hold));
   if (!status.ok()) return End(status);
-  parts_.residents.Load(model);
+  parts_.residents.Load(model, order.form);
   ReadOn();
 }
 
@@ -292,24 +341,18 @@ absl::Status SessionStream::TakeSlotsAndBegin(SessionOrder order, ServedModel mo
 void SessionStream::OnOwnSession(const absl::StatusOr<std::shared_ptr<Session>>& session,
                                  const std::shared_ptr<OwnSlots>& slots) {
   if (!session.ok()) return End(session.status());
-  std::optional<Ticket> ticket;
+  std::shared_ptr<SlotLink> link;
   {
     MutexLock lock(mutex_);
-    ticket = ticket_;
+    link = link_;
   }
-  if (!ticket) return;  // it has ended meanwhile
   const SessionSlots message{.slot_bytes = slots->size_bytes(),
                              .generation_bytes = slots->generations().bytes().size()};
   const Descriptor memory = slots->TakeDescriptor();
-  if (!parts_.links.Send(*ticket, message, memory.get(), slots->generations().fd())) {
+  if (link == nullptr || !link->SendSlots(message, memory.get(), slots->generations().fd())) {
     return End(ConnectionClosed());
   }
-  {
-    MutexLock lock(mutex_);
-    if (end_) return;
-    session_ = *session;
-    tell_opened_ = true;
-  }
+  if (!SetSession(*session)) return;
   (*session)->Continue();
   ReadOn();
 }

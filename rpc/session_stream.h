@@ -2,9 +2,10 @@
 //
 // Requests are done as they come, answers are written as they get ready, one at a time; the session
 // bounds how many sets, and so answers, there are. After a ping nothing is read until the pong is
-// being written, nor while a resident session, or one with slots of its own, is opened. The session
-// ends before the stream does: its slots are given back at once, however long the client takes to
-// hear of it.
+// being written, nor while a resident session, or one with slots of its own, is opened. Where the
+// client says so, all that follows `opened` comes and goes over its connection to the slot socket,
+// and the stream is there for the session's end. The session ends before the stream does: its slots
+// are given back at once, however long the client takes to hear of it.
 #ifndef ECF8_RPC_SESSION_STREAM_H_
 #define ECF8_RPC_SESSION_STREAM_H_
 
@@ -12,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "ecf8/v1/session.pb.h"
@@ -43,6 +45,7 @@ struct SessionParts {
 
 class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>,
                             public ServedStream,
+                            public SessionSteps,
                             public std::enable_shared_from_this<SessionStream> {
  public:
   // Looks at the context no more afterwards.
@@ -55,6 +58,9 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   void Abort(const absl::Status& status) override;
   void Tick() override;
 
+  bool OnStep(std::string_view message) override;
+  bool TakeStep(v1::SessionResponse* response) override;
+
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -63,19 +69,23 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
  private:
   // What Decide found to do; done without the lock.
   struct Actions {
+    std::shared_ptr<SlotLink> notify;
     bool write = false;
     bool read = false;
     std::optional<absl::Status> finish;
   };
 
   Actions Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Fills response_ with what is to be written next; false where there is nothing.
-  bool FillResponse() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FillOpened(v1::SessionOpened* opened) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What is to be said next to a client whose session is open; false where there is nothing.
+  bool FillResponse(v1::SessionResponse* response) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Act(const Actions& actions);
   void Step();  // Decide and Act
 
   absl::Status Handle(const v1::SessionRequest& request);
   absl::Status Open(const v1::OpenSession& request);
+  // What the client is told, and where, once its session is there; false where it has ended.
+  bool SetSession(std::shared_ptr<Session> session);
   // The ways to go on: at once, when the model is pinned, or when the session has slots of its own.
   absl::Status Begin(const SessionOrder& order, ServedModel model, PinHold residence);
   absl::Status PinAndBegin(SessionOrder order, ServedModel model);
@@ -94,11 +104,16 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   std::shared_ptr<SessionStream> self_;  // from Start to OnDone
   v1::SessionRequest request_;           // gRPC's while it reads, then OnReadDone's
   v1::SessionResponse response_;         // gRPC's while it writes
+  // The slot socket's.
+  v1::SessionRequest step_;
+  std::shared_ptr<Session> told_{};  // has had an outcome taken
 
   Mutex mutex_;
   std::string request_id_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<Session> session_ ABSL_GUARDED_BY(mutex_);  // once it is open
   std::optional<Ticket> ticket_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<SlotLink> link_ ABSL_GUARDED_BY(mutex_);  // of the ticket
+  bool over_slot_socket_ ABSL_GUARDED_BY(mutex_) = false;   // steps; once `opened` is told
   bool tell_opened_ ABSL_GUARDED_BY(mutex_) = false;
   bool pong_ ABSL_GUARDED_BY(mutex_) = false;
   bool read_wanted_ ABSL_GUARDED_BY(mutex_) = false;

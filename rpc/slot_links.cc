@@ -1,9 +1,14 @@
 #include "rpc/slot_links.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <optional>
+
+#include "rpc/unix_socket.h"
 
 namespace ecf8 {
 
@@ -26,9 +31,42 @@ bool SendWithDescriptors(int fd, const void* message, size_t size_bytes,
   return sendmsg(fd, &sent, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(size_bytes);
 }
 
-void SlotLinks::Add(const Ticket& ticket, int fd) {
+bool SlotLink::SendSlots(const SessionSlots& slots, int slot_fd, int generation_fd) {
   MutexLock lock(mutex_);
-  links_[ticket] = fd;
+  return fd_ >= 0 && SendWithDescriptors(fd_, &slots, sizeof(slots), {slot_fd, generation_fd});
+}
+
+void SlotLink::SetSteps(std::weak_ptr<SessionSteps> steps) {
+  MutexLock lock(mutex_);
+  steps_ = std::move(steps);
+}
+
+std::shared_ptr<SessionSteps> SlotLink::steps() const {
+  MutexLock lock(mutex_);
+  return steps_.lock();
+}
+
+void SlotLink::Notify() {
+  // The thread that serves looks itself, and one that was woken is on its way.
+  if (service_.fetch_or(kNotified) != 0) return;
+  const uint64_t one = 1;
+  // A counter that takes no more is one that wakes.
+  [[maybe_unused]] const ssize_t written = write(waker_->get(), &one, sizeof(one));
+}
+
+bool SlotLink::EndService() {
+  uint8_t serving = kServing;
+  return service_.compare_exchange_strong(serving, 0);
+}
+
+void SlotLink::Close() {
+  MutexLock lock(mutex_);
+  fd_ = -1;
+}
+
+void SlotLinks::Add(const Ticket& ticket, std::shared_ptr<SlotLink> link) {
+  MutexLock lock(mutex_);
+  links_[ticket] = std::move(link);
 }
 
 void SlotLinks::Remove(const Ticket& ticket) {
@@ -36,12 +74,18 @@ void SlotLinks::Remove(const Ticket& ticket) {
   links_.erase(ticket);
 }
 
-bool SlotLinks::Send(const Ticket& ticket, const SessionSlots& slots, int slot_fd,
-                     int generation_fd) const {
+std::shared_ptr<SlotLink> SlotLinks::Find(const Ticket& ticket) const {
   MutexLock lock(mutex_);
   const auto found = links_.find(ticket);
-  return found != links_.end() &&
-         SendWithDescriptors(found->second, &slots, sizeof(slots), {slot_fd, generation_fd});
+  return found != links_.end() ? found->second : nullptr;
+}
+
+bool SlotLinks::HasPeer(const ucred& peer) const {
+  MutexLock lock(mutex_);
+  return std::any_of(links_.begin(), links_.end(), [&peer](const auto& link) {
+    const std::optional<ucred> linked = PeerCredentials(link.second);
+    return linked && linked->pid == peer.pid && linked->uid == peer.uid;
+  });
 }
 
 }  // namespace ecf8

@@ -6,13 +6,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <vector>
 
 #include "decoder/status_macros.h"
-#include "loader/base/descriptor.h"
 #include "loader/base/file.h"
 #include "loader/memory/slot_space.h"
 #include "rpc/slot_handshake.h"
@@ -93,26 +91,25 @@ void Unmap(absl::Span<const uint8_t> memory) {
   if (!memory.empty()) munmap(const_cast<uint8_t*>(memory.data()), memory.size());
 }
 
-absl::StatusOr<int> ConnectTo(const std::string& path, std::chrono::milliseconds timeout) {
+absl::StatusOr<Descriptor> ConnectTo(const std::string& path, std::chrono::milliseconds timeout) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
     return absl::InvalidArgumentError("socket " + path + ": the path is too long");
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return ErrnoStatus(errno, "cannot make a socket");
+  Descriptor connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!connection) return ErrnoStatus(errno, "cannot make a socket");
+  const int fd = connection.get();
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(timeout).count();
   const timeval limit = {static_cast<time_t>(micros / 1'000'000),
                          static_cast<suseconds_t>(micros % 1'000'000)};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    const int error = errno;
-    close(fd);
-    return absl::UnavailableError("no daemon gives slots at " + path + ": " + strerror(error));
+    return absl::UnavailableError("no daemon gives slots at " + path + ": " + strerror(errno));
   }
-  return fd;
+  return connection;
 }
 
 }  // namespace
@@ -123,7 +120,7 @@ absl::StatusOr<std::unique_ptr<SlotMapping>> SlotMapping::Connect(
   ECF8_ASSIGN_OR_RETURN(mapping->connection_, ConnectTo(path, timeout));
   // Where the daemon has refused already, this fails and its answer is there to be read.
   [[maybe_unused]] const ssize_t sent =
-      send(mapping->connection_, kSlotHello.data(), kSlotHello.size(), MSG_NOSIGNAL);
+      send(mapping->connection(), kSlotHello.data(), kSlotHello.size(), MSG_NOSIGNAL);
   ECF8_RETURN_IF_ERROR(mapping->Receive());
   return mapping;
 }
@@ -131,7 +128,7 @@ absl::StatusOr<std::unique_ptr<SlotMapping>> SlotMapping::Connect(
 absl::Status SlotMapping::Receive() {
   SlotReply reply;
   ECF8_ASSIGN_OR_RETURN(const Received received,
-                        ReceiveMessage(connection_, &reply, sizeof(reply)));
+                        ReceiveMessage(connection(), &reply, sizeof(reply)));
   if (!received.is_whole || reply.magic != kSlotHello)
     return Untrusted("an answer of another kind");
   if (reply.code != 0) return Refusal(static_cast<absl::StatusCode>(reply.code));
@@ -148,7 +145,7 @@ absl::Status SlotMapping::TakeSessionSlots(CudaMappingCalls& cuda, int device) {
   SessionSlots slots;
   const SessionSlots expected;
   ECF8_ASSIGN_OR_RETURN(const Received received,
-                        ReceiveMessage(connection_, &slots, sizeof(slots)));
+                        ReceiveMessage(connection(), &slots, sizeof(slots)));
   if (!received.is_whole || slots.magic != expected.magic ||
       received.descriptors.size() != kSlotDescriptors || slots.slot_bytes == 0 ||
       slots.slot_bytes % kSlotPageBytes != 0) {
@@ -172,14 +169,10 @@ absl::Status SlotMapping::MapGenerations(int fd, uint64_t size_bytes, uint64_t s
 }
 
 SlotMapping::~SlotMapping() {
-  Disconnect();
   Unmap(slots_);
   Unmap(counters_);
 }
 
-void SlotMapping::Disconnect() {
-  const int connection = connection_.exchange(-1);
-  if (connection >= 0) close(connection);
-}
+void SlotMapping::Disconnect() const { shutdown(connection(), SHUT_RDWR); }
 
 }  // namespace ecf8

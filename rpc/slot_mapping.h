@@ -3,7 +3,6 @@
 #ifndef ECF8_RPC_SLOT_MAPPING_H_
 #define ECF8_RPC_SLOT_MAPPING_H_
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -11,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "loader/base/descriptor.h"
 #include "loader/cuda/cuda_mapping_calls.h"
 #include "loader/cuda/mapped_run.h"
 #include "loader/memory/slot_generations.h"
@@ -37,8 +37,9 @@ class SlotMapping {
   // errors.
   absl::Status TakeSessionSlots(CudaMappingCalls& cuda, int device);
 
-  // The slots stay mapped.
-  void Disconnect();
+  // The slots stay mapped. The connection is open until the mapping goes, and nothing passes.
+  void Disconnect() const;
+  int connection() const { return connection_.get(); }
 
   const Ticket& ticket() const { return ticket_; }
   bool slots_follow() const { return slots_follow_; }
@@ -53,7 +54,7 @@ class SlotMapping {
   absl::Status Receive();
   absl::Status MapGenerations(int fd, uint64_t size_bytes, uint64_t slot_bytes);
 
-  std::atomic<int> connection_ = -1;
+  Descriptor connection_;
   Ticket ticket_{};
   bool slots_follow_ = false;
   absl::Span<const uint8_t> slots_;

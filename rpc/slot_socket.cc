@@ -46,8 +46,8 @@ absl::StatusOr<std::unique_ptr<SlotSocket>> SlotSocket::Start(SlotSocketOptions 
 }
 
 absl::Status SlotSocket::Listen(Descriptor passed) {
-  wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (wake_ < 0) return ErrnoStatus(errno, "cannot make an eventfd");
+  waker_ = std::make_shared<const Descriptor>(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!*waker_) return ErrnoStatus(errno, "cannot make an eventfd");
   listener_ = std::move(passed);
   if (listener_) return absl::OkStatus();
   ECF8_ASSIGN_OR_RETURN(SocketClaim claim, SocketClaim::Take(options_.path));
@@ -58,13 +58,13 @@ absl::Status SlotSocket::Listen(Descriptor passed) {
 
 SlotSocket::~SlotSocket() {
   if (thread_.joinable()) {
+    stopping_ = true;
     const uint64_t one = 1;
-    // A counter takes a one from zero.
-    [[maybe_unused]] const ssize_t written = write(wake_, &one, sizeof(one));
+    // A counter that takes no more is one that wakes.
+    [[maybe_unused]] const ssize_t written = write(waker_->get(), &one, sizeof(one));
     thread_.join();
   }
   for (const Connection& connection : connections_) Close(connection);
-  if (wake_ >= 0) close(wake_);
 }
 
 size_t SlotSocket::connection_count() const {
@@ -72,40 +72,56 @@ size_t SlotSocket::connection_count() const {
   return connection_count_;
 }
 
-std::vector<pollfd> SlotSocket::PollSet(Clock::time_point now) const {
-  std::vector<pollfd> set = {{wake_, POLLIN, 0},
-                             {now < accept_after_ ? -1 : listener_.get(), POLLIN, 0}};
-  for (const Connection& connection : connections_) set.push_back({connection.fd, POLLIN, 0});
-  return set;
+void SlotSocket::FillPollSet(Clock::time_point now) {
+  poll_set_.clear();
+  poll_set_.push_back({waker_->get(), POLLIN, 0});
+  poll_set_.push_back({now < accept_after_ ? -1 : listener_.get(), POLLIN, 0});
+  for (const Connection& connection : connections_) {
+    const short events = connection.steps != nullptr ? connection.steps->events() : POLLIN;
+    poll_set_.push_back({connection.fd, events, 0});
+  }
 }
 
 void SlotSocket::Run() {
-  Clock::time_point ticked;
   while (true) {
-    Clock::time_point now = Clock::now();
-    std::vector<pollfd> set = PollSet(now);
+    FillPollSet(Clock::now());
     const std::chrono::milliseconds tick = connections_.empty() ? kIdleTick : kTick;
-    poll(set.data(), set.size(), static_cast<int>(tick.count()));
-    if (set[0].revents != 0) return;
-    now = Clock::now();
-    for (size_t i = 0; i < connections_.size(); ++i) {
-      Connection& connection = connections_[i];
-      const bool stays = (set[i + 2].revents == 0 || Serve(connection)) && MayStay(connection, now);
-      if (stays) continue;
-      Close(connection);
-      connection.fd = -1;
+    poll(poll_set_.data(), poll_set_.size(), static_cast<int>(tick.count()));
+    if (stopping_) return;
+    if (poll_set_[0].revents != 0) {
+      uint64_t wakes = 0;
+      // Before links are looked at, so that whoever notifies after that wakes again.
+      [[maybe_unused]] const ssize_t count = read(waker_->get(), &wakes, sizeof(wakes));
     }
-    std::erase_if(connections_, [](const Connection& connection) { return connection.fd < 0; });
-    if (set[1].revents != 0) AcceptAll(now);
+    const Clock::time_point now = Clock::now();
+    ServeAll(now);
+    if (poll_set_[1].revents != 0) AcceptAll(now);
     {
       MutexLock lock(mutex_);
       connection_count_ = connections_.size();
     }
-    if (options_.on_tick && now >= ticked + kTick) {
-      ticked = now;
-      options_.on_tick();
-    }
+    if (now < ticked_ + kTick) continue;
+    ticked_ = now;
+    if (options_.on_tick) options_.on_tick();
   }
+}
+
+void SlotSocket::ServeAll(Clock::time_point now) {
+  const bool all = now >= ticked_ + kTick;
+  bool closed = false;
+  for (size_t i = 0; i < connections_.size(); ++i) {
+    Connection& connection = connections_[i];
+    const short events = poll_set_[i + 2].revents;
+    const bool notified = connection.link != nullptr && connection.link->is_notified();
+    if (events == 0 && !notified && !all) continue;
+    const bool is_readable = (events & ~POLLOUT) != 0;
+    if (Serve(connection, is_readable) && MayStay(connection, now)) continue;
+    Close(connection);
+    connection.fd = -1;
+    closed = true;
+  }
+  if (!closed) return;
+  std::erase_if(connections_, [](const Connection& connection) { return connection.fd < 0; });
 }
 
 void SlotSocket::AcceptAll(Clock::time_point now) {
@@ -124,13 +140,31 @@ void SlotSocket::AcceptAll(Clock::time_point now) {
       close(fd);
       continue;
     }
-    connections_.push_back({.fd = fd, .since = now, .ticket = {}});
+    Connection& connection = connections_.emplace_back();
+    connection.fd = fd;
+    connection.since = now;
   }
 }
 
-bool SlotSocket::Serve(Connection& connection) {
-  // With a ticket nobody says anything more: that it can be read means that it is closed, or wrong.
-  if (connection.ticket) return false;
+bool SlotSocket::Serve(Connection& connection, bool is_readable) {
+  if (connection.link == nullptr) return !is_readable || ReadHello(connection);
+  SlotLink& link = *connection.link;
+  do {
+    link.BeginService();
+    // Before its session takes steps nobody says anything more: that it can be read means that it
+    // is closed, or wrong.
+    const std::shared_ptr<SessionSteps> steps = link.steps();
+    if (steps == nullptr) {
+      if (is_readable) return false;
+    } else if (!connection.steps->Serve(*steps, is_readable)) {
+      return false;
+    }
+    is_readable = false;
+  } while (!link.EndService());
+  return true;
+}
+
+bool SlotSocket::ReadHello(Connection& connection) {
   const ssize_t count = recv(connection.fd, connection.hello.data() + connection.hello_bytes,
                              connection.hello.size() - connection.hello_bytes, MSG_DONTWAIT);
   if (count < 0) return errno == EAGAIN || errno == EINTR;
@@ -151,7 +185,9 @@ bool SlotSocket::Answer(Connection& connection) {
     return Refuse(connection.fd, ticket.status().code());
   }
   connection.ticket = *ticket;
-  links_.Add(*ticket, connection.fd);
+  connection.link = std::make_shared<SlotLink>(connection.fd, waker_);
+  connection.steps = std::make_unique<StepConnection>(connection.fd, options_.max_step_bytes);
+  links_.Add(*ticket, connection.link);
   SlotReply reply;
   reply.ticket = *ticket;
   reply.slot_bytes = options_.slots.slot_bytes;
@@ -168,7 +204,10 @@ bool SlotSocket::MayStay(const Connection& connection, Clock::time_point now) co
 }
 
 void SlotSocket::Close(const Connection& connection) {
-  if (connection.ticket) links_.Remove(*connection.ticket);
+  if (connection.ticket) {
+    links_.Remove(*connection.ticket);
+    connection.link->Close();
+  }
   close(connection.fd);
   if (connection.ticket) tickets_.Void(*connection.ticket);
 }

@@ -12,16 +12,25 @@ void FillTier(const TierStats& tier, v1::Tier* out) {
   out->set_evictions(tier.evictions);
 }
 
+// What is pinned in slots in two forms is told as one.
+v1::PinnedModel* PinnedOf(const std::string& model, v1::Tier* tier) {
+  for (v1::PinnedModel& pinned : *tier->mutable_pinned()) {
+    if (pinned.model() == model) return &pinned;
+  }
+  v1::PinnedModel* const pinned = tier->add_pinned();
+  pinned->set_model(model);
+  return pinned;
+}
+
 void FillPins(const Engine& engine, const Principal& caller, v1::GetStatusResponse* out) {
   for (const PinnedModel& pin : engine.pins()) {
     if (!caller.MaySee(pin.model)) continue;
     v1::Tier* const tier = pin.tier == Tier::kHost     ? out->mutable_host()
                            : pin.tier == Tier::kDevice ? out->mutable_device()
                                                        : out->mutable_slots();
-    v1::PinnedModel* const pinned = tier->add_pinned();
-    pinned->set_model(pin.model);
-    pinned->set_units(pin.pinned.units);
-    pinned->set_bytes(pin.pinned.bytes);
+    v1::PinnedModel* const pinned = PinnedOf(pin.model, tier);
+    pinned->set_units(pinned->units() + pin.pinned.units);
+    pinned->set_bytes(pinned->bytes() + pin.pinned.bytes);
   }
   out->mutable_slots()->set_granted_bytes(engine.slot_grants().granted_bytes());
 }

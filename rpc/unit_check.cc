@@ -116,6 +116,10 @@ absl::Status CheckUnit(const v1::Unit& unit, v1::Form form) {
   return absl::OkStatus();
 }
 
+uint64_t UnitSizeBytes(const v1::Unit& unit, v1::Form form) {
+  return form == v1::FORM_STORED ? unit.stored_size_bytes() : unit.decoded_size_bytes();
+}
+
 uint64_t WholeTensorBytes(const v1::Tensor& tensor) {
   const std::vector<uint64_t> shape(tensor.shape().begin(), tensor.shape().end());
   const std::optional<DType> dtype = ParseDType(tensor.dtype());

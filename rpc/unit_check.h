@@ -15,6 +15,9 @@ namespace ecf8 {
 // allocated.
 absl::Status CheckUnit(const v1::Unit& unit, v1::Form form);
 
+// Of the whole unit, in the form.
+uint64_t UnitSizeBytes(const v1::Unit& unit, v1::Form form);
+
 // Of a tensor that CheckUnit has passed: of all its parts together, decoded.
 uint64_t WholeTensorBytes(const v1::Tensor& tensor);
 

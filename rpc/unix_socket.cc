@@ -1,14 +1,18 @@
 #include "rpc/unix_socket.h"
 
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "decoder/status_macros.h"
@@ -87,7 +91,36 @@ absl::Status RemoveStaleSocket(const std::string& path) {
   return absl::OkStatus();
 }
 
+// Of a user or a group; the number where it has none.
+template <typename Entry, typename Id>
+std::string NameOf(Id id, int (*find)(Id, Entry*, char*, size_t, Entry**), char* Entry::*name) {
+  std::array<char, 4096> buffer;
+  Entry entry = {};
+  Entry* found = nullptr;
+  const int error = find(id, &entry, buffer.data(), buffer.size(), &found);
+  return error == 0 && found != nullptr ? entry.*name : std::to_string(id);
+}
+
 }  // namespace
+
+absl::Status CheckMayConnect(const std::string& path) {
+  std::filesystem::path gate;
+  for (const std::filesystem::path& part : std::filesystem::path(path)) {
+    gate /= part;
+    const bool is_socket = gate == path;
+    if (faccessat(AT_FDCWD, gate.c_str(), is_socket ? W_OK : X_OK, AT_EACCESS) == 0) continue;
+    struct stat status = {};
+    if (errno != EACCES || stat(gate.c_str(), &status) != 0) return absl::OkStatus();
+    const mode_t needed = is_socket ? S_IWGRP : S_IXGRP;
+    return absl::PermissionDeniedError(
+        "permission denied at unix:" + path + ": " + (is_socket ? "it" : gate.string()) +
+        " is open to user " + NameOf(status.st_uid, getpwuid_r, &passwd::pw_name) +
+        ((status.st_mode & needed) != 0
+             ? " and group " + NameOf(status.st_gid, getgrgid_r, &group::gr_name)
+             : " alone"));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CheckPrivateDirectory(const std::string& directory, bool create) {
   if (create && mkdir(directory.c_str(), S_IRWXU) != 0 && errno != EEXIST) {

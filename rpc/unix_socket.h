@@ -44,6 +44,11 @@ class SocketClaim {
 // Whose process has connected `fd`, a Unix socket; nothing where that cannot be told.
 std::optional<ucred> PeerCredentials(int fd);
 
+// PERMISSION_DENIED where this process may not connect to the socket at `path`, because of the
+// socket or of a directory on the way to it: the message says whose it is, and which group's. OK
+// otherwise, whether there is a socket or not.
+absl::Status CheckMayConnect(const std::string& path);
+
 // Sets the process's umask for a scope, so that a socket bound in it has its mode from the start.
 class ScopedUmask {
  public:

@@ -12,4 +12,11 @@ void TierWeights::Reweigh(uint64_t key, const UnitSizes& sizes, const StoredCopi
                                        sizes.slot_bytes));
 }
 
+// It leaves nothing to decode.
+void TierWeights::ReweighStoredSlot(uint64_t key, uint64_t stored_bytes, uint64_t slot_bytes,
+                                    bool in_host) {
+  const StoredPlace place = in_host ? StoredPlace::kHost : StoredPlace::kDisk;
+  slots_.SetSaving(key, SavedByDecoded(costs_, place, stored_bytes, 0, slot_bytes));
+}
+
 }  // namespace ecf8

@@ -37,6 +37,10 @@ class TierWeights {
   // To be called where a copy of the unit has come or gone, in any tier.
   void Reweigh(uint64_t key, const UnitSizes& sizes, const StoredCopies& copies);
 
+  // The same for a copy of the stored bytes in a slot, which the slots' policy knows as `key`: it
+  // saves what brings them there.
+  void ReweighStoredSlot(uint64_t key, uint64_t stored_bytes, uint64_t slot_bytes, bool in_host);
+
  private:
   const FormCosts costs_;
   CachePolicy& host_;

@@ -61,8 +61,8 @@ struct DeviceJob {
   // jobs that verified, copied and decoded them.
   const Extents* host = nullptr;
   bool verify = false;  // the parts' checksums, in host memory
-  // The whole stored unit's place in the frames; null: none. With `host` the parts are copied
-  // there.
+  // The whole stored unit's place in the frames, or, with `host` and no slot_dev, in a slot; null:
+  // none. With `host` the parts are copied there.
   const Extents* frames_dev = nullptr;
   // Decode into the slot that starts here; null: don't.
   uint8_t* slot_dev = nullptr;

@@ -60,17 +60,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(
 absl::Status Engine::Open(const EngineOptions& options,
                           const std::vector<std::shared_ptr<const CompressedModel>>& models) {
   max_requests_ = options.max_requests;
-  ECF8_ASSIGN_OR_RETURN(OpenedDevice opened,
-                        OpenDevice({.name = options.device,
-                                    .slot_budget_bytes = options.slot_budget_bytes,
-                                    .frame_budget_bytes = options.device_budget_bytes,
-                                    .threads = options.decode_threads,
-                                    .cores = options.decode_cores,
-                                    .touch = options.touch_threads > 0,
-                                    .cuda = options.cuda},
-                                   *this));
-  device_ = std::move(opened.device);
-  device_fallback_reason_ = std::move(opened.fallback_reason);
+  ECF8_RETURN_IF_ERROR(TakeDevice(options));
   slots_.emplace(device_->slot_memory_dev(), device_->shared_slots().generations);
   grants_.emplace(slots_->capacity_bytes());
   frames_.emplace(device_->frame_memory_dev(), kDeviceFrameBytes);
@@ -118,11 +108,31 @@ absl::Status Engine::Open(const EngineOptions& options,
   });
 }
 
+absl::Status Engine::TakeDevice(const EngineOptions& options) {
+  if (options.make_device) {
+    ECF8_ASSIGN_OR_RETURN(device_, options.make_device(*this));
+    return absl::OkStatus();
+  }
+  ECF8_ASSIGN_OR_RETURN(OpenedDevice opened,
+                        OpenDevice({.name = options.device,
+                                    .slot_budget_bytes = options.slot_budget_bytes,
+                                    .frame_budget_bytes = options.device_budget_bytes,
+                                    .threads = options.decode_threads,
+                                    .cores = options.decode_cores,
+                                    .touch = options.touch_threads > 0,
+                                    .cuda = options.cuda},
+                                   *this));
+  device_ = std::move(opened.device);
+  device_fallback_reason_ = std::move(opened.fallback_reason);
+  return absl::OkStatus();
+}
+
 // Where memory cannot be kept it is this process's own.
 absl::Status Engine::OpenArena(const EngineOptions& options, uint64_t budget_bytes) {
   ArenaOptions arena;
   arena.budget_bytes = budget_bytes / kHugePageBytes * kHugePageBytes;
   arena.lock = options.lock_memory;
+  arena.calls = options.memory_calls;
   if (options.descriptors != nullptr) {
     absl::StatusOr<std::unique_ptr<KeptMemory>> kept =
         KeptMemory::Open(*options.descriptors, arena.budget_bytes);

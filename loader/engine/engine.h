@@ -42,6 +42,7 @@
 #include "loader/memory/arena.h"
 #include "loader/memory/frame_space.h"
 #include "loader/memory/kept_memory.h"
+#include "loader/memory/memory_calls.h"
 #include "loader/memory/slot_space.h"
 
 namespace ecf8 {
@@ -59,6 +60,10 @@ struct EngineOptions {
   size_t max_requests = 4096;                // held or waiting at once
   std::vector<EngineObserver*> observers{};  // outlive the engine
   CudaCalls* cuda = nullptr;                 // for tests, as DeviceOptions::cuda
+  // For benchmarks: what to take instead of a device of that name, and of the system's memory for
+  // the arena; the latter outlives the engine.
+  std::function<absl::StatusOr<std::unique_ptr<Device>>(DeviceSink& sink)> make_device{};
+  MemoryCalls* memory_calls = nullptr;
   // Where the arena's memory waits for the next process; null: it goes with this one. Outlives the
   // engine.
   DescriptorStore* descriptors = nullptr;
@@ -224,6 +229,7 @@ class Engine final : private BlockReadSink, private DeviceSink {
 
   absl::Status Open(const EngineOptions& options,
                     const std::vector<std::shared_ptr<const CompressedModel>>& models);
+  absl::Status TakeDevice(const EngineOptions& options);
   absl::Status OpenArena(const EngineOptions& options, uint64_t budget_bytes);
   // `put` adds to the mail, under the lock. Then the loop is woken, without it, where it has not
   // been since it last took the mail.

@@ -10,8 +10,7 @@ namespace ecf8 {
 
 EngineCore::EngineCore(const EngineParts& parts)
     : parts_(parts), tiers_(parts.tiers, [this](UnitState& unit, Tier tier) {
-        const UnitForm form = tier == Tier::kSlots ? UnitForm::kDecoded : UnitForm::kStored;
-        Observe(EngineEvent::Kind::kEvicted, unit, form, {.tier = tier});
+        Observe(EngineEvent::Kind::kEvicted, unit, FormIn(tier), {.tier = tier});
       }) {
   LimitSlots();
 }
@@ -73,9 +72,8 @@ void EngineCore::Acquire(const std::shared_ptr<HeldUnit>& held) {
   FormState& state = unit.form(form);
   if (state.in_memory()) {
     state.holders.push_back(held);
-    held->Begin(&unit.frames, unit.slot_dev.data(), parts_.device);
+    Begin(unit, held);
     held->Publish(state.progress.ready());
-    Tell(held);
     if (state.stage == Stage::kFilling) SetPriority(unit, form, priority);
   } else {
     state.waiters.push_back(held);
@@ -122,6 +120,11 @@ void EngineCore::Release(const std::shared_ptr<HeldUnit>& held) {
   Settle(unit);
 }
 
+void EngineCore::Begin(UnitState& unit, const std::shared_ptr<HeldUnit>& held) {
+  held->Begin(&unit.frames, unit.slot_dev_in(TierOf(held->request().form)).data(), parts_.device);
+  Tell(held);
+}
+
 Turn EngineCore::TurnOf(UnitState& unit, UnitForm form) {
   const FormState& state = unit.form(form);
   return {state.priority, state.sequence, &unit, form};
@@ -135,9 +138,8 @@ void EngineCore::SetPriority(UnitState& unit, UnitForm form, Priority priority) 
   state.priority = priority;
   waits ? waiting_.Insert(TurnOf(unit, form)) : void(active_.insert(TurnOf(unit, form)));
   retry_ = true;
-  // What is decoded waits for what is read.
-  if (form == UnitForm::kDecoded && unit.stored.stage == Stage::kFilling &&
-      !unit.decodes_from_frames()) {
+  // What is made of it waits for what is read.
+  if (form != UnitForm::kStored && unit.stored.stage == Stage::kFilling && NeedsHost(unit, form)) {
     SetPriority(unit, UnitForm::kStored, priority);
   }
 }
@@ -145,9 +147,8 @@ void EngineCore::SetPriority(UnitState& unit, UnitForm form, Priority priority) 
 // Nobody wants the form any more. Stored bytes that are all on their way may as well arrive.
 void EngineCore::Abandon(UnitState& unit, UnitForm form) {
   const absl::Status status = absl::CancelledError("nobody wants the unit any more");
-  if (form == UnitForm::kDecoded) FailForm(unit, form, status);
-  const bool wanted = !unit.stored.holders.empty() ||
-                      (unit.decoded.stage == Stage::kFilling && !unit.decodes_from_frames());
+  if (form != UnitForm::kStored) FailForm(unit, form, status);
+  const bool wanted = !unit.stored.holders.empty() || unit.is_made_from_host();
   if (unit.stored.stage == Stage::kFilling && !wanted &&
       unit.read_progress.next() < unit.reads.size()) {
     ++stats_.abandoned_units;
@@ -174,8 +175,7 @@ void EngineCore::Observe(EngineEvent::Kind kind, UnitState& unit, UnitForm form,
   event.form = form;
   if (kind != EngineEvent::Kind::kAccess) event.priority = unit.form(form).priority;
   if (event.size_bytes == 0) {
-    event.size_bytes =
-        form == UnitForm::kStored ? unit.unit->stored_size_bytes : unit.unit->decoded_size_bytes;
+    event.size_bytes = SizeIn(form, *unit.unit);
   }
   for (EngineObserver* const observer : parts_.observers) observer->OnEvent(event);
 }
@@ -191,7 +191,7 @@ EngineStats EngineCore::stats() const {
   stats.jobs_in_flight = jobs_.in_use();
   stats.host = tiers_.stats(Tier::kHost);
   stats.device = tiers_.stats(Tier::kDevice);
-  stats.slots = tiers_.stats(Tier::kSlots);
+  stats.slots = tiers_.slot_stats();
   return stats;
 }
 

@@ -194,6 +194,12 @@ class EngineCore {
   void SetPriority(UnitState& unit, UnitForm form, Priority priority);
   void Abandon(UnitState& unit, UnitForm form);
   static Turn TurnOf(UnitState& unit, UnitForm form);
+  // Whether the form is made of what is in host memory, or is that.
+  static bool NeedsHost(const UnitState& unit, UnitForm form) {
+    return form != UnitForm::kDecoded || !unit.decodes_from_frames();
+  }
+  // The hold has its memory.
+  void Begin(UnitState& unit, const std::shared_ptr<HeldUnit>& held);
   void Tell(const std::shared_ptr<HeldUnit>& held) { news_.push_back(held); }
   // Of `event`, what the kind alone has; the rest is the unit's.
   void Observe(EngineEvent::Kind kind, UnitState& unit, UnitForm form, EngineEvent event = {});

@@ -38,7 +38,7 @@ void EngineCore::BeginCheck(UnitState& unit) {
 // Of the most urgent of those who wait.
 Priority EngineCore::CheckPriority(const UnitState& unit) {
   Priority priority = Priority::kPreload;
-  for (const FormState* const form : {&unit.stored, &unit.decoded}) {
+  for (const FormState* const form : {&unit.stored, &unit.decoded, &unit.stored_in_slot}) {
     if (!form->waiters.empty()) priority = std::min(priority, form->priority);
   }
   return priority;
@@ -76,9 +76,8 @@ void EngineCore::OnCheckDone(UnitState& unit, const Operation& job, const absl::
   waiting_.Erase(TurnOf(unit, UnitForm::kStored));
   unit.stored.holders = std::exchange(unit.stored.waiters, {});
   for (const std::shared_ptr<HeldUnit>& held : unit.stored.holders) {
-    held->Begin(&unit.frames, unit.slot_dev.data(), parts_.device);
+    Begin(unit, held);
     held->Publish(unit.stored.progress.ready());
-    Tell(held);
   }
 }
 

@@ -64,14 +64,15 @@ void EngineCore::Decline(Turn turn) {
 // All the memory that the form needs, or none.
 TakeResult EngineCore::TakeMemory(const Turn& turn, bool reads) {
   UnitState& unit = *turn.unit;
-  const bool decode = turn.form == UnitForm::kDecoded;
-  if (decode) {
-    const TakeResult taken = tiers_.Take(unit, Tier::kSlots, ClaimOf(turn, Tier::kSlots));
+  const bool takes_slot = turn.form != UnitForm::kStored;
+  const Tier slots = TierOf(turn.form);
+  if (takes_slot) {
+    const TakeResult taken = tiers_.Take(unit, slots, ClaimOf(turn, slots));
     if (taken != TakeResult::kTaken) return taken;
   }
   if (!reads) return TakeResult::kTaken;
   const TakeResult taken = tiers_.Take(unit, Tier::kHost, ClaimOf(turn, Tier::kHost));
-  if (taken != TakeResult::kTaken && decode) tiers_.Free(unit, Tier::kSlots);
+  if (taken != TakeResult::kTaken && takes_slot) tiers_.Free(unit, slots);
   return taken;
 }
 
@@ -79,7 +80,8 @@ TakeResult EngineCore::TakeMemory(const Turn& turn, bool reads) {
 EngineCore::StartResult EngineCore::Start(Turn turn) {
   UnitState& unit = *turn.unit;
   const bool decode = turn.form == UnitForm::kDecoded;
-  const bool needs_host = !decode || !unit.decodes_from_frames();
+  const bool fills_slot = turn.form != UnitForm::kStored;
+  const bool needs_host = NeedsHost(unit, turn.form);
   if (turn.state().stage == Stage::kDraining ||
       (needs_host && unit.stored.stage == Stage::kDraining)) {
     return StartResult::kBusy;
@@ -102,17 +104,17 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
   if (decode && needs_host && tiers_.Take(unit, Tier::kDevice, claim) == TakeResult::kTaken) {
     unit.device = Stage::kFilling;
   }
-  if (decode && reads) {
+  if (fills_slot && reads) {
     // Who waits for the stored bytes gets them, too.
     if (!unit.stored.waiters.empty()) waiting_.Erase(TurnOf(unit, UnitForm::kStored));
     unit.stored.priority = turn.priority;
-    unit.stored.sequence = unit.decoded.sequence;
+    unit.stored.sequence = turn.state().sequence;
   }
-  if (decode && needs_host && unit.stored.stage == Stage::kFilling) {
+  if (fills_slot && needs_host && unit.stored.stage == Stage::kFilling) {
     SetPriority(unit, UnitForm::kStored, turn.priority);
   }
   if (reads) BeginFilling(unit, UnitForm::kStored);
-  if (decode) BeginFilling(unit, UnitForm::kDecoded);
+  if (fills_slot) BeginFilling(unit, turn.form);
   return StartResult::kStarted;
 }
 
@@ -122,6 +124,7 @@ void EngineCore::Tick() {
   tiers_.ForEach([this](UnitState& unit) {
     RevokeIdle(unit.stored);
     RevokeIdle(unit.decoded);
+    RevokeIdle(unit.stored_in_slot);
     FinishDraining(unit);
     if (unit.retired) tiers_.DropIdle(unit);
   });

@@ -37,10 +37,7 @@ void EngineCore::BeginFilling(UnitState& unit, UnitForm form) {
   Observe(EngineEvent::Kind::kStarted, unit, form);
   active_.insert(TurnOf(unit, form));
   state.holders = std::exchange(state.waiters, {});
-  for (const std::shared_ptr<HeldUnit>& held : state.holders) {
-    held->Begin(&unit.frames, unit.slot_dev.data(), parts_.device);
-    Tell(held);
-  }
+  for (const std::shared_ptr<HeldUnit>& held : state.holders) Begin(unit, held);
   FinishIfReady(unit, form);  // a unit may have no parts
 }
 
@@ -108,10 +105,8 @@ void EngineCore::SubmitJobs() {
 // False where there is nothing to do for the unit now, or the device is full.
 bool EngineCore::SubmitJob(UnitState& unit, UnitForm form) {
   const bool decode = form == UnitForm::kDecoded;
-  const bool from_frames = decode && unit.decodes_from_frames();
-  if (!decode && unit.decoded.stage == Stage::kFilling && !unit.decodes_from_frames()) {
-    return false;  // decoding verifies
-  }
+  const bool from_frames = !NeedsHost(unit, form);
+  if (form == UnitForm::kStored && unit.is_made_from_host()) return false;  // which verifies
   FormState& state = unit.form(form);
   size_t begin = state.progress.next();
   while (begin < unit.parts->size() && state.progress.done(begin)) ++begin;
@@ -130,18 +125,20 @@ bool EngineCore::SubmitJob(UnitState& unit, UnitForm form) {
   for (size_t i = begin; i < end && !from_frames; ++i) {
     verify = verify || !unit.stored.progress.done(i);
   }
-  const bool has_frames = decode && unit.device != Stage::kAbsent;
+  const Extents* copy_dev = nullptr;
+  if (decode && unit.device != Stage::kAbsent) copy_dev = &unit.frames_dev;
+  if (form == UnitForm::kStoredInSlot) copy_dev = &unit.stored_slot_dev;
   const uint64_t tag = jobs_.Add({.unit = &unit,
                                   .first = static_cast<uint32_t>(begin),
                                   .count = static_cast<uint32_t>(end - begin),
-                                  .decodes = decode,
+                                  .form = form,
                                   .reads_frames = from_frames});
   if (!parts_.device->TrySubmit({.tag = tag,
                                  .unit = unit.unit,
                                  .parts = {unit.parts->data() + begin, end - begin},
                                  .host = from_frames ? nullptr : &unit.frames,
                                  .verify = verify,
-                                 .frames_dev = has_frames ? &unit.frames_dev : nullptr,
+                                 .frames_dev = copy_dev,
                                  .slot_dev = decode ? unit.slot_dev.data() : nullptr,
                                  .tables = unit.tables.get()})) {
     jobs_.Take(tag);
@@ -155,8 +152,7 @@ bool EngineCore::SubmitJob(UnitState& unit, UnitForm form) {
 void EngineCore::OnJobDone(DeviceJobDone done) {
   const Operation job = jobs_.Take(done.tag);
   UnitState& unit = *job.unit;
-  const UnitForm form = job.decodes ? UnitForm::kDecoded : UnitForm::kStored;
-  --unit.form(form).jobs_in_flight;
+  --unit.form(job.form).jobs_in_flight;
   stats_.verify_ns += static_cast<uint64_t>(done.times.verify_ns);
   stats_.copy_ns += static_cast<uint64_t>(done.times.copy_ns);
   stats_.decode_ns += static_cast<uint64_t>(done.times.decode_ns);
@@ -164,8 +160,8 @@ void EngineCore::OnJobDone(DeviceJobDone done) {
   for (size_t i = job.first; i < job.first + job.count; ++i) {
     size_bytes += (*unit.parts)[i].stored_size_bytes;
   }
-  Observe(EngineEvent::Kind::kJobDone, unit, form, {.size_bytes = size_bytes, .job = &done});
-  if (unit.stored.stage == Stage::kKept && !job.decodes) {
+  Observe(EngineEvent::Kind::kJobDone, unit, job.form, {.size_bytes = size_bytes, .job = &done});
+  if (unit.stored.stage == Stage::kKept && job.form == UnitForm::kStored) {
     OnCheckDone(unit, job, done.status);
   } else if (!done.status.ok()) {
     FailJob(unit, job, PartFailure(unit, job.first + done.bad_part, done.status));
@@ -173,7 +169,7 @@ void EngineCore::OnJobDone(DeviceJobDone done) {
     if (done.tables != nullptr) unit.tables = std::move(done.tables);
     MarkDone(unit, job);
     FinishIfReady(unit, UnitForm::kStored);
-    FinishIfReady(unit, UnitForm::kDecoded);
+    if (job.form != UnitForm::kStored) FinishIfReady(unit, job.form);
   }
   FinishDraining(unit);
   Settle(unit);
@@ -187,10 +183,13 @@ void EngineCore::MarkDone(UnitState& unit, const Operation& job) {
       stats_.verified_bytes += part.stored_size_bytes;
       unit.stored.progress.Done(i);
     }
-    if (!job.decodes || unit.decoded.stage != Stage::kFilling) continue;
-    stats_.decoded_bytes += part.decoded_size_bytes;
-    if (unit.device == Stage::kFilling) stats_.copied_bytes += part.stored_size_bytes;
-    unit.decoded.progress.Done(i);
+    FormState& made = unit.form(job.form);
+    if (job.form == UnitForm::kStored || made.stage != Stage::kFilling) continue;
+    made.progress.Done(i);
+    if (job.form == UnitForm::kDecoded) stats_.decoded_bytes += part.decoded_size_bytes;
+    if (job.form == UnitForm::kStoredInSlot || unit.device == Stage::kFilling) {
+      stats_.copied_bytes += part.stored_size_bytes;
+    }
   }
 }
 
@@ -229,8 +228,10 @@ void EngineCore::Fail(UnitState& unit, const absl::Status& status) {
   if (unit.stored.stage == Stage::kDraining) return;
   ++stats_.failed_units;
   FailForm(unit, UnitForm::kStored, status);
-  if (unit.decoded.stage == Stage::kFilling && !unit.decodes_from_frames()) {
-    FailForm(unit, UnitForm::kDecoded, status);
+  for (const UnitForm made : {UnitForm::kDecoded, UnitForm::kStoredInSlot}) {
+    if (unit.form(made).stage == Stage::kFilling && NeedsHost(unit, made)) {
+      FailForm(unit, made, status);
+    }
   }
 }
 
@@ -256,10 +257,9 @@ void EngineCore::DropFailed(FormState& form) {
 }
 
 void EngineCore::FinishDraining(UnitState& unit) {
-  for (const Tier tier : {Tier::kSlots, Tier::kDevice, Tier::kHost}) {
+  for (const Tier tier : {Tier::kSlots, Tier::kStoredSlots, Tier::kDevice, Tier::kHost}) {
     if (unit.stage(tier) != Stage::kDraining || !unit.is_still(tier)) continue;
-    if (tier == Tier::kSlots && !unit.decoded.holders.empty()) continue;
-    if (tier == Tier::kHost && !unit.stored.holders.empty()) continue;
+    if (tier != Tier::kDevice && !unit.form(FormIn(tier)).holders.empty()) continue;
     unit.stage(tier) = Stage::kAbsent;
     tiers_.Free(unit, tier);
     if (tier == Tier::kSlots) unit.tables.reset();

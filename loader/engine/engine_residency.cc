@@ -27,7 +27,7 @@ absl::Status EngineCore::RefuseSet(const UnitSet& set, uint64_t shortfall_bytes,
 absl::StatusOr<std::vector<uint32_t>> EngineCore::PlanPreload(const UnitSet& set) const {
   ECF8_ASSIGN_OR_RETURN(const auto served, ServedModelOf(set));
   const CompressedModel& model = *served;
-  const UnitForm form = set.tier == Tier::kHost ? UnitForm::kStored : UnitForm::kDecoded;
+  const UnitForm form = FormFor(set.tier);
   MemoryHolders holders = tiers_.HoldersOf(set.tier);
   uint64_t needed_bytes = 0;
   for (const uint32_t index : set.units) {
@@ -60,7 +60,7 @@ absl::StatusOr<UnitTotals> EngineCore::Pin(const UnitSet& set, PinReason reason)
   ECF8_ASSIGN_OR_RETURN(const auto served, ServedModelOf(set));
   const CompressedModel& model = *served;
   for (const uint32_t index : set.units) {
-    const UnitForm form = set.tier == Tier::kHost ? UnitForm::kStored : UnitForm::kDecoded;
+    const UnitForm form = FormFor(set.tier);
     ECF8_RETURN_IF_ERROR(tiers_.CheckFits(model, model.unit(index), form));
   }
   const UnitTotals before = tiers_.pins(set.tier).totals();
@@ -84,7 +84,7 @@ UnpinReport EngineCore::Unpin(const UnitSet& set, PinReason reason) {
 
 std::vector<PinnedModel> EngineCore::ListPins() const {
   std::vector<PinnedModel> list;
-  for (const Tier tier : {Tier::kHost, Tier::kDevice, Tier::kSlots}) {
+  for (const Tier tier : {Tier::kHost, Tier::kDevice, Tier::kSlots, Tier::kStoredSlots}) {
     for (const auto& [model, pinned] : tiers_.pins(tier).by_model()) {
       list.push_back({.model = NameOfModel(model), .tier = tier, .pinned = pinned});
     }

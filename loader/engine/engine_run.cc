@@ -64,7 +64,7 @@ void Engine::CopyToRun(UnitLease lease, absl::Span<uint8_t> to_dev,
                        std::function<void(absl::Status)> on_done) {
   const auto from = std::make_shared<UnitLease>(std::move(lease));
   auto copy = [this, from, to_dev, on_done = std::move(on_done)] {
-    const absl::Span<const uint8_t> unit_dev = (*from)->decoded_dev();
+    const absl::Span<const uint8_t> unit_dev = (*from)->slot_dev();
     absl::Status status;
     if (!unit_dev.empty()) {
       status = device_->slot_runs()->Copy(unit_dev.data(), to_dev.first(unit_dev.size()));

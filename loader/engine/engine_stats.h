@@ -24,7 +24,7 @@ struct TierStats {
 struct EngineStats {
   TierStats host;                     // stored units
   TierStats device;                   // stored units in the device's frames
-  TierStats slots;                    // decoded units
+  TierStats slots;                    // units in slots, decoded and stored
   uint64_t requests = 0;              // held or waiting
   std::array<uint64_t, 3> waiting{};  // for memory, by Priority
   uint64_t active_units = 0;          // read or decoded at the moment
@@ -33,7 +33,7 @@ struct EngineStats {
   // Since the start.
   uint64_t read_bytes = 0;
   uint64_t verified_bytes = 0;  // stored bytes
-  uint64_t copied_bytes = 0;    // stored bytes, to the device's frames
+  uint64_t copied_bytes = 0;    // stored bytes, to the device's frames and to slots
   uint64_t decoded_bytes = 0;
   uint64_t verify_ns = 0;  // of all threads
   uint64_t copy_ns = 0;

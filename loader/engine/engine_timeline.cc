@@ -1,6 +1,7 @@
 #include "loader/engine/engine_timeline.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
@@ -9,7 +10,15 @@
 namespace ecf8 {
 namespace {
 
-enum Group : uint32_t { kRequests = 1, kRead, kDecoded, kDisk, kCopies, kDecoder };
+enum Group : uint32_t { kRequests = 1, kRead, kDecoded, kInSlots, kDisk, kCopies, kDecoder };
+
+struct FormGroup {
+  Group group;
+  const char* name;
+};
+constexpr std::array<FormGroup, 3> kFormGroups = {{{kRead, "units, compressed"},
+                                                   {kDecoded, "units, decoded"},
+                                                   {kInSlots, "units, compressed in slots"}}};
 
 const char* PriorityName(Priority priority) {
   switch (priority) {
@@ -42,12 +51,23 @@ const char* TierName(Tier tier) {
     case Tier::kDevice:
       return "device";
     case Tier::kSlots:
+    case Tier::kStoredSlots:
       return "slots";
   }
   return "";
 }
 
-const char* FormName(UnitForm form) { return form == UnitForm::kStored ? "stored" : "decoded"; }
+const char* FormName(UnitForm form) {
+  switch (form) {
+    case UnitForm::kStored:
+      return "stored";
+    case UnitForm::kDecoded:
+      return "decoded";
+    case UnitForm::kStoredInSlot:
+      return "stored, in a slot";
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -109,7 +129,7 @@ EngineTimeline::Flight& EngineTimeline::Begin(const EngineEvent& event, int64_t 
   Flight& flight = found->second;
   flight.priority = event.priority;
   if (!is_new) return flight;
-  flight.lane = unit_lanes_[event.form == UnitForm::kDecoded].Take();
+  flight.lane = LanesOf(event.form).Take();
   flight.queue = event.queue;
   flight.begin_ns = now_ns;
   return flight;
@@ -143,8 +163,7 @@ void EngineTimeline::AddJob(const EngineEvent& event) {
   for (const JobSpan& span : job.spans) {
     const bool copy = span.stage == JobStage::kCopy;
     const TraceTrack track = {copy ? kCopies : kDecoder, job.lane};
-    Name(track, copy ? "copies to the device" : "decoder",
-         absl::StrCat(copy ? "copy " : "thread ", job.lane));
+    Name(track, copy ? "copies" : "decoder", absl::StrCat(copy ? "copy " : "thread ", job.lane));
     const std::string name = absl::StrCat(StageName(span.stage), " ", event.unit->id);
     file_->AddSpan(track, name, span.begin_ns, span.end_ns,
                    {{"stage", StageName(span.stage)},
@@ -165,10 +184,10 @@ void EngineTimeline::End(const EngineEvent& event, int64_t now_ns) {
   if (found == flights_.end()) return;
   const Flight flight = found->second;
   flights_.erase(found);
-  const bool decoded = event.form == UnitForm::kDecoded;
-  unit_lanes_[decoded].Give(flight.lane);
-  const TraceTrack track = {decoded ? kDecoded : kRead, flight.lane};
-  Name(track, decoded ? "units, decoded" : "units, compressed", absl::StrCat("unit ", flight.lane));
+  LanesOf(event.form).Give(flight.lane);
+  const FormGroup& group = kFormGroups[static_cast<size_t>(event.form)];
+  const TraceTrack track = {group.group, flight.lane};
+  Name(track, group.name, absl::StrCat("unit ", flight.lane));
   file_->AddSpan(track, event.unit->id, flight.begin_ns, now_ns,
                  {{"size_bytes", event.size_bytes},
                   {"priority", PriorityName(flight.priority)},
@@ -183,9 +202,9 @@ void EngineTimeline::End(const EngineEvent& event, int64_t now_ns) {
     begin_ns = end_ns;
   };
   stage("wait for memory", flight.started_ns);
-  if (decoded) {
+  if (event.form != UnitForm::kStored) {
     stage("wait for bytes", flight.worked_ns);
-    stage("decode", now_ns);
+    stage(event.form == UnitForm::kDecoded ? "decode" : "copy", now_ns);
   } else {
     stage("wait for the disk", flight.worked_ns);
     stage("read", flight.arrived_ns);

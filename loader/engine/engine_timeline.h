@@ -5,6 +5,7 @@
 #ifndef ECF8_LOADER_ENGINE_ENGINE_TIMELINE_H_
 #define ECF8_LOADER_ENGINE_ENGINE_TIMELINE_H_
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -68,6 +69,7 @@ class EngineTimeline final : public EngineObserver {
   EngineTimeline(std::unique_ptr<TraceEventFile> file, Clock clock)
       : file_(std::move(file)), clock_(std::move(clock)) {}
 
+  Lanes& LanesOf(UnitForm form) { return unit_lanes_[static_cast<size_t>(form)]; }
   Flight& Begin(const EngineEvent& event, int64_t now_ns);
   void BeginRead(const EngineEvent& event, int64_t now_ns);
   void EndRead(const EngineEvent& event, int64_t now_ns);
@@ -80,7 +82,7 @@ class EngineTimeline final : public EngineObserver {
   std::map<FlightKey, Flight> flights_;
   std::map<uint64_t, Read> reads_;  // by operation
   Lanes read_lanes_;
-  Lanes unit_lanes_[2];  // by form
+  std::array<Lanes, 3> unit_lanes_;  // by form
   std::set<std::pair<uint32_t, uint32_t>> named_;
 };
 

@@ -30,17 +30,23 @@ bool HeldUnit::CopyPart(size_t part, uint8_t* out) {
 }
 
 absl::Status HeldUnit::ReadPart(const UnitPart& part, uint8_t* out) {
-  if (request_.form == UnitForm::kDecoded) {
-    return device_->ReadSlot(slot_dev_ + part.decoded_offset_bytes, {out, part.decoded_size_bytes});
+  switch (request_.form) {
+    case UnitForm::kStored:
+      break;
+    case UnitForm::kDecoded:
+      return device_->ReadSlot(slot_dev_ + part.decoded_offset_bytes,
+                               {out, part.decoded_size_bytes});
+    case UnitForm::kStoredInSlot:
+      return device_->ReadSlot(slot_dev_ + part.stored_offset_bytes, {out, part.stored_size_bytes});
   }
   const auto bytes = SliceOf(*stored_, part.stored_offset_bytes, part.stored_size_bytes, &scratch_);
   std::copy_n(bytes.begin(), bytes.size(), out);
   return absl::OkStatus();
 }
 
-absl::Span<const uint8_t> HeldUnit::decoded_dev() const {
-  assert(ready() && !request_.revocable && request_.form == UnitForm::kDecoded);
-  return {slot_dev_, unit().decoded_size_bytes};
+absl::Span<const uint8_t> HeldUnit::slot_dev() const {
+  assert(ready() && !request_.revocable && request_.form != UnitForm::kStored);
+  return {slot_dev_, SizeIn(request_.form, unit())};
 }
 
 void HeldUnit::Begin(const Extents* stored, uint8_t* slot_dev, Device* device) {

@@ -28,9 +28,29 @@
 namespace ecf8 {
 
 enum class UnitForm : uint8_t {
-  kStored,   // tables, then chunks, at their offsets in the stored unit
-  kDecoded,  // original bytes at their offsets in the decoded layout
+  kStored,        // tables, then chunks, at their offsets in the stored unit
+  kDecoded,       // original bytes at their offsets in the decoded layout, in a slot
+  kStoredInSlot,  // as kStored, in a slot: for those who map slots
 };
+
+// The tier whose memory a form's holders hold, and the form that a tier has.
+constexpr Tier TierOf(UnitForm form) {
+  return form == UnitForm::kStored    ? Tier::kHost
+         : form == UnitForm::kDecoded ? Tier::kSlots
+                                      : Tier::kStoredSlots;
+}
+constexpr UnitForm FormIn(Tier tier) {
+  return tier == Tier::kSlots         ? UnitForm::kDecoded
+         : tier == Tier::kStoredSlots ? UnitForm::kStoredInSlot
+                                      : UnitForm::kStored;
+}
+// What to ask for so that the unit gets there.
+constexpr UnitForm FormFor(Tier tier) {
+  return tier == Tier::kDevice ? UnitForm::kDecoded : FormIn(tier);
+}
+inline uint64_t SizeIn(UnitForm form, const Unit& unit) {
+  return form == UnitForm::kDecoded ? unit.decoded_size_bytes : unit.stored_size_bytes;
+}
 
 // Which requests go first. The numbers are those of the order.
 enum class Priority : uint8_t { kDemand = 0, kHinted = 1, kPreload = 2 };
@@ -81,9 +101,9 @@ class HeldUnit {
   // memory was taken back: ask the engine for the unit again; or where status() is an error now.
   [[nodiscard]] bool CopyPart(size_t part, uint8_t* out);
 
-  // The decoded unit in the device's memory, of a hold that is ready and not revocable; valid until
-  // it is released.
-  absl::Span<const uint8_t> decoded_dev() const;
+  // The unit's slot in the device's memory, in the form asked for, of a hold that is ready and not
+  // revocable; valid until it is released. Not of kStored, which has none.
+  absl::Span<const uint8_t> slot_dev() const;
 
  private:
   friend class EngineCore;

@@ -14,10 +14,10 @@ namespace ecf8 {
 
 struct Operation {
   UnitState* unit = nullptr;
-  uint32_t first = 0;  // the read's number, or the job's first part
-  uint32_t count = 0;  // of the job's parts
-  bool decodes = false;
-  bool reads_frames = false;  // of the device, instead of host memory
+  uint32_t first = 0;                 // the read's number, or the job's first part
+  uint32_t count = 0;                 // of the job's parts
+  UnitForm form = UnitForm::kStored;  // that the job makes; kStored: it checks alone
+  bool reads_frames = false;          // of the device, instead of host memory
 };
 
 // As large as the most that was in flight at once. Thread-compatible.

@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "loader/cache/cache_policy.h"
+#include "loader/engine/tier.h"
 
 namespace ecf8 {
 
@@ -93,7 +94,7 @@ MemoryHolders SlotGrants::holders() const {
   MutexLock lock(mutex_);
   MemoryHolders holders{.session_bytes = granted_bytes_};
   for (const auto& [key, pinned] : pins_) {
-    (pinned.pinned ? holders.pinned_bytes[CacheKeyModel(key)] : holders.session_bytes) +=
+    (pinned.pinned ? holders.pinned_bytes[CacheKeyModel(UnitKeyOf(key))] : holders.session_bytes) +=
         pinned.size_bytes;
   }
   return holders;

@@ -28,7 +28,7 @@ class SlotGrants {
   uint64_t Take(uint64_t least_bytes, uint64_t most_bytes, uint64_t room_bytes = 0);
   void Return(uint64_t bytes);
 
-  // Of a unit in slots, by CacheKey.
+  // Of a unit in slots, by TierKey.
   struct SlotPin {
     uint64_t key = 0;
     uint64_t size_bytes = 0;

@@ -35,10 +35,7 @@ struct Turn {
   }
   FormState& state() const { return unit->form(form); }
   // What its flow is charged.
-  uint64_t size_bytes() const {
-    return form == UnitForm::kStored ? unit->unit->stored_size_bytes
-                                     : unit->unit->decoded_size_bytes;
-  }
+  uint64_t size_bytes() const { return SizeIn(form, *unit->unit); }
 };
 
 // What a flow may take before the next has its turn, give or take a unit: some milliseconds of a

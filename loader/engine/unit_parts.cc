@@ -1,11 +1,16 @@
 #include "loader/engine/unit_parts.h"
 
+#include <cstddef>
+
 #include "loader/model/shard.h"
 
 namespace ecf8 {
 
 std::vector<UnitPart> ListUnitParts(const Unit& unit) {
+  size_t count = 1;
+  for (const Piece& piece : unit.pieces) count += piece.chunks.size();
   std::vector<UnitPart> parts;
+  parts.reserve(count);
   if (unit.tables_size_bytes > 0) {
     parts.push_back({.stored_size_bytes = static_cast<uint32_t>(unit.tables_size_bytes),
                      .xxh3 = unit.tables_xxh3});

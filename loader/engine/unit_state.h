@@ -105,7 +105,20 @@ struct UnitState {
   absl::Span<uint8_t> slot_dev;
   std::unique_ptr<DeviceTables> tables;  // while decoding
 
-  FormState& form(UnitForm form) { return form == UnitForm::kStored ? stored : decoded; }
+  FormState stored_in_slot;
+  Extents stored_slot_dev;  // one run; of no bytes where it has none
+
+  FormState& form(UnitForm form) {
+    return form == UnitForm::kStored    ? stored
+           : form == UnitForm::kDecoded ? decoded
+                                        : stored_in_slot;
+  }
+  const FormState& form(UnitForm form) const { return const_cast<UnitState*>(this)->form(form); }
+  // Of the slots' tiers: empty where it has none.
+  absl::Span<uint8_t> slot_dev_in(Tier tier) const {
+    if (tier == Tier::kSlots) return slot_dev;
+    return stored_slot_dev.empty() ? absl::Span<uint8_t>() : stored_slot_dev.front();
+  }
 
   // Stored bytes that have arrived, from the first on.
   uint64_t arrived_bytes() const {
@@ -116,13 +129,14 @@ struct UnitState {
 
   // Where a decode takes the stored bytes from.
   bool decodes_from_frames() const { return device == Stage::kReady; }
+  // Whether what is being made of the unit takes them from host memory, and so checks them.
+  bool is_made_from_host() const {
+    return stored_in_slot.stage == Stage::kFilling ||
+           (decoded.stage == Stage::kFilling && !decodes_from_frames());
+  }
 
-  Stage& stage(Tier tier) {
-    return tier == Tier::kDevice ? device : tier == Tier::kHost ? stored.stage : decoded.stage;
-  }
-  Stage stage(Tier tier) const {
-    return tier == Tier::kDevice ? device : tier == Tier::kHost ? stored.stage : decoded.stage;
-  }
+  Stage& stage(Tier tier) { return tier == Tier::kDevice ? device : form(FormIn(tier)).stage; }
+  Stage stage(Tier tier) const { return tier == Tier::kDevice ? device : form(FormIn(tier)).stage; }
   // Or will have, if all goes well.
   bool has(Tier tier) const {
     return stage(tier) != Stage::kAbsent && stage(tier) != Stage::kDraining;
@@ -135,29 +149,32 @@ struct UnitState {
   bool is_still(Tier tier) const {
     if (tier == Tier::kHost) {
       return reads_in_flight == 0 && stored.jobs_in_flight == 0 &&
+             stored_in_slot.jobs_in_flight == 0 &&
              (decoded.jobs_in_flight == 0 || decodes_from_frames());
     }
-    return decoded.jobs_in_flight == 0;
+    return (tier == Tier::kStoredSlots ? stored_in_slot : decoded).jobs_in_flight == 0;
   }
   // Nobody uses what the tier holds, all of it.
   bool is_idle(Tier tier) const {
     if (stage(tier) == Stage::kKept) return !is_being_checked;
     if (stage(tier) != Stage::kReady || !is_still(tier)) return false;
-    if (tier == Tier::kSlots) return decoded.holders.empty();
-    const bool decodes = decoded.stage == Stage::kFilling;
-    if (tier == Tier::kDevice) return !decodes;
-    return stored.holders.empty() && !(decodes && !decodes_from_frames());
+    if (tier == Tier::kDevice) return decoded.stage != Stage::kFilling;
+    return form(FormIn(tier)).holders.empty() && (tier != Tier::kHost || !is_made_from_host());
   }
   // Somebody holds what is there for as long as he likes.
   bool is_leased(Tier tier) const {
     if (tier == Tier::kDevice) return false;
-    const Holds& holders = (tier == Tier::kHost ? stored : decoded).holders;
+    const Holds& holders = form(FormIn(tier)).holders;
     return std::any_of(holders.begin(), holders.end(),
                        [](const auto& held) { return !held->request().revocable; });
   }
   bool forgotten() const {
     return stored.stage == Stage::kAbsent && device == Stage::kAbsent &&
-           decoded.stage == Stage::kAbsent && stored.waiters.empty() && decoded.waiters.empty();
+           decoded.stage == Stage::kAbsent && stored_in_slot.stage == Stage::kAbsent &&
+           !has_waiters();
+  }
+  bool has_waiters() const {
+    return !stored.waiters.empty() || !decoded.waiters.empty() || !stored_in_slot.waiters.empty();
   }
 
  private:

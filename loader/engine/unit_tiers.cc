@@ -8,13 +8,27 @@
 
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
+#include "loader/checkpoint/unit_place.h"
 #include "loader/engine/unit_errors.h"
-#include "loader/engine/unit_place.h"
 
 namespace ecf8 {
 namespace {
 
-constexpr std::array<Tier, kTierCount> kTiers = {Tier::kSlots, Tier::kDevice, Tier::kHost};
+constexpr std::array<Tier, kTierCount> kTiers = {Tier::kSlots, Tier::kStoredSlots, Tier::kDevice,
+                                                 Tier::kHost};
+
+// Those that a request looks in, from the best to the last resort.
+std::vector<Tier> TiersFor(UnitForm form) {
+  switch (form) {
+    case UnitForm::kStored:
+      return {Tier::kHost};
+    case UnitForm::kDecoded:
+      return {Tier::kSlots, Tier::kDevice, Tier::kHost};
+    case UnitForm::kStoredInSlot:
+      return {Tier::kStoredSlots, Tier::kHost};
+  }
+  return {};
+}
 
 Access AccessFor(Tier tier, Priority priority) {
   // The device's frames are used when the unit is decoded, which is now. A hint would have them
@@ -49,6 +63,7 @@ CachePolicy& UnitTiers::PolicyOf(Tier tier) const {
     case Tier::kDevice:
       return *parts_.device_policy;
     case Tier::kSlots:
+    case Tier::kStoredSlots:
       return *parts_.slot_policy;
   }
   assert(false);
@@ -68,12 +83,12 @@ uint64_t UnitTiers::FreeOf(Tier tier) const {
 uint64_t UnitTiers::SizeIn(Tier tier, const Unit& unit) const {
   if (tier == Tier::kHost) return RoundUp(unit.stored_size_bytes, kFrameBytes);
   return tier == Tier::kDevice ? parts_.frames->FrameBytes(unit.stored_size_bytes)
-                               : SlotSpace::SlotBytes(unit.decoded_size_bytes);
+                               : SlotSpace::SlotBytes(ecf8::SizeIn(FormIn(tier), unit));
 }
 
 void UnitTiers::AddModel(uint32_t number, const CompressedModel& model) {
   for (const Tier tier : kTiers) {
-    ModelWalk walk{.model = number, .units = {}};
+    ModelWalk walk{.model = CacheKeyModel(TierKey(tier, CacheKey(number, 0))), .units = {}};
     for (uint32_t i = 0; i < model.unit_count(); ++i) {
       const Unit& unit = model.unit(i);
       const UnitPlace place = PlaceOfUnit(unit.id);
@@ -90,7 +105,7 @@ void UnitTiers::AddModel(uint32_t number, const CompressedModel& model) {
 void UnitTiers::RemoveModel(uint32_t number) {
   assert(CountUnitsOf(number) == 0);
   for (const Tier tier : kTiers) {
-    PolicyOf(tier).RemoveModel(number);
+    PolicyOf(tier).RemoveModel(CacheKeyModel(TierKey(tier, CacheKey(number, 0))));
     largest_bytes_[static_cast<size_t>(tier)].erase(number);
   }
   unit_counts_.erase(number);
@@ -108,7 +123,7 @@ absl::Status UnitTiers::CheckFits(const CompressedModel& model, const Unit& unit
     return DoesNotFit(model, unit, tier, needed_bytes - capacity_bytes);
   };
   ECF8_RETURN_IF_ERROR(check(Tier::kHost));
-  return form == UnitForm::kStored ? absl::OkStatus() : check(Tier::kSlots);
+  return form == UnitForm::kStored ? absl::OkStatus() : check(TierOf(form));
 }
 
 UnitState* UnitTiers::Find(uint64_t key) {
@@ -124,8 +139,9 @@ const UnitState* UnitTiers::Find(uint64_t key) const {
 UnitState& UnitTiers::Add(std::unique_ptr<UnitState> unit) {
   const UnitPlace place = PlaceOfUnit(unit->unit->id);
   for (const Tier tier : kTiers) {
-    unit->cached(tier) = {unit->key, SizeIn(tier, *unit->unit), place.layer, place.expert,
-                          CacheKeyModel(unit->key)};
+    const uint64_t key = TierKey(tier, unit->key);
+    unit->cached(tier) = {key, SizeIn(tier, *unit->unit), place.layer, place.expert,
+                          CacheKeyModel(key)};
   }
   std::unique_ptr<UnitState>& place_of_unit = units_[unit->key];
   assert(place_of_unit == nullptr);
@@ -143,25 +159,25 @@ void UnitTiers::ForgetIfAbsent(UnitState& unit) {
 void UnitTiers::CountRequest(UnitState& unit, HeldUnit& held) {
   const UnitRequest& request = held.request();
   asked_at_ms_[request.model] = now_ms_;
-  if (request.form == UnitForm::kStored) {
+  if (request.form != UnitForm::kDecoded) {
     unit.asked_stored = true;
-    CountIn(Tier::kHost, unit, held);
-    return Reweigh(unit);
+    Reweigh(unit);
   }
   if (request.priority == Priority::kPreload) {
-    CountIn(request.for_frames ? Tier::kDevice : Tier::kSlots, unit, held);
+    CountIn(request.for_frames ? Tier::kDevice : TierOf(request.form), unit, held);
     return;
   }
-  for (const Tier tier : kTiers) {
+  for (const Tier tier : TiersFor(request.form)) {
     if (CountIn(tier, unit, held)) return;
   }
 }
 
 bool UnitTiers::CountIn(Tier tier, UnitState& unit, HeldUnit& held) {
   if (CapacityOf(tier) == 0) return false;
-  // Who waits for the decoded form waits for the stored bytes, too.
-  const bool is_waited_for =
-      !unit.decoded.waiters.empty() || (tier == Tier::kHost && !unit.stored.waiters.empty());
+  // Who waits for another form waits for the stored bytes, too.
+  const bool is_waited_for = tier == Tier::kHost     ? unit.has_waiters()
+                             : tier == Tier::kDevice ? !unit.decoded.waiters.empty()
+                                                     : !unit.form(FormIn(tier)).waiters.empty();
   const bool hit = unit.has(tier) || is_waited_for;
   TierStats& stats = stats_[static_cast<size_t>(tier)];
   ++(hit ? stats.hits : stats.misses);
@@ -174,7 +190,7 @@ bool UnitTiers::CountIn(Tier tier, UnitState& unit, HeldUnit& held) {
 // The tiers that the hint has asked are now asked for good; the device's frames were at once.
 void UnitTiers::CountRaise(const UnitState& unit, const HeldUnit& held, Priority priority) {
   asked_at_ms_[held.request().model] = now_ms_;
-  for (const Tier tier : {Tier::kSlots, Tier::kHost}) {
+  for (const Tier tier : {Tier::kSlots, Tier::kStoredSlots, Tier::kHost}) {
     if (!held.asked_tiers_[static_cast<size_t>(tier)]) continue;
     PolicyOf(tier).OnAccess(unit.cached(tier), AccessFor(tier, priority), unit.has(tier));
   }
@@ -188,11 +204,11 @@ bool UnitTiers::IsUnused(uint32_t model) const {
 TakeResult UnitTiers::Take(UnitState& unit, Tier tier, Claim claim) {
   assert(unit.stage(tier) == Stage::kAbsent);
   if (pins(tier).Has(unit.key)) claim = Claim::kMust;
-  const TakeResult room = tier == Tier::kSlots
-                              ? TakeSlot(unit, claim)
+  const TakeResult room = AreSlots(tier)
+                              ? TakeSlot(unit, tier, claim)
                               : MakeRoom(tier, unit, unit.cached(tier).size_bytes, claim);
   if (room != TakeResult::kTaken) return room;
-  if (tier != Tier::kSlots) {
+  if (!AreSlots(tier)) {
     const uint64_t size_bytes = unit.unit->stored_size_bytes;
     if (tier == Tier::kHost) {
       unit.frames = *parts_.arena->Allocate(size_bytes);
@@ -206,33 +222,46 @@ TakeResult UnitTiers::Take(UnitState& unit, Tier tier, Claim claim) {
   return TakeResult::kTaken;
 }
 
-TakeResult UnitTiers::TakeSlot(UnitState& unit, Claim claim) {
-  if (TakePinnedSlot(unit)) return TakeResult::kTaken;
-  uint64_t wanted_bytes = unit.cached(Tier::kSlots).size_bytes;
-  TakeResult room = MakeRoom(Tier::kSlots, unit, wanted_bytes, claim);
+TakeResult UnitTiers::TakeSlot(UnitState& unit, Tier tier, Claim claim) {
+  if (TakePinnedSlot(unit, tier)) return TakeResult::kTaken;
+  uint64_t wanted_bytes = unit.cached(tier).size_bytes;
+  TakeResult room = MakeRoom(tier, unit, wanted_bytes, claim);
   while (room == TakeResult::kTaken) {
-    const auto slot = parts_.slots->Allocate(unit.unit->decoded_size_bytes);
+    const auto slot = parts_.slots->Allocate(ecf8::SizeIn(FormIn(tier), *unit.unit));
     if (slot) {
-      unit.slot_dev = *slot;
-      if (!slot->empty()) units_by_slot_[parts_.slots->OffsetOf(*slot)] = &unit;
+      GiveSlot(unit, tier, *slot);
       break;
     }
     // Enough is free, but not in one run.
     wanted_bytes = parts_.slots->free_bytes() + kSlotPageBytes;
-    room = MakeRoom(Tier::kSlots, unit, wanted_bytes, claim);
+    room = MakeRoom(tier, unit, wanted_bytes, claim);
   }
   return room;
 }
 
+void UnitTiers::GiveSlot(UnitState& unit, Tier tier, absl::Span<uint8_t> slot_dev) {
+  if (tier == Tier::kSlots) {
+    unit.slot_dev = slot_dev;
+  } else {
+    unit.stored_slot_dev = {slot_dev};
+  }
+  if (!slot_dev.empty()) units_by_slot_[parts_.slots->OffsetOf(slot_dev)] = {&unit, tier};
+}
+
+UnitTiers::Held UnitTiers::FindHeld(Tier tier, uint64_t tier_key) {
+  if (!AreSlots(tier)) return {Find(tier_key), tier};
+  return {Find(UnitKeyOf(tier_key)), SlotTierOf(tier_key)};
+}
+
 // So that `free_bytes` are free.
 TakeResult UnitTiers::MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes, Claim claim) {
-  const auto may_go = [&](const UnitState& held) {
-    return !IsHeldByPin(tier, held) &&
-           (claim != Claim::kIfUnused || IsUnused(CacheKeyModel(held.key)));
+  const auto may_go = [&](const Held& held) {
+    return !IsHeldByPin(held.tier, *held.unit) &&
+           (claim != Claim::kIfUnused || IsUnused(CacheKeyModel(held.unit->key)));
   };
   const auto can_evict = [&](uint64_t key) {
-    const UnitState* const held = Find(key);
-    return held != nullptr && held->is_idle(tier) && may_go(*held);
+    const Held held = FindHeld(tier, key);
+    return held.unit != nullptr && held.unit->is_idle(held.tier) && may_go(held);
   };
   while (tier == Tier::kHost && FreeOf(tier) < free_bytes) {
     const std::optional<KeptUnit> kept = kept_.TakeAny();
@@ -245,14 +274,17 @@ TakeResult UnitTiers::MakeRoom(Tier tier, const UnitState& unit, uint64_t free_b
   CachePolicy& policy = PolicyOf(tier);
   std::vector<uint64_t> victims;
   if (policy.Admit(unit.cached(tier), missing_bytes, must, can_evict, &victims)) {
-    for (const uint64_t key : victims) Evict(*units_.at(key), tier);
+    for (const uint64_t key : victims) {
+      const Held victim = FindHeld(tier, key);
+      Evict(*victim.unit, victim.tier);
+    }
     return TakeResult::kTaken;
   }
   if (claim != Claim::kIfUnused) return must ? TakeResult::kInUse : TakeResult::kNotWorth;
   // What nobody leases is idle before long.
   const auto can_go_soon = [&](uint64_t key) {
-    const UnitState* const held = Find(key);
-    return held != nullptr && !held->is_leased(tier) && may_go(*held);
+    const Held held = FindHeld(tier, key);
+    return held.unit != nullptr && !held.unit->is_leased(held.tier) && may_go(held);
   };
   return policy.Admit(unit.cached(tier), missing_bytes, must, can_go_soon, &victims)
              ? TakeResult::kInUse
@@ -271,14 +303,14 @@ bool UnitTiers::ClearSlotEnd() {
   while (next != units_by_slot_.begin()) {
     const auto last = std::prev(next);
     const uint64_t offset_bytes = last->first;
-    UnitState& unit = *last->second;
-    if (offset_bytes + unit.cached(Tier::kSlots).size_bytes <= parts_.slots->limit_bytes()) break;
+    const Held held = last->second;
+    if (offset_bytes + held.size_bytes() <= parts_.slots->limit_bytes()) break;
     next = last;
-    if (!unit.is_idle(Tier::kSlots)) {
+    if (!held.unit->is_idle(held.tier)) {
       is_clear = false;
       continue;
     }
-    Evict(unit, Tier::kSlots);
+    Evict(*held.unit, held.tier);
     next = units_by_slot_.lower_bound(offset_bytes);
   }
   return is_clear;
@@ -286,7 +318,7 @@ bool UnitTiers::ClearSlotEnd() {
 
 bool UnitTiers::DropIdle(UnitState& unit) {
   // Those who wait are about to use what there is.
-  if (!unit.decoded.waiters.empty() || !unit.stored.waiters.empty()) return false;
+  if (unit.has_waiters()) return false;
   bool dropped = false;
   for (const Tier tier : kTiers) {
     if (!unit.is_idle(tier)) continue;
@@ -346,15 +378,18 @@ void UnitTiers::Free(UnitState& unit, Tier tier) {
       unit.frames_dev.clear();
       break;
     case Tier::kSlots:
-      if (!unit.slot_dev.empty()) {
-        units_by_slot_.erase(parts_.slots->OffsetOf(unit.slot_dev));
-        pinned_slots_.Remove(parts_.slots->OffsetOf(unit.slot_dev));
+    case Tier::kStoredSlots: {
+      const absl::Span<uint8_t> slot_dev = unit.slot_dev_in(tier);
+      if (!slot_dev.empty()) {
+        units_by_slot_.erase(parts_.slots->OffsetOf(slot_dev));
+        pinned_slots_.Remove(parts_.slots->OffsetOf(slot_dev));
       }
-      parts_.slots->Free(unit.slot_dev);
-      unit.slot_dev = {};
+      parts_.slots->Free(slot_dev);
+      tier == Tier::kSlots ? void(unit.slot_dev = {}) : unit.stored_slot_dev.clear();
       break;
+    }
   }
-  PolicyOf(tier).OnEvict(unit.key);
+  PolicyOf(tier).OnEvict(unit.cached(tier).key);
   Reweigh(unit);
 }
 
@@ -366,6 +401,9 @@ void UnitTiers::Reweigh(const UnitState& unit) {
                    {.in_host = unit.has(Tier::kHost),
                     .on_device = unit.stage(Tier::kDevice) == Stage::kReady,
                     .asked_stored = unit.asked_stored});
+  const CacheUnit& in_slot = unit.cached(Tier::kStoredSlots);
+  weights_.ReweighStoredSlot(in_slot.key, unit.unit->stored_size_bytes, in_slot.size_bytes,
+                             unit.has(Tier::kHost));
 }
 
 TierStats UnitTiers::stats(Tier tier) const {
@@ -374,6 +412,17 @@ TierStats UnitTiers::stats(Tier tier) const {
   stats.free_bytes = FreeOf(tier);
   stats.pinned = pins(tier).totals();
   return stats;
+}
+
+TierStats UnitTiers::slot_stats() const {
+  TierStats all = stats(Tier::kSlots);
+  const TierStats stored = stats(Tier::kStoredSlots);
+  all.units += stored.units;
+  all.pinned += stored.pinned;
+  all.hits += stored.hits;
+  all.misses += stored.misses;
+  all.evictions += stored.evictions;
+  return all;
 }
 
 }  // namespace ecf8

@@ -1,5 +1,5 @@
 // The units that the engine knows, and the memory that they have: stored in the arena, stored in
-// frames of the device, decoded in a slot.
+// frames of the device, decoded in a slot, stored in a slot. The last two are tiers of one memory.
 //
 // Each tier has a policy that says what goes for what; they are told of each other's copies
 // (tier_weights.h). What is pinned goes for nothing (tier_pins.h), nor for a preload what belongs
@@ -138,6 +138,8 @@ class UnitTiers {
   const TierPins& pins(Tier tier) const { return pins_[static_cast<size_t>(tier)]; }
   // Pins, and of slots sessions' grants.
   MemoryHolders HoldersOf(Tier tier) const;
+  // Of the tier's memory: slots in both forms.
+  uint64_t PinnedBytes(Tier tier) const;
   // What pins leave for any one unit.
   uint64_t RoomBytes(Tier tier) const;
   // Whether the unit's memory there stays because it is pinned. A slot in a place where it would
@@ -174,21 +176,34 @@ class UnitTiers {
   void Reweigh(const UnitState& unit);
 
   TierStats stats(Tier tier) const;
+  // Of the slots in both forms.
+  TierStats slot_stats() const;
 
  private:
+  // What has memory in a tier.
+  struct Held {
+    UnitState* unit = nullptr;
+    Tier tier = Tier::kSlots;
+
+    uint64_t size_bytes() const { return unit->cached(tier).size_bytes; }
+  };
+
   CachePolicy& PolicyOf(Tier tier) const;
   uint64_t FreeOf(Tier tier) const;
   bool CountIn(Tier tier, UnitState& unit, HeldUnit& held);  // whether it was a hit
   bool IsUnused(uint32_t model) const;
-  TakeResult TakeSlot(UnitState& unit, Claim claim);
-  bool TakePinnedSlot(UnitState& unit);
+  TakeResult TakeSlot(UnitState& unit, Tier tier, Claim claim);
+  bool TakePinnedSlot(UnitState& unit, Tier tier);
+  void GiveSlot(UnitState& unit, Tier tier, absl::Span<uint8_t> slot_dev);
+  // By the key of the policy of `tier`'s memory. No unit: it is not known.
+  Held FindHeld(Tier tier, uint64_t tier_key);
   std::optional<uint64_t> PlaceForPin(uint64_t size_bytes) const;
   TakeResult MakeRoom(Tier tier, const UnitState& unit, uint64_t free_bytes, Claim claim);
   void Drop(UnitState& unit, Tier tier);
   // Of all models, of those units that can be there at all.
   uint64_t LargestUnitBytes(Tier tier) const;
-  void FixSlot(const UnitState& unit);
-  void EndSlotPin(uint64_t key);
+  void FixSlot(const UnitState& unit, Tier tier);
+  void EndSlotPin(uint64_t key, Tier tier);
 
   TierParts parts_;
   KeptUnits kept_;
@@ -199,7 +214,7 @@ class UnitTiers {
   std::array<TierStats, kTierCount> stats_{};         // what does not change at events is asked for
   std::array<TierPins, kTierCount> pins_{};
   PinnedSlots pinned_slots_;
-  std::map<uint64_t, UnitState*> units_by_slot_;                          // by offset
+  std::map<uint64_t, Held> units_by_slot_;                                // by offset
   std::array<std::map<uint32_t, uint64_t>, kTierCount> largest_bytes_{};  // by model
   uint64_t now_ms_ = 0;
   std::unordered_map<uint32_t, uint64_t> asked_at_ms_;  // by model, of those that somebody has

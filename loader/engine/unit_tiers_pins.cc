@@ -10,17 +10,17 @@ namespace ecf8 {
 uint64_t UnitTiers::Pin(const UnitSet& set, const CompressedModel& model, PinReason reason) {
   TierPins& pins = pins_[static_cast<size_t>(set.tier)];
   std::vector<SlotGrants::SlotPin> added;
-  uint64_t needed_bytes = pins.totals().bytes + RoomBytes(set.tier);
+  uint64_t needed_bytes = PinnedBytes(set.tier) + RoomBytes(set.tier);
   for (const uint32_t index : set.units) {
     const uint64_t key = CacheKey(set.model, index);
     if (pins.Has(key)) continue;
-    added.push_back({key, SizeIn(set.tier, model.unit(index))});
+    added.push_back({TierKey(set.tier, key), SizeIn(set.tier, model.unit(index))});
     needed_bytes += added.back().size_bytes;
   }
   const uint64_t capacity_bytes =
-      set.tier == Tier::kSlots ? parts_.slots->limit_bytes() : CapacityOf(set.tier);
+      AreSlots(set.tier) ? parts_.slots->limit_bytes() : CapacityOf(set.tier);
   if (!added.empty() && needed_bytes > capacity_bytes) return needed_bytes - capacity_bytes;
-  if (set.tier == Tier::kSlots) {
+  if (AreSlots(set.tier)) {
     if (const uint64_t missing_bytes = parts_.grants->Pin(added)) return missing_bytes;
   }
   for (const uint32_t index : set.units) {
@@ -29,13 +29,12 @@ uint64_t UnitTiers::Pin(const UnitSet& set, const CompressedModel& model, PinRea
     reason == PinReason::kKept ? pins.Keep(key, size_bytes) : pins.Hold(key, size_bytes);
   }
   for (const SlotGrants::SlotPin& pin : added) {
-    UnitState* const unit = Find(pin.key);
-    if (set.tier != Tier::kSlots || unit == nullptr || !unit->has(Tier::kSlots)) continue;
-    FixSlot(*unit);
+    if (!AreSlots(set.tier)) break;
+    UnitState* const unit = Find(UnitKeyOf(pin.key));
+    if (unit == nullptr || !unit->has(set.tier)) continue;
+    FixSlot(*unit, set.tier);
     // It comes back to a better place.
-    if (!IsHeldByPin(Tier::kSlots, *unit) && unit->is_idle(Tier::kSlots)) {
-      Evict(*unit, Tier::kSlots);
-    }
+    if (!IsHeldByPin(set.tier, *unit) && unit->is_idle(set.tier)) Evict(*unit, set.tier);
   }
   return 0;
 }
@@ -49,32 +48,37 @@ UnpinReport UnitTiers::Unpin(const UnitSet& set, PinReason reason) {
     const uint64_t size_bytes = pins.size_bytes_of(key);
     reason == PinReason::kKept ? pins.Unkeep(key) : pins.Unhold(key);
     (pins.Has(key) ? report.held : report.removed).Add(size_bytes);
-    if (set.tier == Tier::kSlots && !pins.Has(key)) EndSlotPin(key);
+    if (AreSlots(set.tier) && !pins.Has(key)) EndSlotPin(key, set.tier);
   }
   return report;
 }
 
 void UnitTiers::DropPinsOf(uint32_t model) {
-  for (const Tier tier : {Tier::kHost, Tier::kDevice, Tier::kSlots}) {
+  for (const Tier tier : {Tier::kHost, Tier::kDevice, Tier::kSlots, Tier::kStoredSlots}) {
     TierPins& pins = pins_[static_cast<size_t>(tier)];
     for (const uint64_t key : pins.KeysOf(model)) {
       pins.Drop(key);
-      if (tier == Tier::kSlots) EndSlotPin(key);
+      if (AreSlots(tier)) EndSlotPin(key, tier);
     }
   }
 }
 
-void UnitTiers::EndSlotPin(uint64_t key) {
-  parts_.grants->Unpin(key);
+void UnitTiers::EndSlotPin(uint64_t key, Tier tier) {
+  parts_.grants->Unpin(TierKey(tier, key));
   const UnitState* const unit = Find(key);
-  if (unit != nullptr && !unit->slot_dev.empty()) {
-    pinned_slots_.Remove(parts_.slots->OffsetOf(unit->slot_dev));
+  if (unit != nullptr && !unit->slot_dev_in(tier).empty()) {
+    pinned_slots_.Remove(parts_.slots->OffsetOf(unit->slot_dev_in(tier)));
   }
+}
+
+uint64_t UnitTiers::PinnedBytes(Tier tier) const {
+  if (!AreSlots(tier)) return pins(tier).totals().bytes;
+  return pins(Tier::kSlots).totals().bytes + pins(Tier::kStoredSlots).totals().bytes;
 }
 
 MemoryHolders UnitTiers::HoldersOf(Tier tier) const {
   MemoryHolders holders;
-  if (tier == Tier::kSlots) {
+  if (AreSlots(tier)) {
     holders = parts_.grants->holders();
   } else {
     for (const auto& [model, pinned] : pins(tier).by_model()) {
@@ -86,15 +90,17 @@ MemoryHolders UnitTiers::HoldersOf(Tier tier) const {
 
 bool UnitTiers::IsHeldByPin(Tier tier, const UnitState& unit) const {
   if (!pins(tier).Has(unit.key)) return false;
-  return tier != Tier::kSlots || unit.slot_dev.empty() ||
-         pinned_slots_.Has(parts_.slots->OffsetOf(unit.slot_dev));
+  if (!AreSlots(tier)) return true;
+  const absl::Span<const uint8_t> slot_dev = unit.slot_dev_in(tier);
+  return slot_dev.empty() || pinned_slots_.Has(parts_.slots->OffsetOf(slot_dev));
 }
 
 // A pinned unit's slot stays where it is, if that leaves a run for any other unit.
-void UnitTiers::FixSlot(const UnitState& unit) {
-  if (unit.slot_dev.empty()) return;
-  const uint64_t offset_bytes = parts_.slots->OffsetOf(unit.slot_dev);
-  const uint64_t size_bytes = unit.slot_dev.size();
+void UnitTiers::FixSlot(const UnitState& unit, Tier tier) {
+  const absl::Span<const uint8_t> slot_dev = unit.slot_dev_in(tier);
+  if (slot_dev.empty()) return;
+  const uint64_t offset_bytes = parts_.slots->OffsetOf(slot_dev);
+  const uint64_t size_bytes = slot_dev.size();
   if (pinned_slots_.LeavesRun(offset_bytes, size_bytes, LargestUnitBytes(Tier::kSlots))) {
     pinned_slots_.Add(offset_bytes, size_bytes);
   }
@@ -102,8 +108,11 @@ void UnitTiers::FixSlot(const UnitState& unit) {
 
 uint64_t UnitTiers::LargestUnitBytes(Tier tier) const {
   uint64_t largest_bytes = 0;
-  for (const auto& [model, bytes] : largest_bytes_[static_cast<size_t>(tier)]) {
-    largest_bytes = std::max(largest_bytes, bytes);
+  for (const Tier same :
+       {tier, AreSlots(tier) ? Tier::kSlots : tier, AreSlots(tier) ? Tier::kStoredSlots : tier}) {
+    for (const auto& [model, bytes] : largest_bytes_[static_cast<size_t>(same)]) {
+      largest_bytes = std::max(largest_bytes, bytes);
+    }
   }
   return largest_bytes;
 }
@@ -114,21 +123,19 @@ uint64_t UnitTiers::RoomBytes(Tier tier) const {
 
 // Pinned slots go to the end of the memory, close together, so that they leave one long run to all
 // others. What is idle there gives way. False where the unit is not pinned, or no place will do.
-bool UnitTiers::TakePinnedSlot(UnitState& unit) {
-  const uint64_t size_bytes = unit.cached(Tier::kSlots).size_bytes;
-  if (!pins(Tier::kSlots).Has(unit.key) || size_bytes == 0) return false;
+bool UnitTiers::TakePinnedSlot(UnitState& unit, Tier tier) {
+  const uint64_t size_bytes = unit.cached(tier).size_bytes;
+  if (!pins(tier).Has(unit.key) || size_bytes == 0) return false;
   const std::optional<uint64_t> place = PlaceForPin(size_bytes);
   if (!place) return false;
   auto next = units_by_slot_.lower_bound(*place + size_bytes);
   while (next != units_by_slot_.begin()) {
-    UnitState& there = *std::prev(next)->second;
-    const uint64_t end = std::prev(next)->first + there.cached(Tier::kSlots).size_bytes;
-    if (end <= *place) break;
-    Evict(there, Tier::kSlots);
+    const Held there = std::prev(next)->second;
+    if (std::prev(next)->first + there.size_bytes() <= *place) break;
+    Evict(*there.unit, there.tier);
     next = units_by_slot_.lower_bound(*place + size_bytes);
   }
-  unit.slot_dev = parts_.slots->AllocateAt(*place, unit.unit->decoded_size_bytes);
-  units_by_slot_[*place] = &unit;
+  GiveSlot(unit, tier, parts_.slots->AllocateAt(*place, ecf8::SizeIn(FormIn(tier), *unit.unit)));
   pinned_slots_.Add(*place, size_bytes);
   return true;
 }
@@ -140,12 +147,11 @@ std::optional<uint64_t> UnitTiers::PlaceForPin(uint64_t size_bytes) const {
   // The gaps between what must stay, from the end on.
   for (auto slot = units_by_slot_.rbegin();; ++slot) {
     const bool is_last = slot == units_by_slot_.rend();
-    if (!is_last && slot->second->is_idle(Tier::kSlots) &&
-        !IsHeldByPin(Tier::kSlots, *slot->second)) {
+    if (!is_last && slot->second.unit->is_idle(slot->second.tier) &&
+        !IsHeldByPin(slot->second.tier, *slot->second.unit)) {
       continue;
     }
-    const uint64_t begin =
-        is_last ? 0 : slot->first + slot->second->cached(Tier::kSlots).size_bytes;
+    const uint64_t begin = is_last ? 0 : slot->first + slot->second.size_bytes();
     if (end - begin >= size_bytes &&
         pinned_slots_.LeavesRun(end - size_bytes, size_bytes, run_bytes)) {
       return end - size_bytes;

@@ -30,6 +30,11 @@ class ShardWriter {
   // `piece` without its chunks and checksum.
   void BeginPiece(Piece piece) { units_.BeginPiece(std::move(piece)); }
   absl::Status AddChunk(absl::Span<const uint8_t> stored, uint64_t xxh3);
+  // A chunk that the shard tells of and does not hold: a hole is in its place. For models that only
+  // benchmarks read.
+  void SkipChunk(uint32_t stored_size_bytes, uint64_t xxh3) {
+    units_.AddChunk(stored_size_bytes, xxh3);
+  }
   void EndPiece(uint64_t decoded_xxh3) { units_.EndPiece(decoded_xxh3); }
 
   void EndUnit() { units_.EndUnit(); }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
+#include "loader/checkpoint/unit_place.h"
 #include "loader/planning/model_shape.h"
 
 namespace ecf8 {
@@ -40,7 +41,7 @@ absl::StatusOr<ModelShape> ShapeOfModel(const CompressedModel& model, std::strin
     const Unit& unit = model.unit(i);
     const UnitSize size = SizeOf(unit);
     coded_stored_bytes += size.coded_stored_bytes;
-    if (unit.id.find(".experts.") != std::string::npos) {
+    if (PlaceOfUnit(unit.id).expert) {
       experts += size.shape;
       ++expert_units;
     } else if (unit.id.starts_with("embed")) {

@@ -5,8 +5,6 @@
 #include <cmath>
 #include <utility>
 
-#include "loader/planning/expert_hits.h"
-
 namespace ecf8 {
 namespace {
 
@@ -16,14 +14,16 @@ constexpr double kRingLayers = 2;
 constexpr double kRingExperts = 16;
 constexpr double kFlopsPerWeight = 2;
 
-class Planner {
+// The rows of one plan.
+class RowMaker {
  public:
-  Planner(const ModelShape& model, const Hardware& hardware, const PlanOptions& options)
+  RowMaker(const ModelShape& model, const Hardware& hardware, const PlanOptions& options,
+           ExpertHits& hits)
       : model_(model),
         hardware_(hardware),
         options_(options),
         keeps_decoded_(hardware.host_to_device_rate == 0),
-        hits_(std::max(model.experts, 1u), model.experts_per_token, options.skew) {}
+        hits_(hits) {}
 
   double Stored(const PartShape& part) const {
     return options_.compressed ? part.StoredBytes(model_.bits_per_weight)
@@ -123,8 +123,12 @@ class Planner {
     if (!options_.compressed) return;
     const double misses = keeps_decoded_ ? 1 - row->device_hit_rate : 1;
     const double dense = dense_decoded_ ? 1 - dense_on_device_ : 1;
-    row->decoded_weights = used * misses * static_cast<double>(model_.expert.coded_weights) +
-                           dense * static_cast<double>(model_.every_token.coded_weights);
+    row->decoded_weights = used * misses * Work(model_.expert) + dense * Work(model_.every_token);
+  }
+
+  // What there is to decode. A host copies what is stored as it is, about as fast.
+  double Work(const PartShape& part) const {
+    return static_cast<double>(keeps_decoded_ ? part.decoded_bytes() : part.coded_weights);
   }
 
   // Layers come in a known order: their bytes overlap with the work of others, and the slowest
@@ -163,7 +167,7 @@ class Planner {
   const Hardware& hardware_;
   const PlanOptions& options_;
   const bool keeps_decoded_;
-  ExpertHits hits_;
+  ExpertHits& hits_;
   // Of the row at hand.
   bool all_decoded_ = false;
   bool dense_decoded_ = false;
@@ -189,24 +193,28 @@ std::string_view PlanStageName(PlanStage stage) {
   return "";
 }
 
-Plan MakePlan(const ModelShape& model, const Hardware& hardware, const PlanOptions& options) {
-  Planner planner(model, hardware, options);
+Planner::Planner(ModelShape model, double skew)
+    : model_(std::move(model)),
+      skew_(skew),
+      hits_(std::max(model_.experts, 1u), model_.experts_per_token, skew) {}
+
+Plan Planner::MakePlan(const Hardware& hardware, const PlanOptions& options) {
+  RowMaker maker(model_, hardware, options, hits_);
   Plan plan;
-  plan.stored_bytes = planner.AllStored();
-  plan.decoded_bytes = static_cast<double>(model.decoded_bytes());
+  plan.stored_bytes = maker.AllStored();
+  plan.decoded_bytes = static_cast<double>(model_.decoded_bytes());
   for (const uint32_t batch : options.batches) {
-    plan.rows.push_back(planner.Row(batch));
+    plan.rows.push_back(maker.Row(batch));
     plan.disk_needed = plan.disk_needed || plan.rows.back().disk_bytes > 0;
   }
   return plan;
 }
 
-std::vector<PlanChange> TryChanges(const ModelShape& model, const Hardware& hardware,
-                                   const PlanOptions& options) {
+std::vector<PlanChange> Planner::TryChanges(const Hardware& hardware, const PlanOptions& options) {
   PlanOptions one = options;
   one.batches = {1};
   const auto speed = [&](const Hardware& machine) {
-    return MakePlan(model, machine, one).rows.front().tokens_per_second;
+    return MakePlan(machine, one).rows.front().tokens_per_second;
   };
   std::vector<std::pair<std::string, Hardware>> machines;
   const auto change = [&](std::string what, auto apply) {

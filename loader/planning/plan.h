@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "loader/planning/expert_hits.h"
 #include "loader/planning/hardware.h"
 #include "loader/planning/model_shape.h"
 
@@ -18,8 +19,6 @@ struct PlanOptions {
   std::vector<uint32_t> batches = {1, 4, 16, 64, 256, 1024};  // sequences side by side
   uint64_t context_tokens = 4096;                             // of each
   bool compressed = true;  // false: the same machine with the weights as they are in FP8
-  // How experts are chosen: expert r of a layer with probability ~ 1/r^skew.
-  double skew = 0.8;
   // Instead, the share of the experts used that are on the device, at every batch.
   std::optional<double> device_hit_rate{};
 };
@@ -54,15 +53,32 @@ struct Plan {
   std::vector<PlanRow> rows;
 };
 
-Plan MakePlan(const ModelShape& model, const Hardware& hardware, const PlanOptions& options);
-
-// Doubles one thing of the machine at a time: what it gives at batch 1.
+// One thing of the machine doubled: what it gives at batch 1.
 struct PlanChange {
   std::string what;
   double speedup = 1;
 };
-std::vector<PlanChange> TryChanges(const ModelShape& model, const Hardware& hardware,
-                                   const PlanOptions& options);
+
+// For one model and one way to choose its experts, whose simulations it does once.
+// Thread-compatible.
+class Planner {
+ public:
+  static constexpr double kDefaultSkew = 0.8;
+
+  // Expert r of a layer is chosen with probability ~ 1/r^skew.
+  explicit Planner(ModelShape model, double skew = kDefaultSkew);
+
+  const ModelShape& model() const { return model_; }
+  double skew() const { return skew_; }
+
+  Plan MakePlan(const Hardware& hardware, const PlanOptions& options);
+  std::vector<PlanChange> TryChanges(const Hardware& hardware, const PlanOptions& options);
+
+ private:
+  const ModelShape model_;
+  const double skew_;
+  ExpertHits hits_;
+};
 
 }  // namespace ecf8
 

@@ -21,7 +21,7 @@ Preload::Preload(Engine& engine, PreloadOrder order, std::function<void()> wake)
 
 uint64_t Preload::BytesOf(uint32_t unit_index) const {
   const Unit& unit = order_.model->model()->unit(unit_index);
-  return order_.set.tier == Tier::kSlots ? unit.decoded_size_bytes : unit.stored_size_bytes;
+  return SizeIn(FormIn(order_.set.tier), unit);
 }
 
 void Preload::Stop() {
@@ -162,15 +162,13 @@ absl::Status Preload::CollectReady() {
 
 absl::Status Preload::AskFor(uint32_t unit_index) {
   const Tier tier = order_.set.tier;
-  ECF8_ASSIGN_OR_RETURN(
-      UnitLease lease,
-      engine_.Acquire({.model = order_.set.model,
-                       .unit_index = unit_index,
-                       .form = tier == Tier::kHost ? UnitForm::kStored : UnitForm::kDecoded,
-                       .priority = Priority::kPreload,
-                       .for_frames = tier == Tier::kDevice,
-                       .flow = flow_,
-                       .on_progress = wake_}));
+  ECF8_ASSIGN_OR_RETURN(UnitLease lease, engine_.Acquire({.model = order_.set.model,
+                                                          .unit_index = unit_index,
+                                                          .form = FormFor(tier),
+                                                          .priority = Priority::kPreload,
+                                                          .for_frames = tier == Tier::kDevice,
+                                                          .flow = flow_,
+                                                          .on_progress = wake_}));
   leases_.push_back(std::move(lease));
   return absl::OkStatus();
 }

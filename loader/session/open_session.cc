@@ -38,7 +38,7 @@ uint64_t LargestSlotBytes(const SessionOrder& order, const CompressedModel& mode
   uint64_t largest_bytes = 0;
   const auto consider = [&](uint32_t unit) {
     largest_bytes =
-        std::max(largest_bytes, SlotSpace::SlotBytes(model.unit(unit).decoded_size_bytes));
+        std::max(largest_bytes, SlotSpace::SlotBytes(SizeIn(order.form, model.unit(unit))));
   };
   for (const uint32_t unit : order.walk) consider(unit);
   for (uint32_t unit = 0; order.walk.empty() && unit < model.unit_count(); ++unit) consider(unit);
@@ -111,6 +111,7 @@ absl::Status RunRefused(const SessionOrder& order, uint64_t run_bytes, const abs
 SessionPlan PlanOf(const SessionOrder& order, ServedModel model, uint64_t granted_bytes) {
   return {.model = std::move(model),
           .walk = SessionWalk(order.walk, order.cyclic, order.depth),
+          .form = order.form,
           .granted_bytes = granted_bytes};
 }
 
@@ -124,8 +125,8 @@ absl::StatusOr<ServedModel> CheckOrder(const ModelSet& models, const SessionLimi
   return served;
 }
 
-UnitSet ResidentSet(const EngineModel& model) {
-  UnitSet set{.model = model.number(), .tier = Tier::kSlots};
+UnitSet ResidentSet(const EngineModel& model, UnitForm form) {
+  UnitSet set{.model = model.number(), .tier = TierOf(form)};
   set.units.resize(model.model()->unit_count());
   std::iota(set.units.begin(), set.units.end(), 0u);
   return set;
@@ -146,10 +147,13 @@ absl::StatusOr<std::shared_ptr<Session>> OpenSession(Engine& engine, const Sessi
 absl::Status OpenOwnSession(Engine& engine, const SessionLimits& limits, SessionOrder order,
                             ServedModel model, std::function<void()> on_outcome,
                             OnOwnSession on_open) {
-  if (order.resident) {
-    return WithErrorInfo(
-        absl::UnimplementedError("a GPU's slots are one session's: none can be resident"),
-        {.reason = ErrorReason::kBadRequest, .model = order.model});
+  const auto unknown = [&](const char* message) {
+    return WithErrorInfo(absl::UnimplementedError(message),
+                         {.reason = ErrorReason::kBadRequest, .model = order.model});
+  };
+  if (order.resident) return unknown("a GPU's slots are one session's: none can be resident");
+  if (order.form != UnitForm::kDecoded) {
+    return unknown("a GPU's slots hold decoded units alone: fetch the stored form");
   }
   ECF8_ASSIGN_OR_RETURN(const WantedSlots wanted, SlotsFor(limits, order, *model->model()));
   return engine.OpenRun(

@@ -26,6 +26,8 @@ struct SessionOrder {
   // 0: for depth units and two more, or what is left; of a resident session, none
   uint64_t slot_bytes = 0;
   bool resident = false;  // the whole model is to stay in slots, whoever comes and goes
+  // Of what lies in its slots: kDecoded or kStoredInSlot.
+  UnitForm form = UnitForm::kDecoded;
 };
 
 // The model of a session that may be, whatever memory there is. NOT_FOUND for a model that is not
@@ -34,8 +36,8 @@ struct SessionOrder {
 absl::StatusOr<ServedModel> CheckOrder(const ModelSet& models, const SessionLimits& limits,
                                        const SessionOrder& order);
 
-// All units of the model in slots: what a resident session holds pins of.
-UnitSet ResidentSet(const EngineModel& model);
+// All units of the model in slots, in the form: what a resident session holds pins of.
+UnitSet ResidentSet(const EngineModel& model, UnitForm form);
 
 // The order has been checked, and `model` is its. `residence`, for a resident session and for no
 // other, holds the pins of the ResidentSet. All references outlive the session; for `on_outcome`
@@ -49,7 +51,7 @@ absl::StatusOr<std::shared_ptr<Session>> OpenSession(Engine& engine, const Sessi
 // The same where slots can be had as runs alone (Engine::gives_runs): `on_open` is called once, on
 // a thread of the engine's, with the session and its slots, or why there is none:
 // RESOURCE_EXHAUSTED also where the device has not the memory. Errors that are known at once are
-// returned instead: UNIMPLEMENTED for a resident session.
+// returned instead: UNIMPLEMENTED for a resident session, and for one whose form is not kDecoded.
 using OnOwnSession = std::function<void(absl::StatusOr<std::shared_ptr<Session>> session,
                                         std::shared_ptr<OwnSlots> slots)>;
 absl::Status OpenOwnSession(Engine& engine, const SessionLimits& limits, SessionOrder order,

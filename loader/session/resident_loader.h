@@ -1,4 +1,5 @@
-// Brings resident models into slots, one preload a model, whoever opened them and has left since.
+// Brings resident models into slots, one preload a model and form, whoever opened them and has left
+// since.
 #ifndef ECF8_LOADER_SESSION_RESIDENT_LOADER_H_
 #define ECF8_LOADER_SESSION_RESIDENT_LOADER_H_
 
@@ -6,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "loader/base/mutex.h"
@@ -15,7 +17,7 @@
 
 namespace ecf8 {
 
-// Thread-safe. One task a model is in the pool, at most.
+// Thread-safe. One task a model and form is in the pool, at most.
 class ResidentLoader {
  public:
   // Told of each load's end, on a worker.
@@ -30,13 +32,15 @@ class ResidentLoader {
 
   // Begins with what of the model, which is pinned, is not in slots, unless that is under way. At a
   // unit that fails it ends: that one and the rest are left to whoever asks for them.
-  void Load(const std::shared_ptr<const EngineModel>& model);
+  void Load(const std::shared_ptr<const EngineModel>& model, UnitForm form);
 
   // Ends all loads; none begins any more.
   void Stop();
 
  private:
-  void OnNews(uint32_t number, const CompressedModel& model,
+  using Key = std::pair<uint32_t, UnitForm>;  // the model's number
+
+  void OnNews(const Key& key, const CompressedModel& model,
               const absl::StatusOr<PreloadProgress>& progress);
 
   Engine& engine_;
@@ -44,7 +48,7 @@ class ResidentLoader {
   const OnEnd on_end_;
 
   Mutex mutex_;
-  std::map<uint32_t, std::shared_ptr<PreloadTask>> tasks_ ABSL_GUARDED_BY(mutex_);  // by model
+  std::map<Key, std::shared_ptr<PreloadTask>> tasks_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

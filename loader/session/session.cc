@@ -77,7 +77,7 @@ void Session::Close() {
 }
 
 uint64_t Session::SlotBytesOf(uint32_t unit) const {
-  return SlotSpace::SlotBytes(model().unit(unit).decoded_size_bytes);
+  return SlotSpace::SlotBytes(SizeBytesOf(unit));
 }
 
 uint64_t Session::ChargeOf(uint32_t unit) const {
@@ -329,7 +329,7 @@ void Session::FinishSet(uint64_t set_id, Set& set) {
   SetOutcome outcome{.set_id = set_id, .status = absl::OkStatus(), .slots = {}};
   for (const uint32_t unit : set.units) {
     SlotView view = ViewOf(entries_.at(unit));
-    view.size_bytes = model().unit(unit).decoded_size_bytes;
+    view.size_bytes = SizeBytesOf(unit);
     outcome.slots.push_back(view);
   }
   set.stage = Set::Stage::kDone;
@@ -341,7 +341,7 @@ SlotView Session::ViewOf(const Entry& entry) const {
   if (entry.own != nullptr) {
     return {.offset_bytes = entry.own->offset_bytes(), .generation = entry.own->generation()};
   }
-  const absl::Span<const uint8_t> bytes = entry.lease->decoded_dev();
+  const absl::Span<const uint8_t> bytes = entry.lease->slot_dev();
   if (bytes.empty()) return {};
   const auto offset_bytes = static_cast<uint64_t>(bytes.data() - engine_.slot_memory_dev().data());
   return {.offset_bytes = offset_bytes,

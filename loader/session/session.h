@@ -65,7 +65,8 @@ struct SessionLimits {
 struct SessionPlan {
   std::shared_ptr<const EngineModel> model;
   SessionWalk walk;
-  uint64_t granted_bytes = 0;  // from the session's SlotGrants, or in slots of its own
+  UnitForm form = UnitForm::kDecoded;  // that lies in its slots
+  uint64_t granted_bytes = 0;          // from the session's SlotGrants, or in slots of its own
 };
 
 struct SetRequest {
@@ -138,6 +139,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const CompressedModel& model() const { return *plan_.model->model(); }
   const SessionLimits& limits() const { return limits_; }
   uint64_t granted_bytes() const { return plan_.granted_bytes; }
+  UnitForm form() const { return plan_.form; }
   bool is_resident() const { return is_resident_; }
   bool has_own_slots() const { return has_own_slots_; }
 
@@ -186,7 +188,12 @@ class Session : public std::enable_shared_from_this<Session> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What nobody else has goes at the next Pump.
   absl::Status EndLease(uint64_t set_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  uint64_t KeyOf(uint32_t unit) const { return CacheKey(plan_.model->number(), unit); }
+  // As the grants know it.
+  uint64_t KeyOf(uint32_t unit) const {
+    return TierKey(TierOf(plan_.form), CacheKey(plan_.model->number(), unit));
+  }
+  // In the session's form.
+  uint64_t SizeBytesOf(uint32_t unit) const { return SizeIn(plan_.form, model().unit(unit)); }
   uint64_t SlotBytesOf(uint32_t unit) const;
   // What the unit would cost of the grant now.
   uint64_t ChargeOf(uint32_t unit) const;

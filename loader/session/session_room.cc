@@ -102,7 +102,7 @@ absl::Status Session::AcquireUnit(uint32_t unit, Priority priority) {
   }
   auto lease = engine_.Acquire({.model = plan_.model->number(),
                                 .unit_index = unit,
-                                .form = UnitForm::kDecoded,
+                                .form = plan_.form,
                                 .priority = priority,
                                 .flow = flow_,
                                 .on_progress = [weak = weak_from_this(), unit] {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-_WIDTH, _LABEL, _VALUE, _BAR, _GAP, _TOP = 640, 120, 70, 22, 10, 30
+_WIDTH, _LABEL, _VALUE, _BAR, _GAP, _TOP = 640, 210, 70, 22, 10, 30
 
 
 def bar_chart(title: str, bars: Sequence[tuple[str, float]]) -> str:

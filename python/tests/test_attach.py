@@ -90,6 +90,25 @@ def test_attached_is_resident(llama: Path, source: Any, resident: Any, slots: in
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_what_comes_and_goes_computes_as_what_stays(
+    llama: Path, source: Any, resident: Any, dtype: torch.dtype
+) -> None:
+    model = hf_models.on_meta(llama)
+    with ecf8.torch.attach(model, llama, slots=6, dtype=dtype):
+        logits(model, PROMPT)  # from now on all layers are in memory
+        wanted = [logits(model, ids) for ids in (PROMPT, BATCH)]
+        tokens = generate(model, BATCH, do_sample=False)
+    assert wanted[0].dtype == dtype
+    for slots in (1, 2):
+        with ecf8.torch.attach(model, source, slots=slots, dtype=dtype):
+            for ids, of_all in zip((PROMPT, BATCH), wanted, strict=True):
+                assert logits(model, ids).equal(of_all)
+            assert generate(model, BATCH, do_sample=False) == tokens
+    if dtype == torch.bfloat16:
+        assert wanted[1].equal(logits(resident, BATCH))
+
+
 def test_detach_undoes_it(llama: Path, resident: Any) -> None:
     model = hf_models.on_meta(llama).train()
     modules = {path: module for path, module in model.named_modules()}

@@ -26,7 +26,7 @@ def test_blocks() -> None:
         ((1, 1), (128, 128)),
         ((130, 33), (1, 33)),
         ((64, 70), (64, 70)),
-        ((2000, 1500), (128, 128)),
+        ((3000, 1500), (128, 128)),
     ],
 )
 def test_values(
@@ -63,6 +63,8 @@ def test_what_does_not_fit() -> None:
         of.dequantize(torch.zeros(8, 9).to(torch.float8_e4m3fn), torch.empty(8, 8))
     with pytest.raises(ValueError, match="fit"):
         of.dequantize(torch.zeros(8, 8).to(torch.float8_e4m3fn), torch.empty(8, 9))
+    with pytest.raises(ValueError, match="fit"):
+        of.dequantize(torch.zeros(8, 16).to(torch.float8_e4m3fn)[:, ::2], torch.empty(8, 8))
     halves = torch.empty(8, 8, dtype=torch.float16)
     of.dequantize(torch.ones(8, 8).to(torch.float8_e4m3fn), halves)
     assert halves.eq(1).all()

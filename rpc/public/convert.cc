@@ -42,6 +42,8 @@ CallLimits ToLimits(const CallOptions& options) {
   return limits;
 }
 
+v1::Form ToProto(Form form) { return form == Form::kStored ? v1::FORM_STORED : v1::FORM_DECODED; }
+
 ModelInfo ToModelInfo(const v1::Model& model) {
   ModelInfo info;
   info.name = model.name();
@@ -73,8 +75,7 @@ v1::FetchRequest ToProto(const FetchRequest& request) {
   proto.set_digest(request.digest);
   proto.mutable_units()->Add(request.units.begin(), request.units.end());
   proto.mutable_tensors()->Add(request.tensors.begin(), request.tensors.end());
-  const bool stored = request.form == Form::kStored || request.decode_here;
-  proto.set_form(stored ? v1::FORM_STORED : v1::FORM_DECODED);
+  proto.set_form(request.decode_here ? v1::FORM_STORED : ToProto(request.form));
   proto.set_request_id(request.request_id);
   return proto;
 }

@@ -27,6 +27,7 @@ class CallOptionsAccess {
 // From now on.
 CallLimits ToLimits(const CallOptions& options);
 
+v1::Form ToProto(Form form);
 ModelInfo ToModelInfo(const v1::Model& model);
 UnitInfo ToUnitInfo(const v1::Unit& unit);
 // In the form that travels.

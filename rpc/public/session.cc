@@ -41,15 +41,17 @@ absl::Span<const uint8_t> Lease::bytes_dev(size_t i) const { return state_->set.
 
 namespace {
 
-// `bytes_of`: bytes or bytes_dev.
-absl::Span<const uint8_t> FindTensor(const Lease& lease, std::string_view name,
+// `bytes_of`: bytes or bytes_dev, in `form`.
+absl::Span<const uint8_t> FindTensor(const Lease& lease, std::string_view name, v1::Form form,
                                      absl::Span<const uint8_t> (Lease::*bytes_of)(size_t) const) {
   for (size_t i = 0; i < lease.size(); ++i) {
     const TensorInfo* const found = lease.unit(i).FindTensor(name);
     if (found == nullptr) continue;
     const absl::Span<const uint8_t> bytes = (lease.*bytes_of)(i);
     if (bytes.empty()) return bytes;
-    return bytes.subspan(found->decoded_offset_bytes, found->size_bytes);
+    return form == v1::FORM_STORED
+               ? bytes.subspan(found->stored_offset_bytes, found->stored_size_bytes)
+               : bytes.subspan(found->decoded_offset_bytes, found->size_bytes);
   }
   return {};
 }
@@ -57,11 +59,13 @@ absl::Span<const uint8_t> FindTensor(const Lease& lease, std::string_view name,
 }  // namespace
 
 absl::Span<const uint8_t> Lease::tensor(std::string_view name) const {
-  return FindTensor(*this, name, &Lease::bytes);
+  if (state_ == nullptr) return {};
+  return FindTensor(*this, name, state_->set.form(), &Lease::bytes);
 }
 
 absl::Span<const uint8_t> Lease::tensor_dev(std::string_view name) const {
-  return FindTensor(*this, name, &Lease::bytes_dev);
+  if (state_ == nullptr) return {};
+  return FindTensor(*this, name, state_->set.form(), &Lease::bytes_dev);
 }
 
 std::shared_ptr<const void> Lease::mapping() const {
@@ -142,7 +146,8 @@ absl::Status ClientSession::State::Learn(const SessionClient& opened) {
   }
   bool same = opened.units().size() == model->units.size();
   for (size_t i = 0; same && i < model->units.size(); ++i) {
-    same = opened.units()[i].decoded_size_bytes() == model->units[i].decoded_size_bytes;
+    same = opened.units()[i].decoded_size_bytes() == model->units[i].decoded_size_bytes &&
+           opened.units()[i].stored_size_bytes() == model->units[i].stored_size_bytes;
   }
   if (same) return absl::OkStatus();
   return absl::DataLossError("the daemon describes other units under the same digest");
@@ -161,6 +166,7 @@ absl::Status ClientSession::State::Open(const CallLimits& limits) {
                                              .depth = options.depth,
                                              .slot_bytes = options.slot_bytes,
                                              .resident = options.resident,
+                                             .form = ToProto(options.form),
                                              .request_id = options.request_id};
   std::unique_ptr<SessionClient> opened;
   ECF8_RETURN_IF_ERROR(client->Call(limits, [&]() -> absl::Status {

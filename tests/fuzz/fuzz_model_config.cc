@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (shape->experts > 1024) return 0;  // the cache simulator would take long
   const ecf8::PlanOptions options{.batches = {1, 64}, .device_hit_rate = 0.5};
   for (const ecf8::PlanRow& row :
-       ecf8::MakePlan(*shape, ecf8::KnownHardware().front(), options).rows) {
+       ecf8::Planner(*shape).MakePlan(ecf8::KnownHardware().front(), options).rows) {
     if (row.fits && !(std::isfinite(row.step_seconds) && row.step_seconds >= 0)) abort();
   }
   return 0;

@@ -110,9 +110,10 @@ void FuzzedClient::Step(ScriptInput& input) {
       return BeginSession();
     case 4:
     case 5:
+      return SaySomething(input);
     case 6:
     case 7:
-      return SaySomething(input);
+      return SayStep(input);
     case 8:
       return TakeTicket();
     case 9:
@@ -169,6 +170,18 @@ void FuzzedClient::SaySomething(ScriptInput& input) {
   } else {
     call->Write(input.Bytes());
   }
+}
+
+// Where it is not read the socket takes no more, and the rest is lost.
+void FuzzedClient::SayStep(ScriptInput& input) {
+  if (mappings_.empty()) return;
+  const int connection = mappings_[input.Below(mappings_.size())]->connection();
+  const std::string message = MakeSessionRequest(input, tickets_, service_.digest());
+  const uint8_t choice = input.Byte();
+  const auto size = static_cast<uint32_t>(choice < 250 ? message.size() : input.Number());
+  std::string bytes = std::string(reinterpret_cast<const char*>(&size), sizeof(size)) + message;
+  if (choice < 8) bytes = input.Bytes();
+  send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void FuzzedClient::TakeTicket() {

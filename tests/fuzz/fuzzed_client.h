@@ -30,6 +30,7 @@ class FuzzedClient {
   void Call(ScriptInput& input);
   void BeginSession();
   void SaySomething(ScriptInput& input);
+  void SayStep(ScriptInput& input);
   void TakeTicket();
   void SendRawBytes(ScriptInput& input, const std::string& path, const std::string& begin);
   std::string Request(ScriptInput& input, const std::string& built) const;

@@ -133,6 +133,7 @@ void FillOpen(ScriptInput& input, const std::vector<std::string>& tickets,
   open->set_slot_bytes(input.Number());
   open->set_request_id(RequestId(input));
   open->set_resident(input.Byte() % 4 == 3);
+  open->set_over_slot_socket(input.Byte() % 4 != 3);
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 // an addition, record it:
 //   cd proto && protoc -I. --descriptor_set_out=../tests/proto/v1.golden.binpb
 //     ecf8/v1/weights.proto ecf8/v1/status.proto ecf8/v1/recording.proto ecf8/v1/session.proto
-//     ecf8/v1/control.proto ecf8/v1/models.proto ecf8/v1/rpc_status.proto ecf8/v1/error.proto
-//     ecf8/manifest/v1/manifest.proto
+//     ecf8/v1/control.proto ecf8/v1/models.proto ecf8/v1/form.proto ecf8/v1/rpc_status.proto
+//     ecf8/v1/error.proto ecf8/manifest/v1/manifest.proto
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
@@ -15,6 +15,7 @@
 #include "ecf8/manifest/v1/manifest.pb.h"
 #include "ecf8/v1/control.pb.h"
 #include "ecf8/v1/error.pb.h"
+#include "ecf8/v1/form.pb.h"
 #include "ecf8/v1/models.pb.h"
 #include "ecf8/v1/recording.pb.h"
 #include "ecf8/v1/rpc_status.pb.h"
@@ -86,6 +87,17 @@ void CheckService(const ServiceDescriptorProto& golden, const ServiceDescriptorP
   }
 }
 
+// In whichever file of the package it is: fields name it by the package alone.
+const EnumDescriptorProto* FindEnum(const FileDescriptorSet& set, const std::string& package,
+                                    const EnumDescriptorProto& wanted) {
+  for (const FileDescriptorProto& file : set.file()) {
+    const EnumDescriptorProto* const found =
+        file.package() == package ? Find(file.enum_type(), wanted) : nullptr;
+    if (found != nullptr) return found;
+  }
+  return nullptr;
+}
+
 // What of `golden` is no longer so in `now`, a line each.
 std::vector<std::string> Broken(const FileDescriptorSet& golden, const FileDescriptorSet& now) {
   std::vector<std::string> broken;
@@ -99,7 +111,7 @@ std::vector<std::string> Broken(const FileDescriptorSet& golden, const FileDescr
       CheckMessage(message, Find(current->message_type(), message), message.name(), &broken);
     }
     for (const EnumDescriptorProto& item : file.enum_type()) {
-      CheckEnum(item, Find(current->enum_type(), item), item.name(), &broken);
+      CheckEnum(item, FindEnum(now, file.package(), item), item.name(), &broken);
     }
     for (const ServiceDescriptorProto& service : file.service()) {
       CheckService(service, Find(current->service(), service), service.name(), &broken);
@@ -112,7 +124,7 @@ FileDescriptorSet Golden() {
   FileDescriptorSet set;
   std::ifstream file(ECF8_SOURCE_DIR "/tests/proto/v1.golden.binpb", std::ios::binary);
   EXPECT_TRUE(set.ParseFromIstream(&file));
-  EXPECT_EQ(set.file_size(), 9);
+  EXPECT_EQ(set.file_size(), 10);
   return set;
 }
 
@@ -126,6 +138,7 @@ FileDescriptorSet Now() {
         manifest::v1::Manifest::descriptor()}) {
     descriptor->file()->CopyTo(set.add_file());
   }
+  v1::Form_descriptor()->file()->CopyTo(set.add_file());
   return set;
 }
 

@@ -113,12 +113,13 @@ class FakeSessionLink final : public SessionLink {
     return *event;
   }
 
-  void Write(const v1::SessionRequest& request) override {
+  bool Write(const v1::SessionRequest& request) override {
     MutexLock lock(daemon_.mutex_);
     EXPECT_FALSE(std::exchange(daemon_.writing_, true)) << "two writes at once";
     daemon_.heard_.push_back(request);
     daemon_.written_ = true;
     daemon_.changed_.NotifyAll();
+    return false;
   }
   void EndWrites() override {
     MutexLock lock(daemon_.mutex_);

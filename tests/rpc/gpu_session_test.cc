@@ -251,6 +251,14 @@ TEST_F(GpuSessionTest, TheModelCannotBeResident) {
   EXPECT_TRUE(EverythingIsGivenBack());
 }
 
+TEST_F(GpuSessionTest, NothingLiesThereAsItIsStored) {
+  Start();
+  GpuClient client(server_->address());
+  EXPECT_THAT(client.TryOpen({.model = {}, .form = v1::FORM_STORED}),
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("decoded units alone")));
+  EXPECT_TRUE(EverythingIsGivenBack());
+}
+
 // One that was written before there were slots of a GPU.
 TEST_F(GpuSessionTest, AnOldClientIsToldSo) {
   Start();

@@ -84,7 +84,7 @@ TEST_F(ConnectionTableTest, CountsAllAndThoseOfAPeer) {
   EXPECT_FALSE(table_.TryAdd(three.get(), "a", now_ += milliseconds(100)));
   EXPECT_TRUE(table_.TryAdd(three.get(), "b", now_ += milliseconds(100)));
   EXPECT_FALSE(table_.TryAdd(four.get(), "c", now_ += milliseconds(100)));
-  EXPECT_EQ(table_.Count(), 3u);
+  EXPECT_EQ(table_.Open().size(), 3u);
   EXPECT_FALSE(table_.TryAdd(-1, "d", now_));
 }
 
@@ -97,7 +97,7 @@ TEST_F(ConnectionTableTest, WhoIsGoneMakesRoomWhateverTookItsDescriptor) {
   const Descriptor other = Socket();
   EXPECT_EQ(other.get(), number) << "the lowest that is free";
   EXPECT_TRUE(table_.TryAdd(other.get(), "a", now_ += milliseconds(100)));
-  EXPECT_EQ(table_.Count(), 2u);
+  EXPECT_EQ(table_.Open().size(), 2u);
   const Descriptor third = Socket();
   EXPECT_FALSE(table_.TryAdd(third.get(), "a", now_ += milliseconds(100)));
   two = Descriptor();

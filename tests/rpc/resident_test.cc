@@ -208,6 +208,48 @@ TEST_F(ResidentTest, UnpinTakesEffectWhenTheLastHasLeft) {
   EXPECT_EQ(evicted->freed().units(), server_->model().unit_count());
 }
 
+// The two forms are pinned apart, each once, and unpinned together.
+TEST_F(ResidentTest, TheStoredFormIsResidentToo) {
+  Start(2 * kEnough);
+  AttachAndCheck();
+  ASSERT_TRUE(IsLoaded());
+  const uint64_t decoded_pins = engine().pins().front().pinned.bytes;
+  for (int i = 0; i < 2; ++i) {
+    const EngineStats before = Settled();
+    const auto session = Open({.model = {}, .resident = true, .form = v1::FORM_STORED});
+    ASSERT_NE(session, nullptr);
+    EXPECT_EQ(session->slot_bytes(), 0u);
+    auto set = session->Acquire(AllUnits());
+    ASSERT_THAT(set, IsOk());
+    for (const uint32_t unit : AllUnits()) {
+      EXPECT_EQ(set->unit(unit).size(), server_->model().unit(unit).stored_size_bytes);
+    }
+    EXPECT_EQ(Settled().read_bytes, before.read_bytes) << "the host tier had all of it";
+    EXPECT_EQ(Settled().decoded_bytes, before.decoded_bytes);
+    if (i > 0) {
+      EXPECT_EQ(Settled().copied_bytes, before.copied_bytes) << "and now the slots";
+    }
+  }
+  const std::vector<PinnedModel> pins = engine().pins();
+  ASSERT_EQ(pins.size(), 2u);
+  EXPECT_EQ(pins[0].pinned.bytes, decoded_pins);
+  EXPECT_LT(pins[1].pinned.bytes, decoded_pins);
+  EXPECT_EQ(pins[1].pinned.units, server_->model().unit_count());
+  const auto status = client_->GetStatus();
+  ASSERT_THAT(status, IsOk());
+  ASSERT_EQ(status->slots().pinned_size(), 1);
+  EXPECT_EQ(status->slots().pinned(0).units(), 2 * server_->model().unit_count());
+  EXPECT_TRUE(Within20s([&] { return server_->server().session_count() == 0; }));
+  EXPECT_TRUE(Within20s([&] {
+    const auto report = client_->Unpin(Slots());
+    return report.ok() && report->held().units() == 0;
+  }));
+  EXPECT_TRUE(EverythingIsGivenBack());
+  const auto evicted = client_->Evict(Slots());
+  ASSERT_THAT(evicted, IsOk());
+  EXPECT_EQ(evicted->freed().units(), 2 * server_->model().unit_count());
+}
+
 TEST_F(ResidentTest, UnpinnedAndNobodyThereItIsJustACache) {
   Start(kEnough);
   AttachAndCheck();

@@ -47,25 +47,33 @@ class SocketUsersTest : public ::testing::Test {
     server_ = *std::move(server);
   }
 
-  // What a process of kOther, in kGroup, finds at the socket `path`.
-  static int Try(const std::string& path) {
-    sockaddr_un address = {};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.c_str(), path.size());
+  // Runs `body` as a process of kOther, in kGroup; its exit status.
+  template <typename Body>
+  static int AsOther(Body body) {
     const pid_t child = fork();
     if (child == 0) {
       if (setgroups(0, nullptr) != 0 || setgid(kGroup) != 0 || setuid(kOther) != 0) _exit(kBroken);
-      const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-      if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
-        _exit(errno == EACCES ? kNoWay : kBroken);
-      }
-      [[maybe_unused]] const ssize_t sent = send(fd, kPreface, sizeof(kPreface) - 1, MSG_NOSIGNAL);
-      char byte = 0;
-      _exit(recv(fd, &byte, 1, 0) == 1 ? kServed : kClosed);
+      _exit(body());
     }
     int status = 0;
     waitpid(child, &status, 0);
     return WEXITSTATUS(status);
+  }
+
+  // What it finds at the socket `path`.
+  static int Try(const std::string& path) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.c_str(), path.size());
+    return AsOther([&]() -> int {
+      const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+      if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+        return errno == EACCES ? kNoWay : kBroken;
+      }
+      [[maybe_unused]] const ssize_t sent = send(fd, kPreface, sizeof(kPreface) - 1, MSG_NOSIGNAL);
+      char byte = 0;
+      return recv(fd, &byte, 1, 0) == 1 ? kServed : kClosed;
+    });
   }
 
   void ExpectThatThisUserIsServed() const {
@@ -110,6 +118,37 @@ TEST_F(SocketUsersTest, OfThoseWhoMayOpenItSomeAreTaken) {
   EXPECT_EQ(Try(directory_ / "s.sock"), kClosed);
   EXPECT_EQ(server_->connection_stats().refused_strangers, 1u);
   ExpectThatThisUserIsServed();
+}
+
+// What its clients are told, who would look in vain for a daemon that does not run.
+TEST_F(SocketUsersTest, WhoMayNotOpenItIsToldWhoMay) {
+  const std::string path = directory_ / "s.sock";
+  // That status, of a process of kOther, says this.
+  const auto told = [&path](const std::string& what) {
+    return AsOther([&]() -> int {
+             const absl::Status status = CheckMayConnect(path);
+             return absl::IsPermissionDenied(status) &&
+                            status.message() == "permission denied at unix:" + path + ": " + what
+                        ? kNoWay
+                        : kServed;
+           }) == kNoWay;
+  };
+  EXPECT_EQ(AsOther([&] { return CheckMayConnect(path).ok() ? kServed : kNoWay; }), kServed)
+      << "nobody is there";
+  Start();
+  EXPECT_TRUE(told("it is open to user root alone"));
+  options_.socket_group = 0;
+  Start();
+  EXPECT_TRUE(told("it is open to user root and group root"));
+  options_.socket_group = kGroup + 1;
+  Start();
+  EXPECT_TRUE(told("it is open to user root and group " + std::to_string(kGroup + 1)));
+  EXPECT_THAT(CheckMayConnect(path), IsOk());
+  options_.socket_group = kGroup;
+  Start();
+  EXPECT_EQ(AsOther([&] { return CheckMayConnect(path).ok() ? kServed : kNoWay; }), kServed);
+  ASSERT_EQ(chmod(directory_.path().c_str(), 0710), 0);
+  EXPECT_TRUE(told(directory_.path() + " is open to user root and group root"));
 }
 
 }  // namespace

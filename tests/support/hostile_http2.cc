@@ -56,10 +56,14 @@ std::string CallHeaders(std::string_view path) {
          Header("content-type", "application/grpc");
 }
 
+std::string Greeting() {
+  return std::string(kPreface) + Frame(FrameType::kSettings, 0, 0) +
+         Frame(FrameType::kSettings, kAck, 0);
+}
+
 HostileHttp2::HostileHttp2(const std::string& socket_path) : fd_(ConnectToUnixSocket(socket_path)) {
   EXPECT_TRUE(fd_);
-  Send(std::string(kPreface) + Frame(FrameType::kSettings, 0, 0) +
-       Frame(FrameType::kSettings, kAck, 0));
+  Send(Greeting());
 }
 
 bool HostileHttp2::WaitFor(short events) {

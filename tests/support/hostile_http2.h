@@ -33,6 +33,9 @@ std::string Header(std::string_view name, std::string_view value);
 // Those that a call of `path` ("/ecf8.v1.WeightService/ListModels") begins with.
 std::string CallHeaders(std::string_view path);
 
+// What a client says first.
+std::string Greeting();
+
 // Thread-compatible.
 class HostileHttp2 {
  public:

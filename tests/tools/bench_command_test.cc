@@ -157,5 +157,46 @@ TEST(BenchCommandTest, ExpertsWantsAModelThatHasThem) {
       2);
 }
 
+// A dense model and one with experts; that plan and engine agree is nothing that a test may ask of
+// a machine that others use.
+TEST(BenchCommandTest, PlanBesideTheEngine) {
+  const TempDir dir;
+  RunJson({"bench", "moe-model", dir / "moe", "--layers", "2", "--experts", "8", "--hidden", "512",
+           "--expert-width", "512", "--experts-per-token", "2"});
+  const Json report =
+      RunJson({"bench", "plan", dir / "moe", "--runs", "1", "--tokens", "2", "--warm", "2",
+               "--host", "80", "--slots", "80", "--host", "150", "--slots", "80"});
+  ASSERT_EQ(report["memories"].size(), 2u);
+  for (const Json& memory : report["memories"]) {
+    EXPECT_GT(memory["planned_tokens_per_second"], 0);
+    EXPECT_GT(memory["tokens_per_second"], 0);
+    EXPECT_LE(memory["planned_vs_real_range"][0], memory["planned_vs_real"]);
+  }
+  EXPECT_EQ(report["memories"][1]["planned_disk_bytes"], 0);
+  EXPECT_EQ(testing::RunProgram({kCli, "bench", "plan", dir / "moe", "--host", "50"}).exit_status,
+            2);
+}
+
+// One dense layer, one with experts and one for multi-token prediction, with DeepSeek-V3's
+// attention; more memory than any machine of ours has.
+TEST(BenchCommandTest, ScaleOfAModelWithoutItsBytes) {
+  if (testing::kAddressSanitizer) GTEST_SKIP() << "no room beside a sanitizer's memory";
+  const TempDir dir;
+  const std::vector<std::string> bench = {
+      "bench",  "scale",          dir / "scale", "--layers",
+      "4",      "--experts",      "8",           "--hidden",
+      "256",    "--expert-width", "128",         "--vocabulary",
+      "100",    "--tokens",       "3",           "--warm",
+      "2",      "--checked",      "1",           "--checked-budget",
+      "192MiB", "--speed",        "1000"};
+  const Json report = RunJson(bench);
+  EXPECT_EQ(report["experts"], 16);
+  EXPECT_GT(report["tokens_per_second"], 0);
+  EXPECT_GT(report["daemon_cpu_ms_per_token"], 0);
+  EXPECT_GT(report["start_resident_bytes"], 0);
+  EXPECT_LT(report["resident_bytes"], 300'000'000);
+  EXPECT_GT(report["checked_bytes"], 3 * 256 * 18'432);  // a dense layer, at least
+}
+
 }  // namespace
 }  // namespace ecf8

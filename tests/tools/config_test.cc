@@ -55,6 +55,7 @@ TEST_F(ConfigTest, ReadsEverySetting) {
                    "handshake-timeout-ms = 14\n"
                    "idle-timeout-ms = 15\n"
                    "max-request-size = '2MiB'\n"
+                   "heap-limit = '1234 MiB'\n"
                    "log-burst = 16\n"
                    "log-level = 'debug'\n"
                    "log-format = 'json'\n"
@@ -120,8 +121,9 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config_.handshake_timeout_ms, 14);
   EXPECT_EQ(config_.idle_timeout_ms, 15);
   EXPECT_EQ(config_.max_request_size, "2MiB");
+  EXPECT_EQ(config_.heap_limit, "1234 MiB");
   EXPECT_EQ(config_.log_burst, 16);
-  EXPECT_EQ(AllSettings().size(), 44u);  // all of which stand above
+  EXPECT_EQ(AllSettings().size(), 45u);  // all of which stand above
 
   const EngineOptions engine = EngineOptionsFrom(config_);
   EXPECT_EQ(engine.host_budget_bytes, uint64_t{3} << 30);
@@ -219,10 +221,26 @@ TEST_F(ConfigTest, WhoMayOpenTheSocketIsKnownToTheSystem) {
 }
 
 TEST_F(ConfigTest, LimitsBecomeTheServers) {
-  ASSERT_EQ(Parse({"--model-dir", "m", "--socket-group", "0", "--socket-user", "4711",
-                   "--max-connections", "50", "--max-peer-connections", "9",
-                   "--max-connection-streams", "8", "--handshake-timeout-ms", "7",
-                   "--idle-timeout-ms", "6", "--max-request-size", "128KiB"}),
+  ASSERT_EQ(Parse({"--model-dir",
+                   "m",
+                   "--socket-group",
+                   "0",
+                   "--socket-user",
+                   "4711",
+                   "--max-connections",
+                   "50",
+                   "--max-peer-connections",
+                   "9",
+                   "--max-connection-streams",
+                   "8",
+                   "--handshake-timeout-ms",
+                   "7",
+                   "--idle-timeout-ms",
+                   "6",
+                   "--max-request-size",
+                   "128KiB",
+                   "--heap-limit",
+                   "800MiB"}),
             std::nullopt);
   const auto options = ServerOptionsFrom(flags_.config, 1000);
   ASSERT_THAT(options, IsOk());
@@ -234,9 +252,12 @@ TEST_F(ConfigTest, LimitsBecomeTheServers) {
   EXPECT_EQ(options->limits.handshake_timeout.count(), 7);
   EXPECT_EQ(options->limits.idle_timeout.count(), 6);
   EXPECT_EQ(options->limits.max_request_bytes, 128 << 10);
+  EXPECT_EQ(options->limits.heap_bytes, 800u << 20);
+  EXPECT_EQ(options->limits.transport_bytes, 200u << 20);
   EXPECT_EQ(ServerOptionsFrom(flags_.config, 60)->limits.connections.max_connections, 30u);
   EXPECT_EQ(Parse({"--model-dir", "m", "--max-request-size", "65MiB"}), 2);
   EXPECT_EQ(Parse({"--model-dir", "m", "--max-request-size", "1KiB"}), 2);
+  EXPECT_EQ(Parse({"--model-dir", "m", "--heap-limit", "63MiB"}), 2);
 }
 
 TEST_F(ConfigTest, MetricsStayOnThisMachine) {

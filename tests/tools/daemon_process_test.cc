@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
@@ -61,6 +62,19 @@ TEST_F(DaemonProcessTest, ServesAndEndsOnSigterm) {
   EXPECT_EQ(gone.exit_status, 1);
   EXPECT_THAT(gone.err, HasSubstr("no daemon answers at unix:" + socket_));
   EXPECT_EQ(gone.out, "");
+}
+
+TEST_F(DaemonProcessTest, WhoMayNotOpenTheSocketIsToldSo) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to be another user";
+  std::filesystem::permissions(directory_.path(), std::filesystem::perms(0755));
+  const auto daemon = Start({"--socket-group", "daemon"});
+  ASSERT_TRUE(IsUp(*daemon)) << daemon->Stderr();
+  const RunResult refused =
+      RunProgram({"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", kCli,
+                  "models", "--daemon", "unix:" + socket_});
+  EXPECT_EQ(refused.exit_status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("permission denied at unix:" + socket_ +
+                                     ": it is open to user root and group daemon"));
 }
 
 TEST_F(DaemonProcessTest, EndsOnSigintToo) {

@@ -75,7 +75,7 @@ TEST_F(ExpertWalkTest, ATokenUsesWhatItIsToldAndGivesItBack) {
   const auto engine = Engine::Start(options, {model_});
   ASSERT_THAT(engine, IsOk());
   {
-    ExpertWalk walk(**engine, *model_, *steps);
+    ExpertWalk walk(**engine, *steps, CheckUnit);
     const std::vector<std::vector<uint32_t>> experts = {{2}, {0, 1}};
     ASSERT_THAT(walk.Token(experts), IsOk());
     const uint32_t first = Unit("layers.0.experts.2");

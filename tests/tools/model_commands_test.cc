@@ -128,6 +128,21 @@ TEST_F(ModelCommandsTest, ErrorsNameTheFileAndLeaveNothing) {
   EXPECT_EQ(RunEcf8({"inspect", plain_}).exit_status, 1);
 }
 
+// With a config.json that could be planned by, were the weights not there.
+TEST_F(ModelCommandsTest, PlanTakesNoDamagedModelForAPlainOne) {
+  testing::WriteFile(plain_ + "/config.json", R"({"model_type": "llama", "hidden_size": 64,
+      "num_hidden_layers": 2, "vocab_size": 50, "num_attention_heads": 4,
+      "intermediate_size": 128})");
+  Compress();
+  EXPECT_EQ(RunEcf8({"plan", plain_}).exit_status, 0);
+  EXPECT_EQ(RunEcf8({"plan", packed_}).exit_status, 0);
+  const std::string shard = packed_ + "/model-00001-of-00002.safetensors";
+  std::filesystem::resize_file(shard, std::filesystem::file_size(shard) - 1);
+  const RunResult damaged = RunEcf8({"plan", packed_});
+  EXPECT_EQ(damaged.exit_status, 1);
+  EXPECT_THAT(damaged.err, HasSubstr("manifest"));
+}
+
 TEST_F(ModelCommandsTest, WrongUsageIsTwo) {
   EXPECT_EQ(RunEcf8({"compress", plain_}).exit_status, 2);
   EXPECT_EQ(RunEcf8({"verify"}).exit_status, 2);

@@ -33,7 +33,8 @@ TEST(ModelWalk, WhatIsHeldAheadGivesWayToTheUnitAtHand) {
   const auto engine = Engine::Start(options, {model});
   ASSERT_THAT(engine, IsOk());
   for (int walk = 0; walk < 3; ++walk) {
-    EXPECT_THAT(WalkDecoded(**engine, AllUnits(*model), /*ahead_bytes=*/1 << 30), IsOk());
+    EXPECT_THAT(WalkUnits(**engine, AllUnits(*model), UnitForm::kDecoded, /*ahead_bytes=*/1 << 30),
+                IsOk());
   }
 }
 

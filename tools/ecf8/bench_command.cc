@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,9 +13,11 @@
 #include "tools/ecf8/bench_experts.h"
 #include "tools/ecf8/bench_moe_model.h"
 #include "tools/ecf8/bench_offload.h"
+#include "tools/ecf8/bench_plan.h"
 #include "tools/ecf8/bench_read.h"
 #include "tools/ecf8/bench_resident.h"
 #include "tools/ecf8/bench_rpc.h"
+#include "tools/ecf8/bench_scale.h"
 #include "tools/ecf8/bench_stream.h"
 #include "tools/ecf8/commands.h"
 
@@ -38,6 +41,8 @@ class BenchCommand : public Command {
     AddStream(arguments);
     AddExperts(arguments);
     AddMoeModel(arguments);
+    AddPlan(arguments);
+    AddScale(arguments);
     AddOffload(arguments);
     AddResident(arguments);
     AddRpc(arguments);
@@ -72,6 +77,7 @@ class BenchCommand : public Command {
 
   absl::Status RunMoeModel(const CommandContext& context) {
     if (moe_model_.shape.hidden % 128 != 0) return UsageError("--hidden: a multiple of 128");
+    moe_model_.experts_per_token = std::min(moe_model_.experts_per_token, moe_model_.shape.experts);
     return RunBenchMoeModel(moe_model_, context);
   }
 
@@ -137,12 +143,19 @@ class BenchCommand : public Command {
     arguments.Add("--threads", engine.decode_threads, "that decode; 0: one a core").Range(0, 1024);
   }
 
+  static void AddDevice(Arguments arguments, EngineOptions& engine) {
+    arguments.Add("--device", engine.device, "host, cuda:N, or auto");
+    arguments.AddSize("--device-budget", engine.device_budget_bytes,
+                      "for compressed units on the device, as in 1GiB");
+  }
+
   void AddExperts(Arguments arguments) {
     Arguments experts = AddBench(
         arguments, "experts", "a model with experts, token by token, beside the cache simulator",
         [this](const CommandContext& context) { return RunBenchExperts(experts_, context); });
     experts.Add("DIR", experts_.directory, "a compressed model").Required();
     AddEngine(experts, experts_.engine);
+    AddDevice(experts, experts_.engine);
     experts.Add("--tokens", experts_.tokens, "passes over the model").Range(1, 1'000'000);
     experts.Add("--experts", experts_.experts_per_token, "of a layer for a token").Range(1, 1024);
     experts.Add("--skew", experts_.traffic.skew, "of the Zipf law, a layer's experts")
@@ -150,6 +163,17 @@ class BenchCommand : public Command {
     experts.Add("--drift", experts_.traffic.drift_tokens,
                 "experts change their ranks after so many tokens; 0: never");
     experts.Add("--seed", experts_.seed, "of the experts that are chosen");
+    experts.AddChoice(
+        "--use", experts_.use, "of a unit: check all bytes, read them on all cores, or nothing",
+        {{"check", UnitUse::kCheck}, {"read", UnitUse::kRead}, {"none", UnitUse::kNone}});
+  }
+
+  static void AddShape(Arguments arguments, MoeShape& shape) {
+    arguments.Add("--layers", shape.layers, "of the model").Range(1, 256);
+    arguments.Add("--experts", shape.experts, "of a layer").Range(1, 1024);
+    arguments.Add("--hidden", shape.hidden, "a multiple of 128").Range(128, 16'384);
+    arguments.Add("--expert-width", shape.expert_width, "rows of an expert's projections")
+        .Range(1, 16'384);
   }
 
   void AddMoeModel(Arguments arguments) {
@@ -158,15 +182,57 @@ class BenchCommand : public Command {
                  "make a model with experts, as DeepSeek-V3's, straight into its stored form",
                  [this](const CommandContext& context) { return RunMoeModel(context); });
     moe_model.Add("DST", moe_model_.directory, "the directory to make").Required();
-    MoeShape& shape = moe_model_.shape;
-    moe_model.Add("--layers", shape.layers, "of the model").Range(1, 256);
-    moe_model.Add("--experts", shape.experts, "of a layer").Range(1, 1024);
-    moe_model.Add("--hidden", shape.hidden, "a multiple of 128").Range(128, 16'384);
-    moe_model.Add("--expert-width", shape.expert_width, "rows of an expert's projections")
-        .Range(1, 16'384);
+    AddShape(moe_model, moe_model_.shape);
+    moe_model
+        .Add("--experts-per-token", moe_model_.experts_per_token,
+             "of a layer, as config.json has it; at most all")
+        .Range(1, 1024);
     moe_model.Add("--seed", moe_model_.seed, "of the weights");
     moe_model_.job.AddThreads(moe_model);
     moe_model_.job.AddForce(moe_model);
+  }
+
+  void AddPlan(Arguments arguments) {
+    Arguments plan =
+        AddBench(arguments, "plan",
+                 "what `ecf8 plan` computes for this machine, beside what the engine does",
+                 [this](const CommandContext& context) { return RunBenchPlan(plan_, context); });
+    plan.Add("DIR", plan_.directory, "a compressed model").Required();
+    plan.Add("--host", plan_.host_percent,
+             "memory for compressed units, in percent of all; several: each, with its --slots")
+        .Range(1, 1000);
+    plan.Add("--slots", plan_.slot_percent, "for decoded ones, likewise").Range(1, 1000);
+    plan.Add("--tokens", plan_.tokens, "that count").Range(1, 1'000'000);
+    plan.Add("--warm", plan_.warm_tokens, "before them").Range(0, 1'000'000);
+    plan.Add("--runs", plan_.runs, "the median counts").Range(1, 999);
+    plan.Add("--skew", plan_.skew, "of the Zipf law, a layer's experts").RealRange(0, 4);
+    plan.Add("--seed", plan_.seed, "of the experts that are chosen");
+  }
+
+  void AddScale(Arguments arguments) {
+    Arguments scale =
+        AddBench(arguments, "scale",
+                 "DeepSeek-V3's 15,104 experts through the daemon, on a modelled machine",
+                 [this](const CommandContext& context) { return RunBenchScale(scale_, context); });
+    scale.Add("DIR", scale_.directory, "made where it is not there: little but headers").Required();
+    AddShape(scale, scale_.shape);
+    scale.Add("--vocabulary", scale_.shape.vocabulary, "of the model").Range(1, 1 << 20);
+    scale.Add("--hardware", scale_.hardware, "the machine, as `ecf8 plan` knows it");
+    scale.Add("--speed", scale_.speed, "of it, in its own; 0: all that it does takes no time")
+        .RealRange(0, 1e6);
+    scale.Add("--tokens", scale_.tokens, "that count").Range(0, 1'000'000);
+    scale.Add("--warm", scale_.warm_tokens, "before them").Range(0, 1'000'000);
+    scale.Add("--checked", scale_.checked_tokens, "then, with real bytes, each compared")
+        .Range(0, 1000);
+    scale.AddSize("--checked-budget", scale_.checked_budget_bytes,
+                  "for these, of host memory and of slots");
+    scale.Add("--skew", scale_.skew, "of the Zipf law, a layer's experts").RealRange(0, 4);
+    scale.Add("--seed", scale_.seed, "of weights and choices");
+    scale.Add("--serve", scale_.serve, "be only the daemon of the bench, at this socket");
+    scale.Add("--with-bytes", scale_.with_bytes, "of that daemon: the units' bytes are real");
+    scale.AddSize("--host-budget", scale_.host_bytes, "of that daemon");
+    scale.AddSize("--frame-budget", scale_.frame_bytes, "of that daemon, on the device");
+    scale.AddSize("--slot-budget", scale_.slot_bytes, "of that daemon");
   }
 
   void AddOffload(Arguments arguments) {
@@ -188,10 +254,13 @@ class BenchCommand : public Command {
         .Range(0, 64);
     offload.Add("--resident", offload_.resident,
                 "by resident sessions: the model stays in slots, also when they have ended");
+    offload.Add("--form", offload_.form, "that the slots hold: compressed (as stored) or decoded")
+        .OneOf({"compressed", "decoded"});
     offload.Add("--clients", offload_.clients, "at once").Range(1, 64);
     offload.Add("--passes", offload_.passes, "of each client").Range(1, 1'000'000);
     offload.Add("--against", offload_.against,
-                "compare every byte with this plain model: a directory or .safetensors file");
+                "compare every decoded byte with this plain model: a directory or .safetensors "
+                "file");
   }
 
   void AddResident(Arguments arguments) {
@@ -210,10 +279,8 @@ class BenchCommand : public Command {
         arguments, "stream", "a model through the whole pipeline, decoded and cold, beside fio",
         [this](const CommandContext& context) { return RunBenchStream(stream_, context); });
     stream.Add("DIR", stream_.directory, "a compressed model").Required();
-    stream.Add("--device", stream_.engine.device, "host, cuda:N, or auto");
     AddEngine(stream, stream_.engine);
-    stream.AddSize("--device-budget", stream_.engine.device_budget_bytes,
-                   "for compressed units on the device, as in 1GiB");
+    AddDevice(stream, stream_.engine);
     stream.Add("--runs", stream_.runs, "the median of so many interleaved runs counts")
         .Range(1, 999);
     stream.AddSize("--ahead", stream_.ahead_bytes, "decoded bytes asked for ahead");
@@ -248,6 +315,8 @@ class BenchCommand : public Command {
   BenchStreamOptions stream_;
   BenchExpertsOptions experts_;
   BenchMoeModelOptions moe_model_;
+  BenchPlanOptions plan_;
+  BenchScaleOptions scale_;
   BenchCacheOptions cache_;
   BenchOffloadOptions offload_;
   BenchResidentOptions resident_;

@@ -13,12 +13,13 @@
 #include "loader/base/strings.h"
 #include "loader/cache/schedule_policy.h"
 #include "loader/cache/simulator/simulate_uses.h"
-#include "loader/engine/unit_place.h"
+#include "loader/checkpoint/unit_place.h"
 #include "loader/model/compressed_model.h"
 #include "tools/ecf8/expert_walk.h"
 #include "tools/ecf8/progress.h"
 #include "tools/ecf8/resident_set.h"
 #include "tools/ecf8/text.h"
+#include "tools/workloads/memory_reader.h"
 
 namespace ecf8 {
 namespace {
@@ -54,11 +55,14 @@ class ExpertsBench {
       return UsageError(absl::StrCat("a layer of the model has ", steps_.experts, " experts"));
     }
     ECF8_ASSIGN_OR_RETURN(const auto engine, Engine::Start(options_.engine, {model_}));
+    if (options_.use != UnitUse::kNone && engine->device_info().name != "host") {
+      return UsageError("what a GPU has decoded is not read here: --use none");
+    }
     engine->WaitUntilTouched();
     ECF8_RETURN_IF_ERROR(Sample());
     std::vector<UseEvent> events;
     {
-      ExpertWalk walk(*engine, *model_, steps_);
+      ExpertWalk walk(*engine, steps_, Use());
       ECF8_RETURN_IF_ERROR(WalkTokens(context, walk));
       used_units_ = walk.used_units();
       used_bytes_ = walk.used_bytes();
@@ -81,11 +85,12 @@ class ExpertsBench {
         {"in memory", percent(real_.memory), percent(simulated_.memory)}};
     std::fputs(FormatTable(rows, {false, true, true}).c_str(), stdout);
     std::printf(
-        "\n%u tokens in %s: %.3f a second; %llu units used, each checked; %s decoded, %s of it\n"
+        "\n%u tokens in %s: %.3f a second; %llu units used%s; %s decoded, %s of it\n"
         "used a second; %s read, %s\n"
         "resident: at most %s; %s after the first token, %s after the last; the limit is %s\n",
         options_.tokens, FormatSeconds(seconds_).c_str(), options_.tokens / seconds_,
-        static_cast<unsigned long long>(used_units_), FormatBytes(used_bytes_).c_str(),
+        static_cast<unsigned long long>(used_units_),
+        options_.use == UnitUse::kCheck ? ", each checked" : "", FormatBytes(used_bytes_).c_str(),
         FormatRate(used_bytes_, seconds_).c_str(), FormatBytes(stats_.read_bytes).c_str(),
         FormatRate(stats_.read_bytes, seconds_).c_str(), FormatBytes(peak_bytes_).c_str(),
         FormatBytes(resident_bytes_[1]).c_str(), FormatBytes(resident_bytes_.back()).c_str(),
@@ -128,6 +133,21 @@ class ExpertsBench {
     return options_.engine.host_budget_bytes + options_.engine.slot_budget_bytes + kAllowanceBytes;
   }
 
+  UseUnit Use() {
+    switch (options_.use) {
+      case UnitUse::kCheck:
+        return CheckUnit;
+      case UnitUse::kRead:
+        return [reader = std::make_shared<MemoryReader>()](const HeldUnit& held) {
+          reader->Read(held.slot_dev());
+          return absl::OkStatus();
+        };
+      case UnitUse::kNone:
+        break;
+    }
+    return nullptr;
+  }
+
   // From the most of the run's first half to the most of its second.
   int64_t GrowthBytes() const {
     const auto middle =
@@ -137,22 +157,9 @@ class ExpertsBench {
     return static_cast<int64_t>(after) - static_cast<int64_t>(before);
   }
 
-  // The experts of every layer of every token.
-  std::vector<std::vector<uint32_t>> Draw() const {
-    const ExpertShape shape = {.layers = steps_.layers,
-                               .experts = steps_.experts,
-                               .experts_per_token = options_.experts_per_token};
-    const Trace trace =
-        GenerateExpertTrace(shape, options_.traffic, options_.tokens, options_.seed).trace;
-    std::vector<std::vector<uint32_t>> choices(size_t{options_.tokens} * steps_.layers);
-    for (size_t i = 0; i < trace.records.size(); ++i) {
-      choices[i / options_.experts_per_token].push_back(trace.records[i].unit % steps_.experts);
-    }
-    return choices;
-  }
-
   absl::Status WalkTokens(const CommandContext& context, ExpertWalk& walk) {
-    const std::vector<std::vector<uint32_t>> choices = Draw();
+    const std::vector<std::vector<uint32_t>> choices = DrawExperts(
+        steps_, options_.experts_per_token, options_.traffic, options_.tokens, options_.seed);
     ProgressReporter progress("tokens");
     const auto begin = Clock::now();
     for (uint32_t token = 0; token < options_.tokens; ++token) {

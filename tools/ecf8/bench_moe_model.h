@@ -15,6 +15,7 @@ namespace ecf8 {
 struct BenchMoeModelOptions {
   std::string directory;  // to make
   MoeShape shape{};
+  uint32_t experts_per_token = 8;  // as config.json has it
   uint64_t seed = 1;
   JobFlags job{};
 };

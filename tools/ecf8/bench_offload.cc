@@ -50,13 +50,19 @@ absl::StatusOr<WalkTimes> WalkTogether(const Clients& clients, int passes,
   return all;
 }
 
-// Decoded bytes ahead that one client's grant leaves beside the unit at hand and the next.
+bool IsStored(const BenchOffloadOptions& options) { return options.form == "compressed"; }
+
+UnitForm FormOf(const BenchOffloadOptions& options) {
+  return IsStored(options) ? UnitForm::kStoredInSlot : UnitForm::kDecoded;
+}
+
+// Bytes ahead that one client's grant leaves beside the unit at hand and the next.
 uint64_t BytesAhead(const BenchOffloadOptions& options, const CompressedModel& model,
                     const std::vector<uint32_t>& walk) {
   uint64_t largest_bytes = 0;
   for (const uint32_t unit : walk) {
     largest_bytes =
-        std::max(largest_bytes, SlotSpace::SlotBytes(model.unit(unit).decoded_size_bytes));
+        std::max(largest_bytes, SlotSpace::SlotBytes(SizeIn(FormOf(options), model.unit(unit))));
   }
   const uint64_t granted_bytes = options.slot_bytes / static_cast<uint64_t>(options.clients);
   return std::min(static_cast<uint64_t>(options.depth) * largest_bytes,
@@ -76,7 +82,8 @@ absl::StatusOr<double> EngineSupply(const BenchOffloadOptions& options, const Ow
     std::vector<absl::StatusOr<double>> seconds(static_cast<size_t>(options.clients), 0.0);
     std::vector<std::thread> threads;
     for (absl::StatusOr<double>& result : seconds) {
-      threads.emplace_back([&] { result = WalkDecoded(*engine, units, ahead_bytes); });
+      threads.emplace_back(
+          [&] { result = WalkUnits(*engine, units, FormOf(options), ahead_bytes); });
     }
     for (std::thread& thread : threads) thread.join();
     double slowest = 0;
@@ -117,6 +124,7 @@ absl::StatusOr<Clients> OpenClients(const BenchOffloadOptions& options, const Ad
              .slot_bytes =
                  options.resident ? 0 : options.slot_bytes / static_cast<uint64_t>(options.clients),
              .resident = options.resident,
+             .form = IsStored(options) ? v1::FORM_STORED : v1::FORM_DECODED,
              .against = options.against,
              .cancel = context.cancel}));
     clients.push_back(std::move(client));
@@ -161,7 +169,8 @@ nlohmann::ordered_json ToJson(const BenchOffloadOptions& options, const Results&
   const OffloadClient::Latencies& latencies = results.latencies;
   nlohmann::ordered_json json;
   json["units"] = results.walk_units;
-  json["decoded_bytes"] = results.walk_bytes;
+  json["form"] = options.form;
+  json["walk_bytes"] = results.walk_bytes;
   json["slot_bytes"] = options.slot_bytes;
   json["clients"] = options.clients;
   json["passes"] = options.passes;
@@ -185,7 +194,7 @@ nlohmann::ordered_json ToJson(const BenchOffloadOptions& options, const Results&
 void Print(const nlohmann::ordered_json& json) {
   const auto number = [&](const char* key) { return json[key].get<double>(); };
   std::printf("%.0f units, %s a pass, %.0f clients, %.1f ms of compute a unit\n", number("units"),
-              FormatBytes(json["decoded_bytes"].get<uint64_t>()).c_str(), number("clients"),
+              FormatBytes(json["walk_bytes"].get<uint64_t>()).c_str(), number("clients"),
               number("compute_ms"));
   std::printf("  passes       %8.2f a second, of each client\n", number("passes_per_second"));
   std::printf("  stalled      %8.2f %% of the time\n", 100 * number("stall_fraction"));
@@ -204,6 +213,9 @@ void Print(const nlohmann::ordered_json& json) {
 }  // namespace
 
 absl::Status RunBenchOffload(const BenchOffloadOptions& options, const CommandContext& context) {
+  if (IsStored(options) && !options.against.empty()) {
+    return absl::InvalidArgumentError("--against compares decoded bytes: leave out --form");
+  }
   SilenceGrpcLog();
   std::unique_ptr<OwnServer> server;
   Address address;

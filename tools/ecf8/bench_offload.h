@@ -19,6 +19,7 @@ struct BenchOffloadOptions {
   double compute_ms = 0;
   int depth = 2;
   bool resident = false;
+  std::string form = "decoded";  // or "compressed"
   int clients = 1;
   int passes = 3;
   std::string against;

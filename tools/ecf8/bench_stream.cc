@@ -53,8 +53,9 @@ class Walks {
     ECF8_ASSIGN_OR_RETURN(const auto engine, Engine::Start(options_.engine, {model_}));
     engine->WaitUntilTouched();
     for (int walk = 0; walk <= warm_walks; ++walk) {
-      ECF8_ASSIGN_OR_RETURN(const double seconds,
-                            WalkDecoded(*engine, AllUnits(*model_), options_.ahead_bytes));
+      ECF8_ASSIGN_OR_RETURN(
+          const double seconds,
+          WalkUnits(*engine, AllUnits(*model_), UnitForm::kDecoded, options_.ahead_bytes));
       (walk == 0 ? gbps_ : warm_gbps_)
           .push_back(static_cast<double>(bytes_.decoded) / seconds / kGiga);
     }

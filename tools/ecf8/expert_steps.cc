@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "loader/base/strings.h"
-#include "loader/engine/unit_place.h"
+#include "loader/checkpoint/unit_place.h"
 
 namespace ecf8 {
 
@@ -43,6 +43,19 @@ absl::StatusOr<ExpertSteps> ListExpertSteps(const CompressedModel& model) {
         absl::StrCat("model ", Quoted(model.name()), " has no experts"));
   }
   return result;
+}
+
+std::vector<std::vector<uint32_t>> DrawExperts(const ExpertSteps& steps, uint32_t per_token,
+                                               const ExpertTraffic& traffic, uint32_t tokens,
+                                               uint64_t seed) {
+  const ExpertShape shape = {
+      .layers = steps.layers, .experts = steps.experts, .experts_per_token = per_token};
+  const Trace trace = GenerateExpertTrace(shape, traffic, tokens, seed).trace;
+  std::vector<std::vector<uint32_t>> choices(size_t{tokens} * steps.layers);
+  for (size_t i = 0; i < trace.records.size(); ++i) {
+    choices[i / per_token].push_back(trace.records[i].unit % steps.experts);
+  }
+  return choices;
 }
 
 }  // namespace ecf8

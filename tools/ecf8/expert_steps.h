@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "loader/cache/simulator/generators.h"
 #include "loader/model/compressed_model.h"
 
 namespace ecf8 {
@@ -25,6 +26,12 @@ struct ExpertSteps {
 
 // FAILED_PRECONDITION for a model without experts, or whose layers differ in their number.
 absl::StatusOr<ExpertSteps> ListExpertSteps(const CompressedModel& model);
+
+// The experts that tokens use, as generators.h draws them: of every layer of every token in turn
+// `per_token`, by number in their layer.
+std::vector<std::vector<uint32_t>> DrawExperts(const ExpertSteps& steps, uint32_t per_token,
+                                               const ExpertTraffic& traffic, uint32_t tokens,
+                                               uint64_t seed);
 
 }  // namespace ecf8
 

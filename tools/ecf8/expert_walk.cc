@@ -20,7 +20,7 @@ absl::Status ExpertWalk::Token(absl::Span<const std::vector<uint32_t>> experts) 
   for (size_t s = 0; s < steps_.steps.size(); ++s) {
     const ExpertStep& step = steps_.steps[s];
     ECF8_RETURN_IF_ERROR(AskForDense(step));
-    ECF8_RETURN_IF_ERROR(WaitAndCheck(dense_));
+    ECF8_RETURN_IF_ERROR(WaitAndUse(dense_));
     if (!step.experts.empty()) {
       for (const uint32_t expert : experts[layer++]) {
         for (const uint32_t unit : step.experts[expert]) {
@@ -32,7 +32,7 @@ absl::Status ExpertWalk::Token(absl::Span<const std::vector<uint32_t>> experts) 
     for (const uint32_t unit : steps_.steps[(s + 1) % steps_.steps.size()].dense) {
       ECF8_RETURN_IF_ERROR(Ask(unit, Priority::kHinted, &hinted_));
     }
-    ECF8_RETURN_IF_ERROR(WaitAndCheck(chosen_));
+    ECF8_RETURN_IF_ERROR(WaitAndUse(chosen_));
     GiveBack(&chosen_);
     GiveBack(&dense_);
   }
@@ -62,7 +62,7 @@ absl::Status ExpertWalk::Ask(uint32_t unit, Priority priority, std::vector<UnitL
   return absl::OkStatus();
 }
 
-absl::Status ExpertWalk::WaitAndCheck(absl::Span<const UnitLease> leases) {
+absl::Status ExpertWalk::WaitAndUse(absl::Span<const UnitLease> leases) {
   for (const UnitLease& lease : leases) {
     // What a step and the one behind it hold together may be more than there is.
     if (!news_->WaitUntil(*lease, std::chrono::steady_clock::now() + kPatience)) {
@@ -72,8 +72,9 @@ absl::Status ExpertWalk::WaitAndCheck(absl::Span<const UnitLease> leases) {
     }
     ECF8_RETURN_IF_ERROR(lease->status());
     events_.push_back({UseEvent::Kind::kReady, lease->request().unit_index});
-    ECF8_RETURN_IF_ERROR(Check(*lease));
+    if (use_) ECF8_RETURN_IF_ERROR(use_(*lease));
     ++used_units_;
+    used_bytes_ += lease->unit().decoded_size_bytes;
   }
   return absl::OkStatus();
 }
@@ -85,14 +86,12 @@ void ExpertWalk::GiveBack(std::vector<UnitLease>* leases) {
   leases->clear();
 }
 
-// The engine of a bench is on the host device, whose memory is ours to read.
-absl::Status ExpertWalk::Check(const HeldUnit& held) {
+absl::Status CheckUnit(const HeldUnit& held) {
   for (const Piece& piece : held.unit().pieces) {
     const auto bytes =
-        held.decoded_dev().subspan(piece.decoded_offset_bytes, piece.decoded_size_bytes);
-    used_bytes_ += bytes.size();
+        held.slot_dev().subspan(piece.decoded_offset_bytes, piece.decoded_size_bytes);
     if (Xxh3(bytes) == piece.decoded_xxh3) continue;
-    return absl::DataLossError(absl::StrCat("model ", Quoted(model_.name()), ", unit ",
+    return absl::DataLossError(absl::StrCat("model ", Quoted(held.model().name()), ", unit ",
                                             Quoted(held.unit().id), ", tensor ",
                                             Quoted(piece.tensor), ": the decoded bytes are wrong"));
   }

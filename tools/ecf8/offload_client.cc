@@ -8,6 +8,7 @@
 #include "decoder/status_macros.h"
 #include "loader/base/clock.h"
 #include "loader/memory/slot_space.h"
+#include "rpc/unit_check.h"
 
 namespace ecf8 {
 namespace {
@@ -24,20 +25,21 @@ absl::StatusOr<std::unique_ptr<OffloadClient>> OffloadClient::Open(const Options
   self->resident_ = options.resident;
   self->depth_ = options.depth;
   ECF8_ASSIGN_OR_RETURN(self->client_, WeightClient::Connect(options.address, kTimeout));
-  ECF8_RETURN_IF_ERROR(self->client_
-                           ->DescribeModel(options.model, /*with_chunks=*/false,
-                                           [&](const v1::Unit& unit) {
-                                             const bool wanted = !options.layers_only ||
-                                                                 unit.id().starts_with("layers.");
-                                             if (!wanted) return absl::OkStatus();
-                                             self->walk_.push_back(unit.index());
-                                             self->walk_bytes_ += unit.decoded_size_bytes();
-                                             self->largest_slot_bytes_ = std::max(
-                                                 self->largest_slot_bytes_,
-                                                 SlotSpace::SlotBytes(unit.decoded_size_bytes()));
-                                             return absl::OkStatus();
-                                           })
-                           .status());
+  ECF8_RETURN_IF_ERROR(
+      self->client_
+          ->DescribeModel(options.model, /*with_chunks=*/false,
+                          [&](const v1::Unit& unit) {
+                            const bool wanted =
+                                !options.layers_only || unit.id().starts_with("layers.");
+                            if (!wanted) return absl::OkStatus();
+                            self->walk_.push_back(unit.index());
+                            const uint64_t size_bytes = UnitSizeBytes(unit, options.form);
+                            self->walk_bytes_ += size_bytes;
+                            self->largest_slot_bytes_ = std::max(self->largest_slot_bytes_,
+                                                                 SlotSpace::SlotBytes(size_bytes));
+                            return absl::OkStatus();
+                          })
+          .status());
   if (self->walk_.empty()) return absl::NotFoundError("the model has no units to walk over");
   if (!options.against.empty()) {
     ECF8_ASSIGN_OR_RETURN(self->against_, SourceComparison::Open(options.against));
@@ -48,7 +50,8 @@ absl::StatusOr<std::unique_ptr<OffloadClient>> OffloadClient::Open(const Options
                                                              .cyclic = true,
                                                              .depth = options.depth,
                                                              .slot_bytes = options.slot_bytes,
-                                                             .resident = options.resident}));
+                                                             .resident = options.resident,
+                                                             .form = options.form}));
   return self;
 }
 
@@ -99,7 +102,7 @@ absl::StatusOr<OffloadClient::Latencies> OffloadClient::MeasureLatencies(size_t 
   uint64_t bytes = depth_ * largest_slot_bytes_;  // what is ready ahead must not push the set out
   for (size_t i = 0; i < walk_.size() && set_units.size() < units; ++i) {
     const uint64_t slot_bytes =
-        SlotSpace::SlotBytes(session_->units()[walk_[i]].decoded_size_bytes());
+        SlotSpace::SlotBytes(UnitSizeBytes(session_->units()[walk_[i]], session_->form()));
     if (!resident_ && bytes + slot_bytes > session_->slot_bytes()) continue;
     bytes += slot_bytes;
     set_units.push_back(walk_[i]);

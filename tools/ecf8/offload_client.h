@@ -33,6 +33,7 @@ class OffloadClient {
     uint32_t depth = 0;
     uint64_t slot_bytes = 0;
     bool resident = false;
+    v1::Form form = v1::FORM_DECODED;
     std::string against;                        // empty: nothing is compared
     const std::atomic<bool>* cancel = nullptr;  // outlives the client
   };
@@ -53,7 +54,7 @@ class OffloadClient {
   absl::StatusOr<Latencies> MeasureLatencies(size_t units, int rounds);
 
   uint64_t compared_bytes() const { return against_ ? against_->compared_bytes() : 0; }
-  uint64_t walk_bytes() const { return walk_bytes_; }
+  uint64_t walk_bytes() const { return walk_bytes_; }  // in the session's form
   const std::vector<uint32_t>& walk() const { return walk_; }
 
  private:

@@ -1,8 +1,5 @@
 #include "tools/ecf8/own_server.h"
 
-#include <cstdlib>
-#include <filesystem>
-#include <system_error>
 #include <vector>
 
 #include "decoder/status_macros.h"
@@ -15,26 +12,17 @@ absl::StatusOr<std::unique_ptr<OwnServer>> OwnServer::Start(const std::string& d
                                                             const EngineOptions& engine) {
   spdlog::set_level(spdlog::level::off);  // it would log to stdout, where the results go
   std::unique_ptr<OwnServer> self(new OwnServer);
-  self->directory_ = std::filesystem::temp_directory_path().string() + "/ecf8-bench-XXXXXX";
-  if (mkdtemp(self->directory_.data()) == nullptr) {
-    return absl::InternalError("could not make " + self->directory_);
-  }
+  ECF8_ASSIGN_OR_RETURN(self->directory_, ScratchDirectory::Make());
   std::vector<SkippedDirectory> skipped;
   ECF8_ASSIGN_OR_RETURN(const OpenedModels models, OpenModels({directory}, &skipped));
   if (models.size() != 1) return absl::InvalidArgumentError("give one model");
   self->model_ = models.front();
   ServerOptions server;
-  server.address.socket_path = self->directory_ + "/ecf8.sock";
+  server.address.socket_path = self->directory() + "/ecf8.sock";
   server.engine = engine;
   ECF8_ASSIGN_OR_RETURN(self->server_, Server::Start(models, server));
   self->server_->WaitUntilTouched();
   return self;
-}
-
-OwnServer::~OwnServer() {
-  server_.reset();
-  std::error_code ignored;
-  std::filesystem::remove_all(directory_, ignored);
 }
 
 }  // namespace ecf8

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "loader/engine/engine.h"
 #include "rpc/server.h"
+#include "tools/workloads/scratch_directory.h"
 
 namespace ecf8 {
 
@@ -19,18 +20,18 @@ class OwnServer {
                                                           const EngineOptions& engine);
   OwnServer(const OwnServer&) = delete;
   OwnServer& operator=(const OwnServer&) = delete;
-  ~OwnServer();
+  ~OwnServer() = default;
 
   const Address& address() const { return server_->address(); }
   const std::shared_ptr<const CompressedModel>& model() const { return model_; }
   const Engine& engine() const { return server_->engine(); }
   // Of this process's user alone, and gone when the server is.
-  const std::string& directory() const { return directory_; }
+  const std::string& directory() const { return directory_->path(); }
 
  private:
   OwnServer() = default;
 
-  std::string directory_;
+  std::unique_ptr<ScratchDirectory> directory_;  // outlives the server's sockets in it
   std::shared_ptr<const CompressedModel> model_;
   std::unique_ptr<Server> server_;
 };

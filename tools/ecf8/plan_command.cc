@@ -45,7 +45,8 @@ absl::StatusOr<ModelShape> ReadShape(const std::string& path) {
   }
   const auto model = CompressedModel::Open(path);
   if (model.ok()) return ShapeOfModel(**model, config);
-  if (config.empty()) return model.status();
+  // A compressed one that is damaged is not a plain one.
+  if (config.empty() || !absl::IsNotFound(model.status())) return model.status();
   ECF8_ASSIGN_OR_RETURN(ModelShape shape, ShapeOfConfig(config));
   shape.name = std::filesystem::path(path).filename().string();
   return shape;
@@ -65,8 +66,7 @@ class PlanCommand final : public Command {
     arguments.Add("--batch", batches_, "sequences side by side; may be given again")
         .Range(1, 1 << 20);
     arguments.Add("--context", context_tokens_, "tokens of each sequence").Range(1, 1 << 24);
-    arguments.Add("--skew", options_.skew, "of the Zipf law by which experts are chosen")
-        .RealRange(0, 4);
+    arguments.Add("--skew", skew_, "of the Zipf law by which experts are chosen").RealRange(0, 4);
     hit_rate_argument_ =
         arguments.Add("--device-hit-rate", hit_rate_, "of experts, instead of what --skew gives");
     hit_rate_argument_->RealRange(0, 1);
@@ -84,18 +84,19 @@ class PlanCommand final : public Command {
       std::printf("%s\n", HardwareJson(hardware).c_str());
       return absl::OkStatus();
     }
-    PlanReport report;
+    PlanReport report{.skew = skew_};
     ECF8_ASSIGN_OR_RETURN(report.model, ReadShape(model_));
     ECF8_ASSIGN_OR_RETURN(report.hardware, ReadHardware());
     if (bits_ > 0) report.model.bits_per_weight = bits_;
+    Planner planner(report.model, skew_);
     if (!batches_.empty()) options_.batches = batches_;
     options_.context_tokens = context_tokens_;
     if (hit_rate_argument_->given()) options_.device_hit_rate = hit_rate_;
     report.options = options_;
-    report.compressed = MakePlan(report.model, report.hardware, options_);
-    report.changes = TryChanges(report.model, report.hardware, options_);
+    report.compressed = planner.MakePlan(report.hardware, options_);
+    report.changes = planner.TryChanges(report.hardware, options_);
     options_.compressed = false;
-    report.plain = MakePlan(report.model, report.hardware, options_);
+    report.plain = planner.MakePlan(report.hardware, options_);
     if (context.json) {
       PrintJson(PlanJson(report));
     } else {
@@ -117,6 +118,7 @@ class PlanCommand final : public Command {
   uint64_t context_tokens_ = 4096;
   double hit_rate_ = 0;
   double bits_ = 0;
+  double skew_ = Planner::kDefaultSkew;
   bool measure_ = false;
   std::optional<Argument> hit_rate_argument_;
   PlanOptions options_;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -12,6 +11,7 @@
 #include "decoder/status_macros.h"
 #include "loader/base/clock.h"
 #include "tools/ecf8/timed_reader.h"
+#include "tools/workloads/memory_reader.h"
 #include "tools/workloads/model_walk.h"
 #include "tools/workloads/samples.h"
 
@@ -19,7 +19,7 @@ namespace ecf8 {
 namespace {
 
 constexpr uint64_t kMostReadBytes = uint64_t{2} << 30;
-constexpr uint64_t kCopyBytes = uint64_t{256} << 20;
+constexpr uint64_t kMemoryBytes = uint64_t{256} << 20;
 constexpr int kRuns = 3;
 constexpr double kGiga = 1e9;
 constexpr double kNoTime = 1e18;  // a rate
@@ -45,16 +45,15 @@ absl::StatusOr<double> MeasureDisk(const CompressedModel& model) {
   return Median(gbps) * kGiga;
 }
 
-// Bytes read and written a second.
-double MeasureCopy() {
-  std::vector<uint8_t> from(kCopyBytes, 1);
-  std::vector<uint8_t> to(kCopyBytes, 2);
+// Bytes read a second, by all cores.
+double MeasureReading() {
+  const std::vector<uint8_t> bytes(kMemoryBytes, 1);
+  MemoryReader reader;
   Samples rates;
   for (int run = 0; run < kRuns; ++run) {
     const auto begin = std::chrono::steady_clock::now();
-    std::memcpy(to.data(), from.data(), kCopyBytes);
-    rates.push_back(2 * kCopyBytes / SecondsSince(begin));
-    from[static_cast<size_t>(run)] = to[kCopyBytes - 1];  // the copy is used
+    reader.Read(bytes);
+    rates.push_back(kMemoryBytes / SecondsSince(begin));
   }
   return Median(rates);
 }
@@ -79,7 +78,7 @@ absl::StatusOr<Hardware> MeasureHost(const CompressedModel& model) {
   return Hardware{.name = "this-host",
                   .source = absl::StrCat("measured on ", model.name(), ", ", cores, " cores"),
                   .device_memory_bytes = std::max<uint64_t>(half_bytes, 1),
-                  .device_rate = MeasureCopy(),
+                  .device_rate = MeasureReading(),
                   .decode_rate = cores / (1 / core.decode + stored_share / core.checksum),
                   .compute_rate = kNoTime,
                   .host_to_device_rate = 0,

@@ -124,7 +124,7 @@ Json PlanJson(const PlanReport& report) {
           {"bits_per_fp8_weight", report.model.bits_per_weight},
           {"hardware", Json::parse(HardwareJson(report.hardware), nullptr, false)},
           {"context_tokens", report.options.context_tokens},
-          {"skew", report.options.skew},
+          {"skew", report.skew},
           {"compressed", RowsJson(report.compressed)},
           {"uncompressed", RowsJson(report.plain)},
           {"changes", std::move(changes)}};

@@ -11,12 +11,13 @@
 namespace ecf8 {
 
 struct PlanReport {
-  ModelShape model;
-  Hardware hardware;
-  PlanOptions options;
-  Plan compressed;
-  Plan plain;  // the same machine, the weights as they are
-  std::vector<PlanChange> changes;
+  ModelShape model{};
+  Hardware hardware{};
+  PlanOptions options{};
+  double skew = 0;
+  Plan compressed{};
+  Plan plain{};  // the same machine, the weights as they are
+  std::vector<PlanChange> changes{};
 };
 
 std::string PlanText(const PlanReport& report);

@@ -7,8 +7,8 @@
 
 namespace ecf8 {
 
-absl::StatusOr<ResidentSet> ReadResidentSet() {
-  std::ifstream status("/proc/self/status");
+absl::StatusOr<ResidentSet> ReadResidentSet(const std::string& process) {
+  std::ifstream status("/proc/" + process + "/status");
   ResidentSet result;
   std::string key;
   while (status >> key) {
@@ -18,7 +18,7 @@ absl::StatusOr<ResidentSet> ReadResidentSet() {
     if (value != nullptr && status >> *value) *value *= 1024;  // "VmRSS:   123 kB"
   }
   if (result.now_bytes == 0 || result.peak_bytes == 0) {
-    return absl::UnavailableError("/proc/self/status does not tell the resident set");
+    return absl::UnavailableError("/proc does not tell the resident set");
   }
   return result;
 }

@@ -1,8 +1,9 @@
-// How much memory this process has, for benchmarks that keep a limit.
+// How much memory a process has, for benchmarks that keep a limit.
 #ifndef ECF8_TOOLS_ECF8_RESIDENT_SET_H_
 #define ECF8_TOOLS_ECF8_RESIDENT_SET_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/statusor.h"
 
@@ -14,7 +15,8 @@ struct ResidentSet {
   uint64_t peak_bytes = 0;  // since the process began
 };
 
-absl::StatusOr<ResidentSet> ReadResidentSet();
+// Of this process, or the one of that number.
+absl::StatusOr<ResidentSet> ReadResidentSet(const std::string& process = "self");
 
 }  // namespace ecf8
 

@@ -1,13 +1,13 @@
 #include "tools/ecf8/tmpfs_copy.h"
 
-#include <stdlib.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "decoder/status_macros.h"
 #include "loader/base/strings.h"
 
 namespace ecf8 {
@@ -38,22 +38,14 @@ absl::StatusOr<std::unique_ptr<TmpfsCopy>> TmpfsCopy::Of(const std::string& dire
         absl::StrCat(Quoted(directory), " is too large for ", kTmpfs, ": ", FormatBytes(bytes),
                      ", with ", FormatBytes(space.available), " free of which half may be used"));
   }
-  std::string path = absl::StrCat(kTmpfs, "/ecf8-bench.XXXXXX");
-  if (mkdtemp(path.data()) == nullptr) {
-    return absl::UnavailableError(absl::StrCat("cannot make a directory in ", kTmpfs));
-  }
-  std::unique_ptr<TmpfsCopy> copy(new TmpfsCopy(path));  // from here on it is removed
-  fs::copy(directory, path, fs::copy_options::recursive, error);
+  ECF8_ASSIGN_OR_RETURN(auto scratch, ScratchDirectory::Make(kTmpfs));
+  std::unique_ptr<TmpfsCopy> copy(new TmpfsCopy(std::move(scratch)));
+  fs::copy(directory, copy->path(), fs::copy_options::recursive, error);
   if (error) {
     return absl::UnavailableError(
         absl::StrCat("cannot copy ", Quoted(directory), " to ", kTmpfs, ": ", error.message()));
   }
   return copy;
-}
-
-TmpfsCopy::~TmpfsCopy() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
 }
 
 }  // namespace ecf8

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "tools/workloads/scratch_directory.h"
 
 namespace ecf8 {
 
@@ -16,17 +17,13 @@ class TmpfsCopy {
   // would take more than half of what is free there; UNAVAILABLE where there is no /dev/shm.
   static absl::StatusOr<std::unique_ptr<TmpfsCopy>> Of(const std::string& directory);
 
-  TmpfsCopy(const TmpfsCopy&) = delete;
-  TmpfsCopy& operator=(const TmpfsCopy&) = delete;
-  // Removes the copy.
-  ~TmpfsCopy();
-
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return directory_->path(); }
 
  private:
-  explicit TmpfsCopy(std::string path) : path_(std::move(path)) {}
+  explicit TmpfsCopy(std::unique_ptr<ScratchDirectory> directory)
+      : directory_(std::move(directory)) {}
 
-  std::string path_;
+  const std::unique_ptr<ScratchDirectory> directory_;  // goes, and with it the copy
 };
 
 }  // namespace ecf8

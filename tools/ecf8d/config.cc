@@ -83,6 +83,14 @@ absl::Span<const Setting> AllSettings() {
        0,
        {},
        true},
+      {"heap-limit",
+       "memory beyond the budgets, as in 1GiB, from which on connections are closed, those first "
+       "that are not served; at least 64MiB",
+       &DaemonConfig::heap_limit,
+       0,
+       0,
+       {},
+       true},
       {"log-level",
        "the least level that is logged",
        &DaemonConfig::log_level,
@@ -286,6 +294,7 @@ absl::Status CheckTransport(const DaemonConfig& config, const Address& address) 
 
 constexpr uint64_t kLeastRequestBytes = 64 << 10;
 constexpr uint64_t kMostRequestBytes = 64 << 20;
+constexpr uint64_t kLeastHeapBytes = 64 << 20;
 
 absl::Status CheckSocket(const DaemonConfig& config, const Address& address) {
   if (!address.is_unix() && (!config.socket_group.empty() || !config.socket_users.empty())) {
@@ -296,6 +305,9 @@ absl::Status CheckSocket(const DaemonConfig& config, const Address& address) {
   }
   for (const std::string& user : config.socket_users) {
     ECF8_RETURN_IF_ERROR(AddContext(FindUser(user).status(), "socket-user"));
+  }
+  if (*ParseByteSize(config.heap_limit) < kLeastHeapBytes) {
+    return absl::InvalidArgumentError("heap-limit: want at least 64MiB");
   }
   const uint64_t request_bytes = *ParseByteSize(config.max_request_size);
   if (request_bytes >= kLeastRequestBytes && request_bytes <= kMostRequestBytes) {

@@ -29,6 +29,7 @@ struct DaemonConfig {
   int64_t handshake_timeout_ms = 10'000;
   int64_t idle_timeout_ms = 600'000;
   std::string max_request_size = "1MiB";
+  std::string heap_limit = "1GiB";
   std::string log_level = "info";
   std::string log_format = "text";
   int64_t log_burst = 20;

@@ -28,6 +28,8 @@ ServerLimits LimitsFrom(const DaemonConfig& config, size_t descriptors) {
   limits.idle_timeout = std::chrono::milliseconds(config.idle_timeout_ms);
   limits.connection_streams = static_cast<int>(config.max_connection_streams);
   limits.max_request_bytes = static_cast<int>(*ParseByteSize(config.max_request_size));
+  limits.heap_bytes = *ParseByteSize(config.heap_limit);
+  limits.transport_bytes = std::min<uint64_t>(limits.transport_bytes, limits.heap_bytes / 4);
   return limits;
 }
 

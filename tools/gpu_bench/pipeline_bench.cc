@@ -38,8 +38,8 @@ absl::StatusOr<Json> RunPipelineBench(const PipelineBenchOptions& options) {
   for (int run = 0; run < options.runs; ++run) {
     ECF8_ASSIGN_OR_RETURN(const auto engine, Engine::Start(options.engine, {model}));
     engine->WaitUntilTouched();
-    ECF8_ASSIGN_OR_RETURN(const double walk,
-                          WalkDecoded(*engine, AllUnits(*model), options.ahead_bytes));
+    ECF8_ASSIGN_OR_RETURN(const double walk, WalkUnits(*engine, AllUnits(*model),
+                                                       UnitForm::kDecoded, options.ahead_bytes));
     seconds.push_back(walk);
     report["device"] = engine->device_info().name;
     report["reader"] = engine->reader_info().kind;

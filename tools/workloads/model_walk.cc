@@ -29,8 +29,8 @@ std::vector<uint32_t> AllUnits(const CompressedModel& model) {
   return units;
 }
 
-absl::StatusOr<double> WalkDecoded(Engine& engine, const std::vector<uint32_t>& units,
-                                   uint64_t ahead_bytes) {
+absl::StatusOr<double> WalkUnits(Engine& engine, const std::vector<uint32_t>& units, UnitForm form,
+                                 uint64_t ahead_bytes, const UseUnit& use) {
   const auto news = std::make_shared<UnitNews>();
   const Clock::time_point begin = Clock::now();
   std::deque<UnitLease> leases;
@@ -40,8 +40,9 @@ absl::StatusOr<double> WalkDecoded(Engine& engine, const std::vector<uint32_t>& 
     while (next < units.size() && (leases.empty() || asked_bytes <= ahead_bytes)) {
       ECF8_ASSIGN_OR_RETURN(
           UnitLease lease,
-          engine.Acquire({.unit_index = units[next], .on_progress = UnitNews::Teller(news)}));
-      if (!leases.empty()) asked_bytes += lease->unit().decoded_size_bytes;
+          engine.Acquire(
+              {.unit_index = units[next], .form = form, .on_progress = UnitNews::Teller(news)}));
+      if (!leases.empty()) asked_bytes += SizeIn(form, lease->unit());
       leases.push_back(std::move(lease));
       ++next;
     }
@@ -52,8 +53,9 @@ absl::StatusOr<double> WalkDecoded(Engine& engine, const std::vector<uint32_t>& 
       asked_bytes = 0;
     }
     ECF8_RETURN_IF_ERROR(news->WaitUntilReady(*leases.front()));
+    if (use) ECF8_RETURN_IF_ERROR(use(*leases.front()));
     leases.pop_front();
-    if (!leases.empty()) asked_bytes -= leases.front()->unit().decoded_size_bytes;
+    if (!leases.empty()) asked_bytes -= SizeIn(form, leases.front()->unit());
   }
   return SecondsSince(begin);
 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ecf8 import _native
-from ecf8._arrays import Framework, arrays_of
+from ecf8._arrays import Arrays, Framework, arrays_of
 from ecf8._errors import from_status
 from ecf8._session import Session, index_of_unit, milliseconds
 
@@ -73,19 +73,33 @@ class Daemon:
             for part in unit.tensors:
                 sizes[part.name] += part.size_bytes
         names = list(found) if tensors is None else list(dict.fromkeys(tensors))
-        fetched: dict[str, Any] = {}
-        memory: list[Any] = []
+        wanted = {}
         for name in names:
             if name not in found:
                 raise _not_found(model, name)
-            tensor, bytes_of_it = arrays.empty(found[name].dtype, found[name].shape, sizes[name])
-            fetched[name] = tensor
-            memory.append(bytes_of_it)
-        if names:
-            self._client.fetch_into(
-                model, description.model.digest, names, memory, decode_here, milliseconds(timeout)
-            )
+            wanted[name] = (found[name].dtype, found[name].shape, sizes[name])
+        fetched = self._fetch(description.model, wanted, arrays, decode_here, timeout)
         return {name: arrays.finish(tensor, device) for name, tensor in fetched.items()}
+
+    def _fetch(
+        self,
+        model: _native.ModelInfo,
+        wanted: Mapping[str, tuple[str, Sequence[int], int]],
+        arrays: Arrays[Any],
+        decode_here: bool,
+        timeout: float | None = None,
+    ) -> dict[str, Any]:
+        """Tensors of known dtype, shape and size in bytes, in host memory."""
+        fetched: dict[str, Any] = {}
+        memory: list[Any] = []
+        for name, (dtype, shape, size_bytes) in wanted.items():
+            fetched[name], bytes_of_it = arrays.empty(dtype, shape, size_bytes)
+            memory.append(bytes_of_it)
+        if fetched:
+            self._client.fetch_into(
+                model.name, model.digest, list(fetched), memory, decode_here, milliseconds(timeout)
+            )
+        return fetched
 
     def preload(
         self,

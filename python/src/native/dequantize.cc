@@ -17,12 +17,11 @@ namespace {
 namespace nb = nanobind;
 using namespace nb::literals;
 
-template <typename Element>
-using Flat = nb::ndarray<Element, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Scales = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-// So many weights make it worth while to wake another thread.
-constexpr size_t kWeightsOfAThread = size_t{256} << 10;
+// So many weights make it worth while to wake another thread, and to wait for it where it has begun
+// and others have its core.
+constexpr size_t kWeightsOfAThread = size_t{2} << 20;
 
 size_t CeilDiv(size_t value, size_t by) { return value / by + (value % by != 0 ? 1 : 0); }
 
@@ -53,23 +52,23 @@ class Dequantizer {
     }
   }
 
+  // Addresses of memory of the matrix's size: to make an array of each takes longer than a small
+  // matrix.
   template <typename Out>
-  void Run(const Flat<const uint8_t>& weights, const Flat<uint8_t>& out) const {
-    if (weights.size() != rows_ * columns_ || out.size() != weights.size() * sizeof(Out)) {
-      throw nb::value_error("the memory does not fit the matrix");
-    }
-    if (reinterpret_cast<uintptr_t>(out.data()) % alignof(Out) != 0) {
+  void Run(uintptr_t weights_address, uintptr_t out_address) const {
+    if (out_address % alignof(Out) != 0) {
       throw nb::value_error("the memory is not aligned to its elements");
     }
-    auto* const values = reinterpret_cast<Out*>(out.data());
+    const auto* const weights = reinterpret_cast<const uint8_t*>(weights_address);
+    auto* const values = reinterpret_cast<Out*>(out_address);
     const nb::gil_scoped_release release;
     const size_t bands = CeilDiv(rows_, block_rows_);
-    const size_t parts = std::clamp<size_t>(weights.size() / kWeightsOfAThread, 1, bands + 1);
+    const size_t parts = std::clamp<size_t>(rows_ * columns_ / kWeightsOfAThread, 1, bands + 1);
     const size_t bands_of_part = CeilDiv(bands, parts);
     ParallelFor(bands == 0 ? 0 : CeilDiv(bands, bands_of_part), [&](size_t part) {
       const size_t end = std::min(bands, (part + 1) * bands_of_part);
       for (size_t band = part * bands_of_part; band < end; ++band) {
-        RunBand(band, weights.data(), values);
+        RunBand(band, weights, values);
       }
     });
   }
@@ -109,12 +108,10 @@ void BindDequantizer(nb::module_& module) {
   nb::class_<Dequantizer>(module, "Dequantizer", "A matrix's scales, one a block.")
       .def(nb::init<const std::string&, size_t, size_t, size_t, size_t, const Scales&>(), "dtype"_a,
            "rows"_a, "columns"_a, "block_rows"_a, "block_columns"_a, nb::arg("scales").noconvert())
-      .def("bf16", &Dequantizer::Run<uint16_t>, nb::arg("weights").noconvert(),
-           nb::arg("out").noconvert(),
-           "Fills `out` with the BF16 values of `weights`, both as flat bytes, in several threads "
-           "without the GIL.")
-      .def("f32", &Dequantizer::Run<float>, nb::arg("weights").noconvert(),
-           nb::arg("out").noconvert(), "The same in F32.");
+      .def("bf16", &Dequantizer::Run<uint16_t>, "weights"_a, "out"_a,
+           "Fills memory at the address `out` with the BF16 values of the weights at the address "
+           "`weights`, without the GIL.")
+      .def("f32", &Dequantizer::Run<float>, "weights"_a, "out"_a, "The same in F32.");
 }
 
 }  // namespace ecf8::python

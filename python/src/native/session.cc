@@ -4,6 +4,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <chrono>
@@ -20,14 +21,11 @@ using namespace nb::literals;
 
 using SharedLease = std::shared_ptr<LeaseHolder>;
 
-// An acquire that ^C ends.
-absl::StatusOr<Lease> AcquireUnits(ClientSession& session, const std::vector<uint32_t>& units,
-                                   int64_t timeout_ms, SignalWatch& signals) {
+// Waits, until ^C as well. What was not there in time may be waited for again.
+absl::StatusOr<Lease> WaitFor(PendingLease& pending, int64_t timeout_ms, SignalWatch& signals) {
   const auto begun = std::chrono::steady_clock::now();
-  absl::StatusOr<PendingLease> pending = session.StartAcquire(units, Within(timeout_ms));
-  if (!pending.ok()) return pending.status();
   while (true) {
-    absl::StatusOr<Lease> lease = pending->Wait({.timeout = kSignalInterval});
+    absl::StatusOr<Lease> lease = pending.Wait({.timeout = kSignalInterval});
     if (!absl::IsDeadlineExceeded(lease.status())) return lease;
     const absl::Status signalled = signals.Poll();
     if (!signalled.ok()) return signalled;
@@ -36,38 +34,70 @@ absl::StatusOr<Lease> AcquireUnits(ClientSession& session, const std::vector<uin
   }
 }
 
-SharedLease Acquire(const SessionHolder& holder, const std::vector<uint32_t>& units,
-                    int64_t timeout_ms) {
-  const auto session = ValueOrRaise(holder.session());
+SharedLease Wait(PendingHolder& holder, int64_t timeout_ms) {
   SignalWatch signals;
   absl::StatusOr<Lease> lease;
   SharedLease held;
   {
     const nb::gil_scoped_release release;
-    lease = AcquireUnits(*session, units, timeout_ms, signals);
-    if (lease.ok()) held = std::make_shared<LeaseHolder>(*std::move(lease), holder.guard());
+    lease = WaitFor(holder.pending, timeout_ms, signals);
+    if (lease.ok()) held = std::make_shared<LeaseHolder>(*std::move(lease), holder.guard);
   }
   signals.RaiseIfError(lease.status());
   return held;
 }
 
-// The array owns the lease: weights do not change under whoever holds one of an unnamed lease.
-template <typename Array>
-Array View(const SharedLease& lease, size_t i, uint64_t offset_bytes, uint64_t size_bytes) {
-  if (!lease->leased() || i >= lease->size()) throw nb::value_error("the lease has ended");
-  const absl::Span<const uint8_t> bytes = lease->bytes(i);
-  if (offset_bytes > bytes.size() || size_bytes > bytes.size() - offset_bytes) {
-    throw nb::index_error("beyond the unit's end");
+// `done` may be null.
+std::unique_ptr<PendingHolder> Start(const SessionHolder& holder,
+                                     const std::vector<uint32_t>& units, const SharedLease& done,
+                                     int64_t timeout_ms) {
+  const auto session = ValueOrRaise(holder.session());
+  absl::StatusOr<PendingLease> pending;
+  {
+    const nb::gil_scoped_release release;
+    pending = done == nullptr ? session->StartAcquire(units, Within(timeout_ms))
+                              : done->Exchange(*session, units, Within(timeout_ms));
   }
-  auto owner = std::make_unique<SharedLease>(lease);
-  const nb::capsule capsule(owner.get(), [](void* pointer) noexcept {
-    const std::unique_ptr<SharedLease> last(static_cast<SharedLease*>(pointer));
+  return std::make_unique<PendingHolder>(ValueOrRaise(std::move(pending)), holder.guard());
+}
+
+SharedLease Acquire(const SessionHolder& holder, const std::vector<uint32_t>& units,
+                    int64_t timeout_ms) {
+  const auto pending = Start(holder, units, nullptr, timeout_ms);
+  return Wait(*pending, timeout_ms);
+}
+
+template <typename Owner>
+nb::capsule CapsuleOf(Owner owner) {
+  auto kept = std::make_unique<Owner>(std::move(owner));
+  const nb::capsule capsule(kept.get(), [](void* pointer) noexcept {
+    const std::unique_ptr<Owner> last(static_cast<Owner*>(pointer));
     const nb::gil_scoped_release release;  // it may have something to say to the daemon
     last->reset();
   });
-  owner.release();
-  // PyTorch knows no tensors that cannot be written to.
-  return Array(const_cast<uint8_t*>(bytes.data() + offset_bytes), {size_bytes}, capsule);
+  kept.release();
+  return capsule;
+}
+
+absl::Span<const uint8_t> BytesOf(const SharedLease& lease, size_t i) {
+  if (!lease->leased() || i >= lease->size()) throw nb::value_error("the lease has ended");
+  return lease->bytes(i);
+}
+
+// PyTorch knows no tensors that cannot be written to.
+template <typename Array>
+Array ArrayOf(absl::Span<const uint8_t> bytes, const nb::capsule& owner) {
+  return Array(const_cast<uint8_t*>(bytes.data()), {bytes.size()}, owner);
+}
+
+// The array owns the lease: weights do not change under whoever holds one of an unnamed lease.
+template <typename Array>
+Array View(const SharedLease& lease, size_t i, uint64_t offset_bytes, uint64_t size_bytes) {
+  const absl::Span<const uint8_t> bytes = BytesOf(lease, i);
+  if (offset_bytes > bytes.size() || size_bytes > bytes.size() - offset_bytes) {
+    throw nb::index_error("beyond the unit's end");
+  }
+  return ArrayOf<Array>(bytes.subspan(offset_bytes, size_bytes), CapsuleOf(lease));
 }
 
 using NumpyView = nb::ndarray<nb::numpy, const uint8_t, nb::ndim<1>>;
@@ -89,6 +119,19 @@ void BindLease(nb::module_& module) {
             return units;
           },
           "As they were asked for; empty once it has ended.")
+      .def(
+          "address",
+          [](const SharedLease& lease, size_t i) {
+            return reinterpret_cast<uintptr_t>(BytesOf(lease, i).data());
+          },
+          "unit"_a, "Of the `unit`th unit's bytes.")
+      .def(
+          "place",
+          [](const SharedLease& lease, size_t i) {
+            return ArrayOf<TorchView>(BytesOf(lease, i), CapsuleOf(lease->mapping()));
+          },
+          "unit"_a,
+          "The place of the `unit`th unit as a tensor, which does not lease what is there.")
       .def("numpy", &View<NumpyView>, "unit"_a, "offset_bytes"_a, "size_bytes"_a,
            "Bytes of the `unit`th unit, where they are.")
       .def("torch", &View<TorchView>, "unit"_a, "offset_bytes"_a, "size_bytes"_a,
@@ -100,6 +143,11 @@ void BindLease(nb::module_& module) {
             RaiseIfError(WithoutGil(lease, timeout_ms));
           },
           "timeout_ms"_a);
+}
+
+void BindPending(nb::module_& module) {
+  nb::class_<PendingHolder>(module, "PendingLease", "Units that were asked for.")
+      .def("wait", &Wait, "timeout_ms"_a, "The lease, once; after a timeout it goes on.");
 }
 
 template <typename Call>
@@ -136,9 +184,22 @@ absl::Status LeaseHolder::Release(const CallOptions& options) {
   return released;
 }
 
+absl::StatusOr<PendingLease> LeaseHolder::Exchange(ClientSession& session,
+                                                   const std::vector<uint32_t>& units,
+                                                   const CallOptions& options) {
+  absl::StatusOr<PendingLease> pending = session.Exchange(lease_, units, options);
+  if (!leased()) LetGo();
+  return pending;
+}
+
 void LeaseHolder::LetGo() {
   for (const absl::Span<const uint8_t> bytes : guarded_) guard_->LetGo(bytes);
   guarded_.clear();
+}
+
+PendingHolder::~PendingHolder() {
+  const nb::gil_scoped_release release;
+  const PendingLease given_up = std::move(pending);
 }
 
 absl::StatusOr<std::shared_ptr<ClientSession>> SessionHolder::session() const {
@@ -159,8 +220,11 @@ void SessionHolder::Close() {
 
 void BindSessions(nb::module_& module) {
   BindLease(module);
+  BindPending(module);
   nb::class_<SessionHolder>(module, "Session")
       .def("acquire", &Acquire, "units"_a, "timeout_ms"_a)
+      .def("start", &Start, "units"_a, "done"_a.none(), "timeout_ms"_a,
+           "Asks for units, and in the same message gives `done` back, if it is a lease.")
       .def(
           "hint",
           [](const SessionHolder& holder, const std::vector<uint32_t>& units, int64_t timeout_ms) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "ecf8/client.h"
@@ -29,8 +30,13 @@ class LeaseHolder {
   size_t size() const { return lease_.size(); }
   const UnitInfo& unit(size_t i) const { return lease_.unit(i); }
   absl::Span<const uint8_t> bytes(size_t i) const { return lease_.bytes(i); }
+  // Keeps the bytes mapped.
+  const std::shared_ptr<const void>& mapping() const { return mapping_; }
   absl::Status Check() const { return lease_.Check(); }
   absl::Status Release(const CallOptions& options);
+  // Releases it, and asks for others in the same message.
+  absl::StatusOr<PendingLease> Exchange(ClientSession& session, const std::vector<uint32_t>& units,
+                                        const CallOptions& options);
 
  private:
   void LetGo();
@@ -39,6 +45,19 @@ class LeaseHolder {
   std::shared_ptr<const void> mapping_;
   std::shared_ptr<PageGuard> guard_;
   std::vector<absl::Span<const uint8_t>> guarded_;
+};
+
+// What was asked for and has not come yet. Of one thread at a time.
+struct PendingHolder {
+  PendingHolder(PendingLease of, std::shared_ptr<PageGuard> protection)
+      : pending(std::move(of)), guard(std::move(protection)) {}
+  PendingHolder(const PendingHolder&) = delete;
+  PendingHolder& operator=(const PendingHolder&) = delete;
+  // Gives it up, without the GIL, which the caller holds: the daemon is to be told.
+  ~PendingHolder();
+
+  PendingLease pending;
+  std::shared_ptr<PageGuard> guard;  // may be null
 };
 
 // Thread-safe.

@@ -41,7 +41,7 @@ struct TensorInfo {
   uint64_t stored_size_bytes = 0;
   uint64_t xxh3 = 0;  // XXH3-64 of this part's decoded bytes
   StoredAs stored_as = StoredAs::kRaw;
-  // Of stored units that are fetched: what it takes to decode them. Else empty.
+  // Of stored units that are fetched, or leased: what it takes to decode them. Else empty.
   std::vector<uint32_t> chunk_stored_size_bytes;
 };
 

@@ -1,5 +1,5 @@
-// Sessions: decoded units read where the daemon has put them, without a copy. For clients on its
-// machine, of the user whose slots they are (docs/SESSIONS.md).
+// Sessions: units read where the daemon has put them, without a copy. For clients on its machine,
+// of the user whose slots they are (docs/SESSIONS.md).
 #ifndef ECF8_SESSION_H_
 #define ECF8_SESSION_H_
 
@@ -40,6 +40,10 @@ struct SessionOptions {
   // opens such a session again finds all of them where they are. RESOURCE_EXHAUSTED where there is
   // no room for all, UNIMPLEMENTED where the daemon is too old.
   bool resident = false;
+  // What the slots are to hold. kStored, every chunk of it checked, is for clients that decode
+  // themselves: what it takes is in the session's model(). UNIMPLEMENTED where the daemon is too
+  // old, or decodes on a GPU.
+  Form form = Form::kDecoded;
   std::string request_id{};  // free text of at most 64 bytes, for the daemon's log
 };
 
@@ -62,10 +66,11 @@ class ECF8_EXPORT Lease {
   // The units, as they were asked for.
   size_t size() const;
   const UnitInfo& unit(size_t i) const;
+  // In the session's form.
   absl::Span<const uint8_t> bytes(size_t i) const;
 
-  // A tensor, or the part of it that the first of the units with any of it holds. Empty, its data()
-  // null, where none has.
+  // A tensor, or the part of it that the first of the units with any of it holds: where the form is
+  // kStored, its chunks one after another. Empty, its data() null, where none has.
   absl::Span<const uint8_t> tensor(std::string_view name) const;
 
   // The same where the session's slots are a GPU's memory (ClientSession::gpu): addresses on that
@@ -164,6 +169,7 @@ class ECF8_EXPORT ClientSession {
   // stays ended then, and this may be tried again.
   absl::Status Reopen(const CallOptions& options = {});
 
+  // Where the form is kStored, with what it takes to decode.
   const ModelDescription& model() const;
   uint64_t slot_bytes() const;  // granted
   // Where the daemon decodes on a GPU: its slots are that GPU's memory, mapped here by the driver

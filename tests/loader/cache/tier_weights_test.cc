@@ -63,5 +63,17 @@ TEST_F(TierWeightsTest, TheHostSavesNothingToWhatTheDeviceHoldsUnlessItIsAskedFo
          Saved(StoredPlace::kDevice));
 }
 
+// Where the host has the bytes, it saves a copy of them; here it would take a read besides.
+TEST_F(TierWeightsTest, AStoredCopyInASlotSavesWhatBringsItThere) {
+  const auto expect = [&](bool in_host, double seconds_a_byte) {
+    weights_.ReweighStoredSlot(kKey, kSizes.stored_bytes, kSizes.slot_bytes, in_host);
+    EXPECT_DOUBLE_EQ(slots_.saving(),
+                     seconds_a_byte * kSizes.stored_bytes / (4.5 * kSizes.slot_bytes));
+  };
+  expect(/*in_host=*/true, 1);
+  expect(/*in_host=*/false, 4);
+  EXPECT_EQ(host_.saving(), -1);
+}
+
 }  // namespace
 }  // namespace ecf8

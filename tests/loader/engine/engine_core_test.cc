@@ -26,10 +26,10 @@ using ::testing::HasSubstr;
 
 using EngineCoreTest = testing::EightLayersTest;
 
-TEST_F(EngineCoreTest, EveryUnitInBothForms) {
+TEST_F(EngineCoreTest, EveryUnitInEveryForm) {
   StartEngine();
   for (uint32_t i = 0; i < expected_->model->unit_count(); ++i) {
-    for (const UnitForm form : {UnitForm::kStored, UnitForm::kDecoded}) {
+    for (const UnitForm form : {UnitForm::kStored, UnitForm::kDecoded, UnitForm::kStoredInSlot}) {
       const auto held = Acquire(i, form);
       ASSERT_TRUE(engine_->RunUntilIdle());
       ExpectReadyAndRight(*held);
@@ -61,7 +61,9 @@ TEST_F(EngineCoreTest, RequestsThatJoinOneThatWaitsAreHits) {
   using enum UnitForm;
   for (const std::vector<UnitForm>& forms :
        {std::vector{kDecoded, kDecoded}, std::vector{kDecoded, kStored},
-        std::vector{kStored, kDecoded}, std::vector{kStored, kStored, kDecoded, kDecoded}}) {
+        std::vector{kStored, kDecoded}, std::vector{kStoredInSlot, kStored},
+        std::vector{kStoredInSlot, kStoredInSlot}, std::vector{kStored, kStoredInSlot},
+        std::vector{kStored, kStored, kDecoded, kDecoded}}) {
     StartEngine();
     std::vector<std::shared_ptr<HeldUnit>> holds;
     for (const UnitForm form : forms) holds.push_back(Acquire(Layer(0), form));
@@ -72,6 +74,64 @@ TEST_F(EngineCoreTest, RequestsThatJoinOneThatWaitsAreHits) {
     EXPECT_EQ(stats.read_bytes, holds[0]->unit().stored_size_bytes);
     for (const auto& held : holds) engine_->Release(held);
   }
+}
+
+// One read, each part checked once, whoever it is for.
+TEST_F(EngineCoreTest, BothFormsInSlotsShareOneRead) {
+  StartEngine();
+  const auto decoded = Acquire(Layer(0));
+  const auto stored = Acquire(Layer(0), UnitForm::kStoredInSlot);
+  const auto again = Acquire(Layer(0), UnitForm::kStoredInSlot);
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  const EngineStats stats = engine_->core->stats();
+  EXPECT_EQ(stats.read_bytes, decoded->unit().stored_size_bytes);
+  uint64_t part_bytes = 0;
+  for (const UnitPart& part : decoded->parts()) part_bytes += part.stored_size_bytes;
+  EXPECT_EQ(stats.verified_bytes, part_bytes);
+  EXPECT_EQ(stats.copied_bytes, part_bytes);
+  EXPECT_EQ(stats.slots.units, 2u);
+  EXPECT_EQ(stats.slots.misses, 2u);
+  EXPECT_EQ(stats.slots.hits, 1u);
+  EXPECT_EQ(stored->slot_dev().size(), stored->unit().stored_size_bytes);
+  EXPECT_NE(stored->slot_dev().data(), decoded->slot_dev().data());
+  EXPECT_EQ(stored->slot_dev().data(), again->slot_dev().data());
+  for (const auto& held : {decoded, stored, again}) {
+    ExpectReadyAndRight(*held);
+    engine_->Release(held);
+  }
+}
+
+// In one memory: what is idle goes, in whichever form it lies there.
+TEST_F(EngineCoreTest, TheFormsInSlotsGiveWayToEachOther) {
+  SimulationOptions options;
+  options.slot_bytes = 4 << 20;  // one layer decoded, or two stored
+  StartEngine(options);
+  const auto use = [&](int layer, UnitForm form) {
+    const auto held = Acquire(Layer(layer), form);
+    ASSERT_TRUE(engine_->RunUntilIdle());
+    ExpectReadyAndRight(*held);
+    engine_->Release(held);
+  };
+  const auto units = [&] { return engine_->core->stats().slots.units; };
+  use(0, UnitForm::kStoredInSlot);
+  use(1, UnitForm::kStoredInSlot);
+  EXPECT_EQ(units(), 2u);
+  use(0, UnitForm::kDecoded);
+  EXPECT_EQ(units(), 1u);
+  EXPECT_EQ(engine_->core->stats().slots.evictions, 2u);
+  use(0, UnitForm::kStoredInSlot);
+  EXPECT_EQ(units(), 1u);
+  // What is held does not: the other form waits for it.
+  const auto held = Acquire(Layer(2), UnitForm::kStoredInSlot);
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  const auto waits = Acquire(Layer(2));
+  ASSERT_TRUE(engine_->RunUntilIdle(engine_->time.now_us() + 1'000'000) || !waits->begun());
+  EXPECT_FALSE(waits->begun());
+  ExpectReadyAndRight(*held);
+  engine_->Release(held);
+  ASSERT_TRUE(engine_->RunUntilIdle());
+  ExpectReadyAndRight(*waits);
+  engine_->Release(waits);
 }
 
 // Else a unit that is always hinted first would look as if nobody used it, and go.

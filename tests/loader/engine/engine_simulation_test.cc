@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <map>
@@ -35,7 +36,7 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 class PinWatcher final : public EngineObserver {
  public:
   void OnEvent(const EngineEvent& event) override {
-    if (event.kind != EngineEvent::Kind::kEvicted || event.tier == Tier::kSlots) return;
+    if (event.kind != EngineEvent::Kind::kEvicted || AreSlots(event.tier)) return;
     EXPECT_FALSE(pinned.contains({event.tier, event.key})) << event.unit->id;
   }
 
@@ -154,7 +155,8 @@ class Scenario {
     // A few units are asked for by many.
     request.unit_index =
         static_cast<uint32_t>(std::min(Draw(0, 9), Draw(0, expected_.model->unit_count() - 1)));
-    request.form = Draw(0, 2) == 0 ? UnitForm::kStored : UnitForm::kDecoded;
+    using enum UnitForm;
+    request.form = std::array{kStored, kDecoded, kDecoded, kStoredInSlot}[Draw(0, 3)];
     request.priority = static_cast<Priority>(Draw(0, 2));
     request.for_frames = request.priority == Priority::kPreload &&
                          request.form == UnitForm::kDecoded && Draw(0, 1) == 0;
@@ -167,7 +169,7 @@ class Scenario {
 
   // Of an operator, a preload that pins, or a resident session.
   void Command() {
-    UnitSet set{.model = model_, .tier = static_cast<Tier>(Draw(0, 2))};
+    UnitSet set{.model = model_, .tier = static_cast<Tier>(Draw(0, 3))};
     for (uint32_t i = 0; i < expected_.model->unit_count(); ++i) {
       if (Draw(0, 3) == 0) set.units.push_back(i);
     }

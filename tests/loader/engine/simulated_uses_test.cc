@@ -8,7 +8,7 @@
 
 #include "loader/cache/schedule_policy.h"
 #include "loader/cache/simulator/simulate_uses.h"
-#include "loader/engine/unit_place.h"
+#include "loader/checkpoint/unit_place.h"
 #include "tests/loader/engine/simulated_engine.h"
 
 namespace ecf8 {

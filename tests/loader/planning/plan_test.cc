@@ -26,7 +26,7 @@ Hardware Machine(std::string_view name) {
 
 PlanRow RowOf(const ModelShape& model, const Hardware& hardware, PlanOptions options = {}) {
   options.batches = {1};
-  return MakePlan(model, hardware, options).rows.front();
+  return Planner(model).MakePlan(hardware, options).rows.front();
 }
 
 TEST(ExpertHitsTest, ATokenUsesAsManyAsItChooses) {
@@ -123,16 +123,29 @@ TEST(PlanTest, ADenseModelStreamsWhatTheDeviceHasNot) {
             1.15 * RowOf(model, Machine("rtx4090"), plain).tokens_per_second);
 }
 
+// A host has to copy what is stored as it is, which a GPU's decoder does not count.
+TEST(PlanTest, AHostCopiesWhatIsNotCoded) {
+  ModelShape model = Shape(kLlama70B);
+  Hardware hardware = Machine("rtx4090");
+  const double gpu = RowOf(model, hardware).decoded_weights;
+  model.every_token.plain_bytes += 1'000'000'000;
+  EXPECT_LE(RowOf(model, hardware).decoded_weights, gpu);
+  hardware.host_to_device_rate = 0;
+  const double host = RowOf(model, hardware).decoded_weights;
+  model.every_token.plain_bytes += 1'000'000'000;
+  EXPECT_GT(RowOf(model, hardware).decoded_weights, host + 0.9e9);
+}
+
 TEST(PlanTest, SaysWhereTheDeviceIsTooSmall) {
   PlanOptions options{.batches = {1, 4096}, .context_tokens = 131072};
-  const Plan plan = MakePlan(Shape(kDeepSeekV3), Machine("h100"), options);
+  const Plan plan = Planner(Shape(kDeepSeekV3)).MakePlan(Machine("h100"), options);
   EXPECT_TRUE(plan.rows[0].fits);
   EXPECT_FALSE(plan.rows[1].fits);
 }
 
 TEST(PlanTest, TriesWhatWouldHelp) {
   double bus = 0;
-  for (const PlanChange& change : TryChanges(Shape(kDeepSeekV3), Machine("h100"), {})) {
+  for (const PlanChange& change : Planner(Shape(kDeepSeekV3)).TryChanges(Machine("h100"), {})) {
     EXPECT_GE(change.speedup, 0.999) << change.what;
     if (change.what == "twice the bus") bus = change.speedup;
   }

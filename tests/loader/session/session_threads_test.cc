@@ -61,6 +61,7 @@ class SessionThreadsTest : public ::testing::Test {
     tensors_ = testing::MakeCompressedModel(directory_.path(), "small",
                                             {.layers = 6, .projection_rows = 1500});
     model_ = testing::OpenModel(directory_ / "small");
+    shard_ = testing::ReadFile(directory_ / "small/" + model_->shards()[0].file_name);
     EngineOptions options;
     options.host_budget_bytes = 16 << 20;
     options.slot_budget_bytes = kSlotBytes;
@@ -72,7 +73,8 @@ class SessionThreadsTest : public ::testing::Test {
     engine_ = *std::move(engine);
   }
 
-  std::shared_ptr<Session> Open(uint64_t slot_bytes, std::shared_ptr<Bell> bell) {
+  std::shared_ptr<Session> Open(uint64_t slot_bytes, std::shared_ptr<Bell> bell,
+                                UnitForm form = UnitForm::kDecoded) {
     std::vector<uint32_t> walk(model_->unit_count());
     for (uint32_t i = 0; i < walk.size(); ++i) walk[i] = i;
     auto session =
@@ -82,17 +84,27 @@ class SessionThreadsTest : public ::testing::Test {
                      .walk = walk,
                      .cyclic = true,
                      .depth = 2,
-                     .slot_bytes = slot_bytes},
+                     .slot_bytes = slot_bytes,
+                     .form = form},
                     engine_->models()[0], PinHold(), [bell = std::move(bell)] { bell->Ring(); });
     EXPECT_THAT(session, IsOk());
     return session.ok() ? *std::move(session) : nullptr;
   }
 
-  // The unit that lies there is what the checkpoint holds.
-  bool IsRight(uint32_t unit_index, const SlotView& slot) const {
+  // The unit that lies there is what the checkpoint holds, or the model's file.
+  bool IsRight(UnitForm form, uint32_t unit_index, const SlotView& slot) const {
     const Unit& unit = model_->unit(unit_index);
-    if (slot.size_bytes != unit.decoded_size_bytes) return false;
+    if (slot.size_bytes != SizeIn(form, unit)) return false;
     const uint8_t* const bytes = engine_->slot_memory_dev().data() + slot.offset_bytes;
+    if (form == UnitForm::kStoredInSlot) {
+      for (const UnitPart& part : ListUnitParts(unit)) {
+        const char* const stored = shard_.data() + unit.offset_bytes + part.stored_offset_bytes;
+        if (std::memcmp(bytes + part.stored_offset_bytes, stored, part.stored_size_bytes) != 0) {
+          return false;
+        }
+      }
+      return true;
+    }
     for (const Piece& piece : unit.pieces) {
       const char* const whole = tensors_.at(piece.tensor).data() + piece.tensor_offset_bytes;
       if (piece.decoded_size_bytes > 0 &&
@@ -134,7 +146,7 @@ class SessionThreadsTest : public ::testing::Test {
             << outcome->status;
         continue;
       }
-      EXPECT_TRUE(IsRight(units[0], outcome->slots.at(0))) << "unit " << units[0];
+      EXPECT_TRUE(IsRight(session.form(), units[0], outcome->slots.at(0))) << "unit " << units[0];
       ++right_;
       EXPECT_THAT(session.Release(set_id), IsOk());
     }
@@ -179,6 +191,7 @@ class SessionThreadsTest : public ::testing::Test {
   testing::TempDir directory_;
   testing::TensorBytes tensors_;
   std::shared_ptr<const CompressedModel> model_;
+  std::string shard_;  // of all units
   std::unique_ptr<Engine> engine_;
   Mutex mutex_;
   std::map<const Session*, uint64_t> awaited_ ABSL_GUARDED_BY(mutex_);  // sets; 0: none
@@ -191,7 +204,7 @@ TEST_F(SessionThreadsTest, AnythingAtAnyTime) {
   const auto bell = std::make_shared<Bell>();
   const auto session = Open(8 << 20, bell);
   const auto other_bell = std::make_shared<Bell>();
-  const auto other = Open(8 << 20, other_bell);
+  const auto other = Open(8 << 20, other_bell, UnitForm::kStoredInSlot);
   ASSERT_NE(session, nullptr);
   ASSERT_NE(other, nullptr);
   std::thread disturbs([&] { Disturb(*session, 1); });

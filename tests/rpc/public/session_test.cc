@@ -100,6 +100,42 @@ TEST_F(ClientSessionTest, ReadsEveryTensorInPlace) {
   EXPECT_THAT(session.status(), IsOk());
 }
 
+TEST_F(ClientSessionTest, GivesTheStoredFormToWhoDecodesHimself) {
+  Start();
+  const Client client = Connect();
+  ClientSession session = Open(client, {.form = Form::kStored});
+  for (uint32_t unit = 0; unit < model_->unit_count(); ++unit) {
+    auto lease = session.Acquire({unit});
+    ASSERT_THAT(lease, IsOk());
+    const UnitInfo& info = lease->unit(0);
+    ASSERT_EQ(lease->bytes(0).size(), info.stored_size_bytes);
+    const auto fetched = client.FetchUnit("small", info.id, Form::kStored);
+    ASSERT_THAT(fetched, IsOk());
+    // What it takes to decode is the same that comes with a fetch.
+    ASSERT_EQ(info.table_sets.size(), fetched->unit.table_sets.size());
+    for (const TensorInfo& tensor : info.tensors) {
+      const TensorInfo& same = *fetched->unit.FindTensor(tensor.name);
+      EXPECT_EQ(tensor.chunk_stored_size_bytes, same.chunk_stored_size_bytes);
+      EXPECT_FALSE(tensor.chunk_stored_size_bytes.empty());
+      const absl::Span<const uint8_t> stored = lease->tensor(tensor.name);
+      ASSERT_EQ(stored.size(), tensor.stored_size_bytes);
+      EXPECT_EQ(stored.data(), lease->bytes(0).data() + tensor.stored_offset_bytes);
+      EXPECT_TRUE(Text(stored) == Text(fetched->buffer.bytes())
+                                      .substr(tensor.stored_offset_bytes, tensor.stored_size_bytes))
+          << tensor.name;
+    }
+    EXPECT_THAT(lease->Release(), IsOk());
+  }
+  // After a restart it is the same form again.
+  Stop();
+  Start();
+  EXPECT_FALSE(session.Acquire({0}).ok());
+  ASSERT_THAT(session.Reopen(), IsOk());
+  auto lease = session.Acquire({Layer(0)});
+  ASSERT_THAT(lease, IsOk());
+  EXPECT_EQ(lease->bytes(0).size(), lease->unit(0).stored_size_bytes);
+}
+
 TEST_F(ClientSessionTest, SlotsInHostMemoryAreNoGpus) {
   Start();
   const Client client = Connect();

@@ -20,8 +20,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kConnectTimeout(60);
-constexpr std::chrono::milliseconds kPause(20);  // after an error
-constexpr int kPassesOfASession = 3;
+constexpr std::chrono::milliseconds kPause(20);  // after an error, or a control call
+constexpr int kWalksOfASession = 3;
 
 std::unique_ptr<WeightClient> ConnectTo(SoakWorld& world, const std::stop_token& stop) {
   auto client = WeightClient::Connect(world.address, kConnectTimeout, stop);
@@ -72,10 +72,11 @@ absl::Status WalkOnce(SoakWorld& world, SessionClient& session, const std::strin
 
 }  // namespace
 
-void FetchAgainAndAgain(SoakWorld& world, const std::string& model, v1::Form form,
+void FetchAgainAndAgain(SoakWorld& world, const std::string& model, v1::Form form, int number,
                         const std::stop_token& stop) {
   const std::unique_ptr<WeightClient> client = ConnectTo(world, stop);
-  while (client != nullptr && !stop.stop_requested()) {
+  Turns turns(world.pace, number);
+  while (client != nullptr && turns.Next(stop)) {
     v1::FetchRequest request;
     request.set_model(model);
     request.set_form(form);
@@ -87,32 +88,38 @@ void FetchAgainAndAgain(SoakWorld& world, const std::string& model, v1::Form for
   }
 }
 
-void WalkAgainAndAgain(SoakWorld& world, const std::string& model, uint32_t seed,
+void WalkAgainAndAgain(SoakWorld& world, const std::string& model, int number,
                        const std::stop_token& stop) {
-  std::mt19937 random(seed);
+  std::mt19937 random(static_cast<uint32_t>(number));
   const std::unique_ptr<WeightClient> client = ConnectTo(world, stop);
-  while (client != nullptr && !stop.stop_requested()) {
+  std::unique_ptr<SessionClient> session;
+  int walks = 0;  // of the session
+  Turns turns(world.pace, number);
+  while (client != nullptr && turns.Next(stop)) {
     const Clock::time_point begin = Clock::now();
-    SessionClientOptions options{.model = model, .cyclic = true, .depth = 1};
-    options.slot_bytes = 3 * world.max_slot_bytes.at(model);
-    auto session = SessionClient::Open(*client, world.address, options, {.stop = stop});
-    if (!session.ok()) {
-      Note(world, "a session", model, true, begin, session.status(), stop);
-      continue;
+    if (session == nullptr) {
+      SessionClientOptions options{.model = model, .cyclic = true, .depth = 1};
+      options.slot_bytes = 3 * world.max_slot_bytes.at(model);
+      auto opened = SessionClient::Open(*client, world.address, options, {.stop = stop});
+      if (!opened.ok()) {
+        Note(world, "a session", model, true, begin, opened.status(), stop);
+        continue;
+      }
+      session = *std::move(opened);
+      walks = 0;
     }
-    for (int pass = 0; pass < kPassesOfASession && !stop.stop_requested(); ++pass) {
-      const Clock::time_point pass_begin = Clock::now();
-      const absl::Status status = WalkOnce(world, **session, model, random, stop);
-      if (!Note(world, "a walk", model, true, pass_begin, status, stop)) break;
-    }
+    const absl::Status status = WalkOnce(world, *session, model, random, stop);
+    const bool is_done = Note(world, "a walk", model, true, begin, status, stop);
+    if (!is_done || ++walks == kWalksOfASession) session.reset();
   }
 }
 
-void ControlAgainAndAgain(SoakWorld& world, const std::string& model, uint32_t seed,
+void ControlAgainAndAgain(SoakWorld& world, const std::string& model, int number,
                           const std::stop_token& stop) {
-  std::mt19937 random(seed);
+  std::mt19937 random(static_cast<uint32_t>(number));
   const std::unique_ptr<WeightClient> client = ConnectTo(world, stop);
-  while (client != nullptr && !stop.stop_requested()) {
+  Turns turns(world.pace, number);
+  while (client != nullptr && turns.Next(stop)) {
     v1::UnitsInTier units;
     units.set_model(model);
     units.set_tier(random() % 2 == 0 ? v1::MEMORY_TIER_HOST : v1::MEMORY_TIER_SLOTS);
@@ -144,7 +151,7 @@ void ControlAgainAndAgain(SoakWorld& world, const std::string& model, uint32_t s
     units.set_tier(v1::MEMORY_TIER_UNSPECIFIED);
     units.clear_units();
     note("an unpin", client->Unpin(units).status());
-    std::this_thread::sleep_for(kPause);
+    if (!world.pace.is_set()) std::this_thread::sleep_for(kPause);
   }
 }
 

@@ -1,4 +1,5 @@
-// The clients of a soak: each goes on until it is told to stop, and looks at every byte.
+// The clients of a soak: each does its operations as they are due until it is told to stop, and
+// looks at every byte.
 #ifndef ECF8_TESTS_TOOLS_SOAK_SOAK_CLIENTS_H_
 #define ECF8_TESTS_TOOLS_SOAK_SOAK_CLIENTS_H_
 
@@ -10,6 +11,7 @@
 #include "ecf8/v1/weights.pb.h"
 #include "rpc/address.h"
 #include "tests/support/small_model.h"
+#include "tests/tools/soak/pace.h"
 #include "tests/tools/soak/soak_record.h"
 
 namespace ecf8::testing {
@@ -21,18 +23,19 @@ struct SoakWorld {
   std::map<std::string, uint64_t> max_slot_bytes;  // of a unit, by model
   FaultWindows faults;
   SoakTally tally;
+  Pace pace;
 };
 
-// Fetches all of `model`, again and again; stored bytes are decoded by the client.
-void FetchAgainAndAgain(SoakWorld& world, const std::string& model, v1::Form form,
+// A fetch of all of `model` each time; stored bytes are decoded by the client.
+void FetchAgainAndAgain(SoakWorld& world, const std::string& model, v1::Form form, int client,
                         const std::stop_token& stop);
 
-// Walks through `model` in sessions of a few passes, with slots for three of its units.
-void WalkAgainAndAgain(SoakWorld& world, const std::string& model, uint32_t seed,
+// A walk through `model` each time, in sessions of a few walks, with slots for three of its units.
+void WalkAgainAndAgain(SoakWorld& world, const std::string& model, int client,
                        const std::stop_token& stop);
 
-// Preloads, pins, unpins and evicts `model`, and asks for the daemon's status.
-void ControlAgainAndAgain(SoakWorld& world, const std::string& model, uint32_t seed,
+// A preload, pin, unpin or eviction of `model`, or a look at the daemon's status.
+void ControlAgainAndAgain(SoakWorld& world, const std::string& model, int client,
                           const std::stop_token& stop);
 
 }  // namespace ecf8::testing

@@ -3,7 +3,8 @@
 //
 //   ECF8_SOAK_SECONDS=3600 ECF8_SOAK_LOG=soak.csv build/release/bin/daemon_soak_test
 //
-// ECF8_SOAK_MODEL names a plain model to take beside a small one; without, there are two small
+// ECF8_SOAK_PACE gives each client so many operations a second, whose lateness is told; without,
+// each does what it can. ECF8_SOAK_MODEL names a plain model to take beside a small one; without, there are two small
 // ones.
 
 #include <gmock/gmock.h>
@@ -53,6 +54,7 @@ using Clock = std::chrono::steady_clock;
 
 const std::string kFirst = "first";    // that no fault is about
 const std::string kSecond = "second";  // that faults are about
+constexpr int kClients = 8;
 constexpr int kSamples = 240;
 constexpr int kParts = 8;  // of the run, in what is printed
 constexpr int kShortSeconds = 6;
@@ -139,19 +141,24 @@ class DaemonSoakTest : public ::testing::Test {
            daemon.running();
   }
 
-  // The eight.
+  // All of them, who begin now.
   std::vector<std::thread> StartClients(const std::stop_token& stop) {
+    const char* const pace = std::getenv("ECF8_SOAK_PACE");
+    world_.pace.Begin(kClients, pace != nullptr ? std::atof(pace) : 0);
     std::vector<std::thread> clients;
+    const auto start = [&](auto client, auto... arguments) {
+      const int number = static_cast<int>(clients.size());
+      clients.emplace_back([=, this] { client(world_, arguments..., number, stop); });
+    };
     for (const std::string& model : {kFirst, kSecond}) {
       for (const v1::Form form : {v1::FORM_DECODED, v1::FORM_STORED}) {
-        clients.emplace_back([=, this] { FetchAgainAndAgain(world_, model, form, stop); });
+        start(testing::FetchAgainAndAgain, model, form);
       }
     }
-    for (const uint32_t seed : {1u, 2u, 3u}) {
-      clients.emplace_back(
-          [=, this] { WalkAgainAndAgain(world_, seed == 3 ? kSecond : kFirst, seed, stop); });
+    for (const std::string& model : {kFirst, kFirst, kSecond}) {
+      start(testing::WalkAgainAndAgain, model);
     }
-    clients.emplace_back([=, this] { ControlAgainAndAgain(world_, kSecond, 4, stop); });
+    start(testing::ControlAgainAndAgain, kSecond);
     return clients;
   }
 
@@ -161,7 +168,7 @@ class DaemonSoakTest : public ::testing::Test {
     const char* const path = std::getenv("ECF8_SOAK_LOG");
     std::ofstream log(path != nullptr ? path : "/dev/null");
     log << "seconds,verified_bytes,rss_bytes,rss_anon_bytes,descriptors,threads,cpu_seconds\n";
-    const Clock::time_point begin = Clock::now();
+    const Clock::time_point begin = world_.pace.begin();
     for (int i = 1; i <= kSamples; ++i) {
       std::this_thread::sleep_until(begin + i * duration / kSamples);
       const std::chrono::duration<double> passed = Clock::now() - begin;
@@ -181,7 +188,8 @@ class DaemonSoakTest : public ::testing::Test {
                    .tensors = {},
                    .max_slot_bytes = {},
                    .faults = {},
-                   .tally = {}};
+                   .tally = {},
+                   .pace = {}};
   uint64_t host_budget_ = 0;
   uint64_t slot_budget_ = 0;
 };
@@ -221,6 +229,25 @@ void PrintParts(const std::vector<Sample>& samples) {
   }
 }
 
+// What was due in each part of the run, and done.
+void PrintPace(const std::vector<Sample>& samples, const testing::Pace& pace) {
+  std::printf("   until s   done of due   lateness p50 ms   p99 ms   max ms\n");
+  const size_t size = samples.size() / kParts;
+  double from = 0;
+  for (int part = 0; part < kParts; ++part) {
+    const double to = samples[static_cast<size_t>(part + 1) * size - 1].seconds;
+    const uint64_t due = pace.DueBetween(from, to);
+    const std::vector<double> late = pace.LatenessBetween(from, to);
+    ASSERT_FALSE(late.empty());
+    std::printf("  %8.0f  %5zu of %3llu  %16.1f  %7.1f  %7.1f\n", to, late.size(),
+                static_cast<unsigned long long>(due), late[late.size() / 2] * 1e3,
+                late[late.size() * 99 / 100] * 1e3, late.back() * 1e3);
+    // But for those that are on their way.
+    EXPECT_NEAR(static_cast<double>(late.size()), static_cast<double>(due), kClients);
+    from = to;
+  }
+}
+
 void PrintTotals(const SoakTally::Totals& totals, const std::map<std::string, int>& faults) {
   std::printf("%llu calls done, %.1f GB compared\n", static_cast<unsigned long long>(totals.calls),
               static_cast<double>(totals.verified_bytes) / 1e9);
@@ -251,6 +278,7 @@ TEST_F(DaemonSoakTest, StaysAsItIs) {
 
   const SoakTally::Totals totals = world_.tally.totals();
   PrintParts(samples);
+  if (world_.pace.is_set()) PrintPace(samples, world_.pace);
   PrintTotals(totals, injector.counts());
   EXPECT_THAT(totals.unexplained, IsEmpty());
   EXPECT_GT(totals.verified_bytes, 0u);

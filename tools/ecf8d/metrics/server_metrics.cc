@@ -105,6 +105,10 @@ void AddService(const Server& server, Families* out) {
                                "Connections closed at once: too many; of a user who may not.",
                                {{{{"reason", "limit"}}, Number(connections.refused_full)},
                                 {{{"reason", "user"}}, Number(connections.refused_strangers)}}));
+  out->push_back(CounterFamily("ecf8_connections_shed_total",
+                               "Connections closed because memory beyond the budgets grew beyond "
+                               "heap-limit.",
+                               {{{}, Number(connections.shed)}}));
   out->push_back(GaugeFamily("ecf8_session_granted_bytes",
                              "Memory of slots that sessions were granted.",
                              {{{}, Number(server.engine().slot_grants().granted_bytes())}}));

@@ -82,7 +82,7 @@ void StageHistograms::OnEvent(const EngineEvent& event) {
       const auto found = asked_at_.extract(way);
       if (found.empty()) break;
       prometheus::Histogram& ready =
-          event.form == UnitForm::kStored ? ready_stored_ : ready_decoded_;
+          event.form == UnitForm::kDecoded ? ready_decoded_ : ready_stored_;
       ready.Observe(Seconds(Clock::now() - found.mapped()));
       break;
     }

@@ -15,21 +15,26 @@ from ecf8._closing import Closing
 from ecf8._daemon import ServedModel
 from ecf8._errors import from_status
 from ecf8.torch._daemon_source import DaemonSource
-from ecf8.torch._dequantize import DEFAULT_BLOCK, BlockScales, BlockSize, block_of
+from ecf8.torch._dequantize import (
+    DEFAULT_BLOCK,
+    BlockScales,
+    BlockSize,
+    block_size_said,
+    scale_name,
+)
 from ecf8.torch._directory_source import DirectorySource
 from ecf8.torch._experts import ExpertMatrices, StreamedExperts
 from ecf8.torch._feed import Feed, refuse_training
 from ecf8.torch._linear import StreamedLinear, StreamedMatrix
 from ecf8.torch._plan import Plan, PlannedExperts, PlannedLinear, make_plan
 from ecf8.torch._resident import Resident
-from ecf8.torch._source import Source, Stored, StreamOptions
+from ecf8.torch._source import Source, StreamOptions
 
 WeightSource = ServedModel | str | os.PathLike[str]
 
 _SLOTS = 4
 _TIMEOUT = 60.0  # seconds
 _RECONNECT_FOR = 60.0  # seconds
-_SCALE_SUFFIXES = ("_scale_inv", "_scale")
 
 
 def attach(
@@ -247,38 +252,17 @@ class Attachment(Closing):
 
     def _read_scales(self, plan: Plan) -> dict[str, BlockScales]:
         """Of the streamed FP8 weights, by their names."""
-        scale_of: dict[str, str] = {}
         matrices = [name for group in [*plan.groups.walk, *plan.groups.loose] for name in group]
         fp8 = [name for name in matrices if self._tensors[name].is_fp8]
-        for name in fp8:
-            known = [name + suffix for suffix in _SCALE_SUFFIXES if name + suffix in self._tensors]
-            if known:
-                scale_of[name] = known[0]
-        values = self._resident_source.read(list(scale_of.values())) if scale_of else {}
-        one = torch.ones((), device="cpu")
-        return {name: self._scales(name, values.get(scale_of.get(name, ""), one)) for name in fp8}
+        scale_of = {name: scale_name(name, self._tensors) for name in fp8}
+        wanted = [scale for scale in scale_of.values() if scale is not None]
+        values = self._resident_source.read(wanted) if wanted else {}
+        return {name: self._scales(name, values.get(scale_of[name] or "")) for name in fp8}
 
-    def _scales(self, name: str, values: Tensor) -> BlockScales:
-        stored: Stored = self._tensors[name]
-        if len(stored.shape) != 2:
-            raise TypeError(f"{name!r} has {len(stored.shape)} dimensions, and no matrix has")
-        rows, columns = stored.shape
-        if values.dtype == torch.uint8:  # exponents
-            values = (values.to(torch.float32) - 127).exp2()
-        values = values.to(torch.float32)
-        if values.numel() == 1:
-            values, block = values.reshape(1, 1), (max(rows, 1), max(columns, 1))
-        else:
-            values = values.reshape(-1, 1) if values.dim() == 1 else values
-            found = block_of((rows, columns), tuple(values.shape), self._block)  # type: ignore[arg-type]
-            if found is None:
-                raise from_status(
-                    "INVALID_ARGUMENT",
-                    f"{name!r} has the shape {stored.shape}, and scales of {list(values.shape)}",
-                    tensor=name,
-                )
-            block = found
-        return BlockScales(stored.torch_dtype, (rows, columns), values.to(self._device), block)
+    def _scales(self, name: str, values: Tensor | None) -> BlockScales:
+        stored = self._tensors[name]
+        scales = BlockScales.of(name, stored.torch_dtype, stored.shape, values, self._block)
+        return scales.to(self._device)
 
     def _hook(self, layer: nn.Module, group: int) -> None:
         feed = self._feed
@@ -317,11 +301,4 @@ def _dtype_of(model: nn.Module) -> torch.dtype:
 def _block_size_of(model: nn.Module) -> BlockSize:
     """As the configuration of a Hugging Face model says it, or as most have it."""
     known = getattr(getattr(model, "config", None), "quantization_config", None)
-    while known is not None:
-        said = known if isinstance(known, Mapping) else vars(known)
-        size = said.get("weight_block_size")
-        if size is not None:
-            rows, columns = size
-            return int(rows), int(columns)
-        known = said.get("base")
-    return DEFAULT_BLOCK
+    return block_size_said(known) or DEFAULT_BLOCK

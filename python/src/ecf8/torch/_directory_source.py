@@ -12,19 +12,24 @@ from torch import Tensor
 
 from ecf8 import _native
 from ecf8._errors import from_status
-from ecf8._files import read_tensors
+from ecf8._files import TensorSlice, read_tensors
 from ecf8.torch._arrays import TORCH, shape_in_torch
 from ecf8.torch._group_memory import GroupMemory, MemoryPool
 from ecf8.torch._source import Groups, Stored, StreamOptions
 
 _TENSOR_ALIGNMENT_BYTES = 256
+_BATCH_BYTES = 64 << 20  # of tensors that are read in one go
 _THREAD_BYTES = 4 << 20  # that make it worth while to start another
 
 
 class DirectorySource:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
-        self._file = _native.TensorFile.open(self._path)
+        file = self._file = _native.TensorFile.open(self._path)
+        self._tensors = {
+            name: Stored(file.dtype(name), list(file.shape(name)), file.size_bytes(name))
+            for name in file.names()
+        }
 
     @property
     def description(self) -> str:
@@ -35,14 +40,26 @@ class DirectorySource:
         return self._file.digest
 
     def tensors(self) -> Mapping[str, Stored]:
-        file = self._file
-        return {
-            name: Stored(file.dtype(name), list(file.shape(name)), file.size_bytes(name))
-            for name in file.names()
-        }
+        return self._tensors
 
     def read(self, names: Sequence[str]) -> dict[str, Tensor]:
         return read_tensors(self._file, names, TORCH, "cpu", 0)
+
+    def read_rows(self, name: str, begin: int, end: int) -> Tensor:
+        self._tensors[name].check_rows(name, begin, end)
+        rows: Tensor = TensorSlice(self._file, name, TORCH, "cpu", 0)[begin:end]
+        return rows
+
+    def batches(self) -> list[list[str]]:
+        batches: list[list[str]] = []
+        room = 0
+        for name, stored in self._tensors.items():
+            if not batches or stored.size_bytes > room:
+                batches.append([])
+                room = _BATCH_BYTES
+            batches[-1].append(name)
+            room -= stored.size_bytes
+        return batches
 
     def stream(self, groups: Groups, options: StreamOptions) -> DirectoryStream:
         return DirectoryStream(self._file, self.tensors(), groups, options)

@@ -11,6 +11,7 @@ from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from ecf8.torch._attach import Attachment, open_source
+from ecf8.torch._dequantize import block_size_said
 
 # The coded tensors, and ecf8's own: the loader of transformers meets them in the files.
 _NOT_TO_BE_LOADED = {r"^__ecf8__\.", r"\.weight$", r"_scale(_inv)?$"}
@@ -46,7 +47,11 @@ class Ecf8Quantizer(HfQuantizer):
             raise ValueError("a model of ecf8's is loaded from a compressed directory")
         directory = os.path.dirname(checkpoint_files[0])
         self._attachment = Attachment(
-            model, open_source(directory), None, self._device, _block_size(self.quantization_config)
+            model,
+            open_source(directory),
+            None,
+            self._device,
+            block_size_said(self.quantization_config.base),
         )
         self._attachment.replace_modules()
         ignored = set(model._keys_to_ignore_on_load_unexpected or ())
@@ -71,8 +76,3 @@ def _only_device(device_map: Any) -> torch.device:
     if len(places) != 1 or places & {"disk", "auto", "balanced"}:
         raise ValueError(f"a model of ecf8's runs on one device, not on {device_map}")
     return torch.device(next(iter(places)))
-
-
-def _block_size(config: Ecf8Config) -> tuple[int, int] | None:
-    size = (config.base or {}).get("weight_block_size")
-    return None if size is None else (int(size[0]), int(size[1]))

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from ecf8._errors import from_status
 from ecf8.torch._arrays import dtype_of
 
 
@@ -26,6 +27,16 @@ class Stored(NamedTuple):
     @property
     def torch_dtype(self) -> torch.dtype:
         return dtype_of(self.dtype)
+
+    def check_rows(self, name: str, begin: int, end: int) -> None:
+        """InvalidArgumentError where there are no rows [begin, end)."""
+        rows = self.shape[0] if self.shape else 0
+        if not 0 <= begin <= end <= rows:
+            raise from_status(
+                "INVALID_ARGUMENT",
+                f"{name!r} has {rows} rows, and none from {begin} to {end}",
+                tensor=name,
+            )
 
 
 class Groups(NamedTuple):
@@ -93,5 +104,12 @@ class Source(Protocol):
 
     def read(self, names: Sequence[str]) -> dict[str, Tensor]:
         """Whole tensors, in host memory of their own."""
+
+    def read_rows(self, name: str, begin: int, end: int) -> Tensor:
+        """Rows [begin, end) of a tensor (its first dimension), in host memory of their own.
+        InvalidArgumentError where it has no such rows."""
+
+    def batches(self) -> list[list[str]]:
+        """All tensors, in an order in which they are read fast, by what is read best together."""
 
     def stream(self, groups: Groups, options: StreamOptions) -> Stream: ...

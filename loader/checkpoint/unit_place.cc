@@ -1,4 +1,4 @@
-#include "loader/engine/unit_place.h"
+#include "loader/checkpoint/unit_place.h"
 
 #include <charconv>
 

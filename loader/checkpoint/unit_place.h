@@ -1,6 +1,6 @@
 // Where in its model a unit stands, for the replacement policies.
-#ifndef ECF8_LOADER_ENGINE_UNIT_PLACE_H_
-#define ECF8_LOADER_ENGINE_UNIT_PLACE_H_
+#ifndef ECF8_LOADER_CHECKPOINT_UNIT_PLACE_H_
+#define ECF8_LOADER_CHECKPOINT_UNIT_PLACE_H_
 
 #include <cstdint>
 #include <string_view>
@@ -17,4 +17,4 @@ UnitPlace PlaceOfUnit(std::string_view id);
 
 }  // namespace ecf8
 
-#endif  // ECF8_LOADER_ENGINE_UNIT_PLACE_H_
+#endif  // ECF8_LOADER_CHECKPOINT_UNIT_PLACE_H_

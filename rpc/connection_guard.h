@@ -1,0 +1,60 @@
+// Keeps what connections make gRPC hold within a limit, by closing them (see shedding.h).
+#ifndef ECF8_RPC_CONNECTION_GUARD_H_
+#define ECF8_RPC_CONNECTION_GUARD_H_
+
+#include <sys/socket.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "rpc/connection_table.h"
+#include "rpc/heap_watch.h"
+#include "rpc/shedding.h"
+#include "rpc/transport_counts.h"
+
+namespace ecf8 {
+
+// For the thread that hands connections over to gRPC. Thread-compatible.
+class ConnectionGuard {
+ public:
+  using Clock = std::chrono::steady_clock;
+  // Whether a process has a session.
+  using HasSession = std::function<bool(const ucred&)>;
+
+  // `limit_bytes`: of the heap. After gRPC's server has been started, and before a connection.
+  ConnectionGuard(uint64_t limit_bytes, HasSession has_session)
+      : limit_bytes_(limit_bytes),
+        has_session_(std::move(has_session)),
+        heap_(limit_bytes),
+        clock_(limit_bytes) {}
+
+  // What to know the connection `fd` by, which gRPC has just taken; of each, and at once.
+  std::string NameOf(int fd) { return counts_.NameOf(fd); }
+
+  // Looks, and closes what has to go of `connections`; returns how many.
+  size_t Look(ConnectionTable& connections, Clock::time_point now);
+
+  // While nobody new is to be taken, they wait.
+  bool MayAccept(Clock::time_point now) const { return clock_.MayAccept(now); }
+
+  // Until the next Look, while there are connections.
+  std::chrono::milliseconds interval() const;
+
+ private:
+  size_t Shed(ConnectionTable& connections) const;
+
+  const uint64_t limit_bytes_;
+  const HasSession has_session_;
+  TransportCounts counts_;
+  HeapWatch heap_;
+  SheddingClock clock_;
+  uint64_t heap_bytes_ = 0;
+  Clock::time_point give_back_after_;
+};
+
+}  // namespace ecf8
+
+#endif  // ECF8_RPC_CONNECTION_GUARD_H_
