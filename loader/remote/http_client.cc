@@ -130,8 +130,8 @@ int64_t HttpClient::WaitMs() const {
 
 void HttpClient::BeginDue() {
   const int64_t now_ns = NowNs();
-  if (now_ns < not_before_ns_) return;
-  for (auto entry = jobs_.begin(); entry != jobs_.end() && working_ < options_.connections;) {
+  for (auto entry = jobs_.begin();
+       entry != jobs_.end() && working_ < options_.connections && not_before_ns_ <= now_ns;) {
     Job& job = *entry->second;
     ++entry;  // Begin may end it
     if (!job.transfer && job.not_before_ns <= now_ns) Begin(job);
@@ -154,6 +154,14 @@ void HttpClient::Begin(Job& job) {
     return Finish(job, absl::InternalError("libcurl does not take a request"));
   }
   ++working_;
+  // What begins has used up the rate for as long as it may take. (curl's own limit lets each
+  // transfer of a few seconds pass.)
+  if (options_.max_rate_bytes_per_second > 0 && job.request.range) {
+    const double seconds = static_cast<double>(job.request.range->size_bytes) /
+                           static_cast<double>(options_.max_rate_bytes_per_second);
+    not_before_ns_ =
+        std::max(not_before_ns_, NowNs()) + static_cast<int64_t>(seconds * 1000) * kNsPerMs;
+  }
 }
 
 void HttpClient::Settle(Job& job, int curl_code) {

@@ -112,7 +112,7 @@ class HttpClient {
   std::deque<HttpEnd> ended_;
   uint64_t next_id_ = 1;
   int working_ = 0;
-  int64_t not_before_ns_ = 0;  // a server asked all to wait until then
+  int64_t not_before_ns_ = 0;  // nothing begins earlier: a server asked for it, or the rate does
   bool has_answered_ = false;  // a server, once
 };
 

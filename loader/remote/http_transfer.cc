@@ -77,15 +77,11 @@ void HttpTransfer::Begin(const HttpOptions& options, const HttpRequest& request,
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(options.connect_timeout_ms));
   curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, kBufferBytes);
-  long slowest = kSlowestBytesPerSecond;
   if (options.max_rate_bytes_per_second > 0) {
-    // Each connection has its share, so that together they never have more.
-    const auto share = static_cast<curl_off_t>(std::max<uint64_t>(
-        options.max_rate_bytes_per_second / static_cast<uint64_t>(options.connections), 1));
-    curl_easy_setopt(handle, CURLOPT_MAX_RECV_SPEED_LARGE, share);
-    slowest = std::min<long>(slowest, std::max<long>(static_cast<long>(share) / 4, 1));
+    curl_easy_setopt(handle, CURLOPT_MAX_RECV_SPEED_LARGE,
+                     static_cast<curl_off_t>(options.max_rate_bytes_per_second));
   }
-  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, slowest);
+  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, kSlowestBytesPerSecond);
   curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME,
                    std::max<long>(static_cast<long>(options.stall_timeout_ms / 1000), 1));
   if (request.range) {

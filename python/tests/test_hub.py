@@ -43,7 +43,8 @@ def test_both_bring_the_same(hub: str, small_model: Path, tmp_path: Path) -> Non
         "HF_TOKEN": "sesame",
     }
     stock = (
-        "import sys, huggingface_hub as h; h.snapshot_download('org/model', local_dir=sys.argv[1])"
+        "import sys; from huggingface_hub import snapshot_download as download; "
+        "download('org/model', local_dir=sys.argv[1])"
     )
     for command in (
         [sys.executable, "-c", stock, str(tmp_path / "stock")],

@@ -164,7 +164,9 @@ TEST_F(PullCommandTest, KilledAtAnyMomentItGoesOn) {
   for (int killed = 0; killed < kills;) {
     Subprocess pull(Pull({"--json", "--max-rate", "20MB", "--connections", "4"}));
     // From the beginning on, or when some of it has come.
-    if (killed % 2 == 1) EXPECT_TRUE(pull.Says("%")) << pull.Stderr();
+    if (killed % 2 == 1) {
+      EXPECT_TRUE(pull.Says("%")) << pull.Stderr();
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms(random)));
     if (pull.running()) {
       pull.Signal(SIGKILL);

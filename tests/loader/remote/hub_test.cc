@@ -113,7 +113,9 @@ TEST_F(HubTest, BringsARepository) {
   bool has_pages = false;
   for (const std::string& line : server_->Log()) {
     SCOPED_TRACE(line);
-    if (line.find("/revision/") == std::string::npos) EXPECT_THAT(line, Not(HasSubstr("main")));
+    if (line.find("/revision/") == std::string::npos) {
+      EXPECT_THAT(line, Not(HasSubstr("main")));
+    }
     if (line.starts_with("GET /large/")) {
       EXPECT_THAT(line, EndsWith(" -"));
     } else {

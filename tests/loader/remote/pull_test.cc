@@ -149,6 +149,7 @@ TEST_F(PullTest, AByteThatIsAlwaysWrongIsNamedAndNothingAppears) {
                                AllOf(HasSubstr(shard), HasSubstr("unit \"layers.3\""),
                                      HasSubstr("chunk 0"), HasSubstr("fetched 3 times"))));
   EXPECT_FALSE(fs::exists(directory_ / "pulled"));
+  fs::remove_all(partial_);  // which has that file
   server_.SetFaults({"b -1 tokenizer.json flip 7"});
   EXPECT_THAT(Pull(), StatusIs(StatusCode::kDataLoss, HasSubstr("tokenizer/tokenizer.json")));
   EXPECT_FALSE(fs::exists(directory_ / "pulled"));
@@ -211,12 +212,13 @@ TEST_F(PullTest, AModelThatChangesMeanwhileIsRefused) {
   const auto [shard, offset] = PlaceOf("layers.3");
   Overwrite(directory_ / "www/model/" + shard, offset + 10, "other weights");
   EXPECT_THAT(Pull(), StatusIs(StatusCode::kDataLoss, HasSubstr("layers.3")));
+  fs::remove_all(partial_);  // which has the file that changes now
   std::ofstream(directory_ / "www/model/tokenizer/tokenizer.json", std::ios::app) << "longer";
   EXPECT_THAT(Pull(), StatusIs(StatusCode::kDataLoss, HasSubstr("300006 bytes there")));
 }
 
 TEST_F(PullTest, FaultsThatPassDoNotMatter) {
-  server_.SetFaults({"a 3 00001 status 503,0", "b 2 00002 truncate 1000",
+  server_.SetFaults({"a 3 model-00001 status 503,0", "b 2 model-00002 truncate 1000",
                      "c 2 tokenizer status 500", "d 1 index status 429"});
   const auto summary = Pull();
   ASSERT_THAT(summary, IsOk());
