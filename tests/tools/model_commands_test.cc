@@ -136,7 +136,7 @@ TEST_F(ModelCommandsTest, PlanTakesNoDamagedModelForAPlainOne) {
   Compress();
   EXPECT_EQ(RunEcf8({"plan", plain_}).exit_status, 0);
   EXPECT_EQ(RunEcf8({"plan", packed_}).exit_status, 0);
-  const std::string shard = packed_ + "/model-00001-of-00002.safetensors";
+  const std::string shard = packed_ + "/model-00001-of-00001.safetensors";
   std::filesystem::resize_file(shard, std::filesystem::file_size(shard) - 1);
   const RunResult damaged = RunEcf8({"plan", packed_});
   EXPECT_EQ(damaged.exit_status, 1);
