@@ -14,7 +14,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kInterval(20);
 constexpr milliseconds kShortInterval(5);  // from half of the limit on
+// What a flood has left is not free all at once.
 constexpr milliseconds kGiveBackInterval(2000);
+constexpr milliseconds kGiveBackTime(120'000);
 
 // Nobody reads what its peer has sent and gRPC has not taken yet, and its peer sends no more. gRPC
 // finds its end, and closes it.
@@ -34,15 +36,18 @@ milliseconds ConnectionGuard::interval() const {
 size_t ConnectionGuard::Look(ConnectionTable& connections, Clock::time_point now) {
   heap_bytes_ = heap_.InUse(now);
   const bool is_settling = clock_.is_over() && connections.HasCut();
-  const size_t shed = clock_.Look(heap_bytes_, is_settling, now) ? Shed(connections) : 0;
-  if (!clock_.is_over() && now >= give_back_after_) {
+  const Shedding shedding = clock_.Look(heap_bytes_, is_settling, now);
+  const size_t shed = shedding == Shedding::kNone ? 0 : Shed(connections, shedding);
+  if (clock_.is_over()) {
+    give_back_until_ = now + kGiveBackTime;
+  } else if (now >= give_back_after_ && now < give_back_until_) {
     give_back_after_ = now + kGiveBackInterval;
     heap_.GiveBack();
   }
   return shed;
 }
 
-size_t ConnectionGuard::Shed(ConnectionTable& connections) const {
+size_t ConnectionGuard::Shed(ConnectionTable& connections, Shedding shedding) const {
   const TransportCounts::Counts counts = counts_.Look();
   std::vector<ConnectionTable::Connection*> open;
   std::vector<SheddingCandidate> candidates;
@@ -55,7 +60,7 @@ size_t ConnectionGuard::Shed(ConnectionTable& connections) const {
         {.counts = found == counts.end() ? std::nullopt : std::optional(found->second),
          .has_session = peer && has_session_(*peer)});
   }
-  const std::vector<size_t> chosen = ChooseToShed(candidates);
+  const std::vector<size_t> chosen = ChooseToShed(candidates, shedding);
   for (const size_t i : chosen) {
     open[i]->is_cut = true;
     Cut(open[i]->fd);

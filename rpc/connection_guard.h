@@ -44,7 +44,7 @@ class ConnectionGuard {
   std::chrono::milliseconds interval() const;
 
  private:
-  size_t Shed(ConnectionTable& connections) const;
+  size_t Shed(ConnectionTable& connections, Shedding shedding) const;
 
   const uint64_t limit_bytes_;
   const HasSession has_session_;
@@ -53,6 +53,7 @@ class ConnectionGuard {
   SheddingClock clock_;
   uint64_t heap_bytes_ = 0;
   Clock::time_point give_back_after_;
+  Clock::time_point give_back_until_;
 };
 
 }  // namespace ecf8

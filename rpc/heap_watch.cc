@@ -12,7 +12,7 @@ namespace ecf8 {
 namespace {
 
 // Less is not worth the while.
-constexpr uint64_t kMuch = uint64_t{64} << 20;
+constexpr uint64_t kMuch = uint64_t{32} << 20;
 constexpr std::chrono::milliseconds kAskInterval(200);
 
 }  // namespace
@@ -20,7 +20,7 @@ constexpr std::chrono::milliseconds kAskInterval(200);
 HeapWatch::HeapWatch(uint64_t limit_bytes)
     : limit_bytes_(limit_bytes), statm_(open("/proc/self/statm", O_RDONLY | O_CLOEXEC)) {
   AskMalloc(ResidentBytes());
-  least_unused_bytes_ = resident_bytes_ - std::min(resident_bytes_, in_use_bytes_);
+  unused_bytes_ = resident_bytes_ - std::min(resident_bytes_, in_use_bytes_);
 }
 
 uint64_t HeapWatch::ResidentBytes() const {
@@ -55,17 +55,9 @@ uint64_t HeapWatch::InUse(Clock::time_point now) {
 }
 
 void HeapWatch::GiveBack() {
-  if (ResidentBytes() <= least_unused_bytes_ + kMuch) return;
-  const auto look = [this] {
-    AskMalloc(ResidentBytes());
-    return resident_bytes_ - std::min(resident_bytes_, in_use_bytes_);
-  };
-  uint64_t unused = look();
-  if (unused > least_unused_bytes_ + kMuch) {
-    malloc_trim(0);
-    unused = least_unused_bytes_ = look();
-  }
-  least_unused_bytes_ = std::min(least_unused_bytes_, unused);
+  if (ResidentBytes() <= unused_bytes_ + kMuch) return;
+  AskMalloc(ResidentBytes());
+  if (resident_bytes_ > in_use_bytes_ + unused_bytes_ + kMuch) malloc_trim(0);
 }
 
 }  // namespace ecf8

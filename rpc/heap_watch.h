@@ -37,9 +37,8 @@ class HeapWatch {
   Clock::time_point ask_after_;
   uint64_t in_use_bytes_ = 0;
   uint64_t resident_bytes_ = 0;
-  // Resident and not malloc's that is in use, after it last gave back: the budgets', and what is
-  // left between what is in use.
-  uint64_t least_unused_bytes_ = 0;
+  // Resident and not malloc's that is in use, in the beginning: the budgets' as far as touched.
+  uint64_t unused_bytes_ = 0;
 };
 
 }  // namespace ecf8

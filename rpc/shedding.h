@@ -17,6 +17,12 @@
 
 namespace ecf8 {
 
+enum class Shedding {
+  kNone,
+  kUnserved,  // those that were never sent a message, if there are any
+  kAny,       // whoever is to go first
+};
+
 // When it is time. Thread-compatible.
 class SheddingClock {
  public:
@@ -24,11 +30,12 @@ class SheddingClock {
 
   explicit SheddingClock(uint64_t limit_bytes);
 
-  // Whether connections have to go now: as `heap_bytes` goes beyond the limit; then, whenever it
-  // has grown on by a sixteenth of it since those that had to go were gone. They need time for
-  // that, in which gRPC works off what it has read of them: `is_settling` says that some are not
-  // gone. Beyond twice the limit nothing is waited for.
-  bool Look(uint64_t heap_bytes, bool is_settling, Clock::time_point now);
+  // Which connections have to go now. Those that are not served: as `heap_bytes` goes beyond the
+  // limit, and for each sixteenth of it more. Others: where it has grown by a quarter of the limit
+  // since those that had to go were gone. They need time for that, in which gRPC works off what it
+  // has read of them: `is_settling` says that some are not gone. Beyond twice the limit nothing is
+  // waited for.
+  Shedding Look(uint64_t heap_bytes, bool is_settling, Clock::time_point now);
 
   // From when it is beyond the limit until it is well below.
   bool is_over() const { return is_over_; }
@@ -41,6 +48,7 @@ class SheddingClock {
   const uint64_t step_bytes_;
   bool is_over_ = false;
   uint64_t least_bytes_ = 0;    // since some had gone
+  uint64_t tried_bytes_ = 0;    // when some had to go, or less since
   uint64_t highest_bytes_ = 0;  // of all, while it is over
   Clock::time_point settled_at_;
   Clock::time_point moved_at_;
@@ -58,7 +66,9 @@ struct SheddingCandidate {
 //   - those whose calls are broken off more often than not;
 //   - of others, the newer half;
 //   - of those that have sessions, the newer half.
-std::vector<size_t> ChooseToShed(const std::vector<SheddingCandidate>& connections);
+// Of kUnserved: of the first kind only.
+std::vector<size_t> ChooseToShed(const std::vector<SheddingCandidate>& connections,
+                                 Shedding shedding);
 
 }  // namespace ecf8
 

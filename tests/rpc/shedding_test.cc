@@ -20,7 +20,7 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 class SheddingClockTest : public ::testing::Test {
  protected:
   // With a heap of so many MiB, so much later.
-  bool Look(uint64_t heap, milliseconds later = milliseconds(20)) {
+  Shedding Look(uint64_t heap, milliseconds later = milliseconds(20)) {
     return clock_.Look(heap * kMiB, is_settling_, now_ += later);
   }
 
@@ -30,44 +30,48 @@ class SheddingClockTest : public ::testing::Test {
 };
 
 TEST_F(SheddingClockTest, NothingIsDoneBelowTheLimit) {
-  for (uint64_t heap = 0; heap < 160; ++heap) EXPECT_FALSE(Look(heap));
+  for (uint64_t heap = 0; heap < 160; ++heap) EXPECT_EQ(Look(heap), Shedding::kNone);
   EXPECT_FALSE(clock_.is_over());
   EXPECT_TRUE(clock_.MayAccept(now_));
 }
 
 TEST_F(SheddingClockTest, OnceAsItGoesBeyondAndAsItGrowsOn) {
-  EXPECT_TRUE(Look(160));
-  EXPECT_FALSE(Look(169)) << "less than a sixteenth more";
-  EXPECT_FALSE(Look(171)) << "what they had begun has not ended";
-  EXPECT_TRUE(Look(171, milliseconds(500)));
-  EXPECT_FALSE(Look(171, milliseconds(1000))) << "it stays";
-  EXPECT_FALSE(Look(162));
-  EXPECT_TRUE(Look(172)) << "it grows again";
+  EXPECT_EQ(Look(160), Shedding::kUnserved);
+  EXPECT_EQ(Look(169), Shedding::kNone) << "less than a sixteenth more";
+  EXPECT_EQ(Look(171), Shedding::kNone) << "what they had begun has not ended";
+  EXPECT_EQ(Look(171, milliseconds(500)), Shedding::kUnserved);
+  EXPECT_EQ(Look(171, milliseconds(1000)), Shedding::kNone) << "it stays";
+  EXPECT_EQ(Look(162), Shedding::kNone);
+  EXPECT_EQ(Look(172), Shedding::kUnserved) << "it grows again";
+  EXPECT_EQ(Look(199), Shedding::kUnserved);
+  EXPECT_EQ(Look(200), Shedding::kNone);
+  EXPECT_EQ(Look(209), Shedding::kAny) << "more than a quarter";
+  EXPECT_EQ(Look(219), Shedding::kUnserved);
 }
 
 TEST_F(SheddingClockTest, ThoseThatWereCutMayGoFirst) {
-  EXPECT_TRUE(Look(160));
+  EXPECT_EQ(Look(160), Shedding::kUnserved);
   is_settling_ = true;
-  EXPECT_FALSE(Look(200, milliseconds(1000)));
+  EXPECT_EQ(Look(200, milliseconds(1000)), Shedding::kNone);
   EXPECT_FALSE(clock_.MayAccept(now_));
-  EXPECT_FALSE(Look(250, milliseconds(1000)));
+  EXPECT_EQ(Look(250, milliseconds(1000)), Shedding::kNone);
   is_settling_ = false;
-  EXPECT_FALSE(Look(255, milliseconds(1000)));
-  EXPECT_TRUE(Look(260)) << "more than when they were gone";
+  EXPECT_EQ(Look(255, milliseconds(1000)), Shedding::kNone);
+  EXPECT_EQ(Look(260), Shedding::kUnserved) << "more than when they were gone";
   is_settling_ = true;
-  EXPECT_FALSE(Look(319, milliseconds(1000)));
-  EXPECT_TRUE(Look(330)) << "twice the limit";
+  EXPECT_EQ(Look(270, milliseconds(1000)), Shedding::kNone);
+  EXPECT_EQ(Look(330), Shedding::kAny) << "twice the limit";
 }
 
 TEST_F(SheddingClockTest, ItIsOverUntilItIsWellBelow) {
-  EXPECT_TRUE(Look(200));
-  EXPECT_FALSE(Look(150));
+  EXPECT_EQ(Look(200), Shedding::kUnserved);
+  EXPECT_EQ(Look(150), Shedding::kNone);
   EXPECT_TRUE(clock_.is_over());
-  EXPECT_FALSE(Look(159, milliseconds(1000))) << "grown, but not beyond";
-  EXPECT_FALSE(Look(139));
+  EXPECT_EQ(Look(159, milliseconds(1000)), Shedding::kNone);
+  EXPECT_EQ(Look(139), Shedding::kNone);
   EXPECT_FALSE(clock_.is_over());
-  EXPECT_FALSE(Look(159));
-  EXPECT_TRUE(Look(160));
+  EXPECT_EQ(Look(159), Shedding::kNone);
+  EXPECT_EQ(Look(160), Shedding::kUnserved);
 }
 
 TEST_F(SheddingClockTest, NobodyNewComesUntilItIsCalm) {
@@ -99,22 +103,30 @@ TEST(ChooseToShed, ThoseFirstThatAreNotServed) {
                                    idle = With(5, 5, 0, 5), fetches = With(5, 4, 0, 900),
                                    breaks = With(900, 10, 800, 10), leaves = With(30, 4, 25, 900),
                                    session = With(1, 0, 0, 1, true);
-  EXPECT_THAT(ChooseToShed({session, silent, idle, fetches, takes, breaks, unknown}),
-              ElementsAre(1, 4, 6));
-  EXPECT_THAT(ChooseToShed({session, idle, fetches, breaks, idle}), ElementsAre(1, 4));
-  EXPECT_THAT(ChooseToShed({session, leaves, fetches, breaks, breaks}), ElementsAre(3, 4));
-  EXPECT_THAT(ChooseToShed({session, leaves, fetches, fetches, session}), ElementsAre(2, 3));
-  EXPECT_THAT(ChooseToShed({session, leaves}), ElementsAre(1));
-  EXPECT_THAT(ChooseToShed({session, session, session}), ElementsAre(1, 2));
-  EXPECT_THAT(ChooseToShed({session}), ElementsAre(0));
-  EXPECT_THAT(ChooseToShed({}), IsEmpty());
+  EXPECT_THAT(
+      ChooseToShed({session, silent, idle, fetches, takes, breaks, unknown}, Shedding::kAny),
+      ElementsAre(1, 4, 6));
+  EXPECT_THAT(ChooseToShed({session, idle, fetches, breaks, idle}, Shedding::kAny),
+              ElementsAre(1, 4));
+  EXPECT_THAT(ChooseToShed({session, leaves, fetches, breaks, breaks}, Shedding::kAny),
+              ElementsAre(3, 4));
+  EXPECT_THAT(ChooseToShed({session, leaves, fetches, fetches, session}, Shedding::kAny),
+              ElementsAre(2, 3));
+  EXPECT_THAT(ChooseToShed({session, leaves}, Shedding::kAny), ElementsAre(1));
+  EXPECT_THAT(ChooseToShed({session, session, session}, Shedding::kAny), ElementsAre(1, 2));
+  EXPECT_THAT(ChooseToShed({session}, Shedding::kAny), ElementsAre(0));
+  EXPECT_THAT(ChooseToShed({}, Shedding::kAny), IsEmpty());
+  EXPECT_THAT(ChooseToShed({session, silent, idle}, Shedding::kUnserved), ElementsAre(1));
+  EXPECT_THAT(ChooseToShed({session, idle, breaks}, Shedding::kUnserved), IsEmpty());
 }
 
 // Whose process has a session is not spared for that with its other connections.
 TEST(ChooseToShed, ASessionKeepsItsOwnConnectionOnly) {
-  EXPECT_THAT(ChooseToShed({With(0, 0, 0, 0, true), With(2, 2, 0, 2, true), With(1, 0, 0, 9)}),
+  EXPECT_THAT(ChooseToShed({With(0, 0, 0, 0, true), With(2, 2, 0, 2, true), With(1, 0, 0, 9)},
+                           Shedding::kAny),
               ElementsAre(0));
-  EXPECT_THAT(ChooseToShed({With(2, 2, 0, 2, true), With(1, 0, 0, 9)}), ElementsAre(0));
+  EXPECT_THAT(ChooseToShed({With(2, 2, 0, 2, true), With(1, 0, 0, 9)}, Shedding::kAny),
+              ElementsAre(0));
 }
 
 }  // namespace
