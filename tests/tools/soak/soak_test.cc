@@ -4,8 +4,8 @@
 //   ECF8_SOAK_SECONDS=3600 ECF8_SOAK_LOG=soak.csv build/release/bin/daemon_soak_test
 //
 // ECF8_SOAK_PACE gives each client so many operations a second, whose lateness is told; without,
-// each does what it can. ECF8_SOAK_MODEL names a plain model to take beside a small one; without, there are two small
-// ones.
+// each does what it can. ECF8_SOAK_MODEL names a plain model to take beside a small one; without,
+// there are two small ones.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
