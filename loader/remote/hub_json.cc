@@ -65,6 +65,11 @@ class TreeEvents final : public AnyEvents {
  public:
   static constexpr int kEntryDepth = 3;
 
+  absl::Status Key(std::string&& key) override {
+    // What follows the list is not the object that was put around it.
+    if (depth() == 1 && std::exchange(has_list_, true)) return Unexpected("more than a list");
+    return AnyEvents::Key(std::move(key));
+  }
   absl::Status BeginObject() override {
     if (depth() + 1 == kEntryDepth) path_ = type_ = "";
     if (depth() == 1) return Unexpected("an object");
@@ -88,6 +93,7 @@ class TreeEvents final : public AnyEvents {
   std::vector<std::string> paths;
 
  private:
+  bool has_list_ = false;
   std::string path_;
   std::string type_;
 };

@@ -224,6 +224,7 @@ TEST_F(ResidentTest, TheStoredFormIsResidentToo) {
     for (const uint32_t unit : AllUnits()) {
       EXPECT_EQ(set->unit(unit).size(), server_->model().unit(unit).stored_size_bytes);
     }
+    EXPECT_THAT(set->Release(), IsOk());
     EXPECT_EQ(Settled().read_bytes, before.read_bytes) << "the host tier had all of it";
     EXPECT_EQ(Settled().decoded_bytes, before.decoded_bytes);
     if (i > 0) {

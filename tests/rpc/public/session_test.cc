@@ -116,7 +116,7 @@ TEST_F(ClientSessionTest, GivesTheStoredFormToWhoDecodesHimself) {
     for (const TensorInfo& tensor : info.tensors) {
       const TensorInfo& same = *fetched->unit.FindTensor(tensor.name);
       EXPECT_EQ(tensor.chunk_stored_size_bytes, same.chunk_stored_size_bytes);
-      EXPECT_FALSE(tensor.chunk_stored_size_bytes.empty());
+      EXPECT_EQ(tensor.chunk_stored_size_bytes.empty(), tensor.stored_size_bytes == 0);
       const absl::Span<const uint8_t> stored = lease->tensor(tensor.name);
       ASSERT_EQ(stored.size(), tensor.stored_size_bytes);
       EXPECT_EQ(stored.data(), lease->bytes(0).data() + tensor.stored_offset_bytes);
