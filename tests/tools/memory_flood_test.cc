@@ -1,6 +1,6 @@
 // Peers that have gRPC keep what is in none of its limits, from many connections at once. The
-// daemon stays within its budgets, heap-limit and a bit; those whom it serves go on, some of them over
-// another connection; what it took is given back.
+// daemon stays within its budgets, heap-limit and a bit; those whom it serves go on, some of them
+// over another connection; what it took is given back.
 //
 //   ECF8_FLOOD_SECONDS=60 ECF8_FLOOD_CONNECTIONS=200 build/release/bin/memory_flood_test
 //
