@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,8 +27,7 @@ def read_tree(directory: Path) -> dict[str, bytes]:
 @pytest.fixture
 def hub(small_model: Path, tmp_path: Path) -> Iterator[str]:
     """The endpoint of a server that has `small_model` as org/model."""
-    (tmp_path / "hub" / "org").mkdir(parents=True)
-    (tmp_path / "hub" / "org" / "model").symlink_to(small_model)
+    shutil.copytree(small_model, tmp_path / "hub" / "org" / "model")
     command = [sys.executable, str(SERVER), str(tmp_path / "hub"), "--hub", "--token", "sesame"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
