@@ -51,7 +51,7 @@ StepPipe::State StepPipe::Receive() {
     wanted_bytes = std::max(wanted_bytes, sizeof(size) + std::min<size_t>(size, max_bytes_));
   }
   if (in_.size() - begin_ < wanted_bytes) {
-    std::memmove(in_.data(), in_.data() + begin_, end_ - begin_);
+    if (begin_ > 0) std::memmove(in_.data(), in_.data() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
     if (in_.size() < wanted_bytes) in_.resize(wanted_bytes);
