@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "decoder/status_macros.h"
 #include "loader/base/strings.h"
 #include "loader/checkpoint/unit_place.h"
@@ -18,14 +19,17 @@ constexpr std::array<Tier, kTierCount> kTiers = {Tier::kSlots, Tier::kStoredSlot
                                                  Tier::kHost};
 
 // Those that a request looks in, from the best to the last resort.
-std::vector<Tier> TiersFor(UnitForm form) {
+absl::Span<const Tier> TiersFor(UnitForm form) {
+  static constexpr Tier kStored[] = {Tier::kHost};
+  static constexpr Tier kDecoded[] = {Tier::kSlots, Tier::kDevice, Tier::kHost};
+  static constexpr Tier kStoredInSlot[] = {Tier::kStoredSlots, Tier::kHost};
   switch (form) {
     case UnitForm::kStored:
-      return {Tier::kHost};
+      return kStored;
     case UnitForm::kDecoded:
-      return {Tier::kSlots, Tier::kDevice, Tier::kHost};
+      return kDecoded;
     case UnitForm::kStoredInSlot:
-      return {Tier::kStoredSlots, Tier::kHost};
+      return kStoredInSlot;
   }
   return {};
 }
