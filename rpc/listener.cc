@@ -1,7 +1,6 @@
 #include "rpc/listener.h"
 
 #include <errno.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,8 +29,7 @@ constexpr std::chrono::milliseconds kCountInterval(1000);
 
 absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(std::vector<Descriptor> sockets,
                                                           ListenerOptions options) {
-  Descriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake) return ErrnoStatus(errno, "cannot make an eventfd");
+  ECF8_ASSIGN_OR_RETURN(WakeEvent wake, WakeEvent::Make());
   std::unique_ptr<Listener> listener(
       new Listener(std::move(sockets), std::move(options), std::move(wake)));
   ECF8_ASSIGN_OR_RETURN(listener->thread_, StartThread("no thread for the listener",
@@ -39,7 +37,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(std::vector<Descriptor
   return listener;
 }
 
-Listener::Listener(std::vector<Descriptor> sockets, ListenerOptions options, Descriptor wake)
+Listener::Listener(std::vector<Descriptor> sockets, ListenerOptions options, WakeEvent wake)
     : sockets_(std::move(sockets)),
       options_(std::move(options)),
       wake_(std::move(wake)),
@@ -53,20 +51,14 @@ void Listener::Stop() {
     ending_ = true;
     turned_.NotifyAll();
   }
-  Wake();
+  wake_.Signal();
   if (thread_.joinable()) thread_.join();
-}
-
-void Listener::Wake() const {
-  const uint64_t one = 1;
-  // Where it cannot be counted, it has been, and is readable.
-  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
 }
 
 void Listener::WaitForLoop() {
   MutexLock lock(mutex_);
   const uint64_t mine = ++asked_;
-  Wake();
+  wake_.Signal();
   while (answered_ < mine && !ending_) turned_.Wait(lock);
 }
 
@@ -76,8 +68,7 @@ Listener::Stats Listener::stats() const {
 }
 
 bool Listener::Answer() {
-  uint64_t count = 0;
-  [[maybe_unused]] const ssize_t taken = read(wake_.get(), &count, sizeof(count));
+  wake_.Clear();
   MutexLock lock(mutex_);
   answered_ = asked_;
   turned_.NotifyAll();
@@ -95,7 +86,7 @@ void Listener::Run() {
     const Clock::time_point before = Clock::now();
     const bool accepts =
         before >= accept_after_ && (options_.guard == nullptr || options_.guard->MayAccept(before));
-    std::vector<pollfd> set = {{wake_.get(), POLLIN, 0}};
+    std::vector<pollfd> set = {{wake_.fd(), POLLIN, 0}};
     for (const Descriptor& socket : sockets_) {
       set.push_back({accepts ? socket.get() : -1, POLLIN, 0});
     }

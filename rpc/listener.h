@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "loader/base/descriptor.h"
 #include "loader/base/mutex.h"
+#include "loader/base/wake_event.h"
 #include "rpc/connection_guard.h"
 #include "rpc/connection_table.h"
 
@@ -66,10 +67,9 @@ class Listener {
  private:
   using Clock = std::chrono::steady_clock;
 
-  Listener(std::vector<Descriptor> sockets, ListenerOptions options, Descriptor wake);
+  Listener(std::vector<Descriptor> sockets, ListenerOptions options, WakeEvent wake);
 
   void Run();
-  void Wake() const;
   // False where the thread is to end.
   bool Answer();
   // How long the thread may rest.
@@ -80,7 +80,7 @@ class Listener {
 
   const std::vector<Descriptor> sockets_;
   const ListenerOptions options_;
-  const Descriptor wake_;  // an eventfd
+  const WakeEvent wake_;
   // The thread's.
   ConnectionTable connections_;
   Clock::time_point accept_after_;  // no descriptor was left: not again before

@@ -1,7 +1,6 @@
 #include "rpc/slot_links.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -48,10 +47,7 @@ std::shared_ptr<SessionSteps> SlotLink::steps() const {
 
 void SlotLink::Notify() {
   // The thread that serves looks itself, and one that was woken is on its way.
-  if (service_.fetch_or(kNotified) != 0) return;
-  const uint64_t one = 1;
-  // A counter that takes no more is one that wakes.
-  [[maybe_unused]] const ssize_t written = write(waker_->get(), &one, sizeof(one));
+  if (service_.fetch_or(kNotified) == 0) waker_->Signal();
 }
 
 bool SlotLink::EndService() {

@@ -16,8 +16,8 @@
 #include <utility>
 
 #include "ecf8/v1/session.pb.h"
-#include "loader/base/descriptor.h"
 #include "loader/base/mutex.h"
+#include "loader/base/wake_event.h"
 #include "loader/session/ticket_table.h"
 #include "rpc/slot_handshake.h"
 
@@ -43,8 +43,8 @@ class SessionSteps {
 // One connection. Thread-safe.
 class SlotLink {
  public:
-  // `fd` stays open until Close. `waker`: an eventfd that wakes the slot socket's thread.
-  SlotLink(int fd, std::shared_ptr<const Descriptor> waker) : waker_(std::move(waker)), fd_(fd) {}
+  // `fd` stays open until Close. `waker` wakes the slot socket's thread.
+  SlotLink(int fd, std::shared_ptr<const WakeEvent> waker) : waker_(std::move(waker)), fd_(fd) {}
 
   // False where the connection is gone, or does not take it.
   [[nodiscard]] bool SendSlots(const SessionSlots& slots, int slot_fd, int generation_fd);
@@ -71,7 +71,7 @@ class SlotLink {
   static constexpr uint8_t kNotified = 1;
   static constexpr uint8_t kServing = 2;
 
-  const std::shared_ptr<const Descriptor> waker_;
+  const std::shared_ptr<const WakeEvent> waker_;
   std::atomic<uint8_t> service_ = 0;
 
   mutable Mutex mutex_;

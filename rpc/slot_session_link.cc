@@ -1,9 +1,6 @@
 #include "rpc/slot_session_link.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,9 +9,9 @@
 #include <string_view>
 #include <utility>
 
-#include "loader/base/descriptor.h"
-#include "loader/base/file.h"
+#include "decoder/status_macros.h"
 #include "loader/base/mutex.h"
+#include "loader/base/wake_event.h"
 #include "rpc/step_pipe.h"
 
 namespace ecf8 {
@@ -28,7 +25,7 @@ constexpr size_t kMaxResponseBytes = size_t{4} << 20;
 class SlotSessionLink final : public SessionLink {
  public:
   SlotSessionLink(std::unique_ptr<SessionLink> call, std::shared_ptr<const SlotMapping> mapping,
-                  Descriptor wake)
+                  WakeEvent wake)
       : mapping_(std::move(mapping)),
         call_(std::move(call)),
         wake_(std::move(wake)),
@@ -57,7 +54,7 @@ class SlotSessionLink final : public SessionLink {
     if (state == StepPipe::State::kOpen) return true;
     // Next sees to the rest of it, or to the end.
     is_blocked_ = true;
-    Signal();
+    wake_.Signal();
     return false;
   }
 
@@ -66,7 +63,7 @@ class SlotSessionLink final : public SessionLink {
     ends_ = true;
     over_slots_ = false;
     call_->EndWrites();
-    Signal();
+    wake_.Signal();
   }
 
   const v1::SessionResponse& response() const override {
@@ -85,7 +82,7 @@ class SlotSessionLink final : public SessionLink {
   void Wake() override {
     // Both: Next may just be changing from one to the other.
     woken_ = true;
-    Signal();
+    wake_.Signal();
     call_->Wake();
   }
 
@@ -93,7 +90,7 @@ class SlotSessionLink final : public SessionLink {
     ends_ = true;
     over_slots_ = false;
     call_->Cancel();
-    Signal();
+    wake_.Signal();
   }
 
  private:
@@ -107,16 +104,13 @@ class SlotSessionLink final : public SessionLink {
   std::optional<Event> NextOfSlots(Clock::time_point deadline) {
     if (TakeResponse()) return Event::kRead;
     if (!over_slots_) return std::nullopt;
-    std::array<pollfd, 2> set = {{{mapping_->connection(), POLLIN, 0}, {wake_.get(), POLLIN, 0}}};
+    std::array<pollfd, 2> set = {{{mapping_->connection(), POLLIN, 0}, {wake_.fd(), POLLIN, 0}}};
     {
       MutexLock lock(mutex_);
       if (is_blocked_) set[0].events |= POLLOUT;
     }
     if (!Poll(set, deadline)) return Event::kNone;
-    if (set[1].revents != 0) {
-      uint64_t signals = 0;
-      [[maybe_unused]] const ssize_t count = read(wake_.get(), &signals, sizeof(signals));
-    }
+    if (set[1].revents != 0) wake_.Clear();
     if (woken_.exchange(false)) return Event::kWoken;
     if ((set[0].revents & POLLOUT) != 0) {
       if (const std::optional<Event> event = FlushRest()) return event;
@@ -166,15 +160,9 @@ class SlotSessionLink final : public SessionLink {
     return ready < 0;
   }
 
-  void Signal() const {
-    const uint64_t one = 1;
-    // A counter that takes no more is one that wakes.
-    [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
-  }
-
   const std::shared_ptr<const SlotMapping> mapping_;
   const std::unique_ptr<SessionLink> call_;
-  const Descriptor wake_;
+  const WakeEvent wake_;
   std::atomic<bool> over_slots_ = false;   // steps; until the end is near
   std::atomic<bool> call_writes_ = false;  // and kWritten has not come
   std::atomic<bool> ends_ = false;
@@ -192,8 +180,7 @@ class SlotSessionLink final : public SessionLink {
 
 absl::StatusOr<std::unique_ptr<SessionLink>> MakeSlotSessionLink(
     std::unique_ptr<SessionLink> call, std::shared_ptr<const SlotMapping> mapping) {
-  Descriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake) return ErrnoStatus(errno, "cannot make an eventfd");
+  ECF8_ASSIGN_OR_RETURN(WakeEvent wake, WakeEvent::Make());
   return std::make_unique<SlotSessionLink>(std::move(call), std::move(mapping), std::move(wake));
 }
 

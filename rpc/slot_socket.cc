@@ -1,7 +1,6 @@
 #include "rpc/slot_socket.h"
 
 #include <errno.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -46,8 +45,8 @@ absl::StatusOr<std::unique_ptr<SlotSocket>> SlotSocket::Start(SlotSocketOptions 
 }
 
 absl::Status SlotSocket::Listen(Descriptor passed) {
-  waker_ = std::make_shared<const Descriptor>(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!*waker_) return ErrnoStatus(errno, "cannot make an eventfd");
+  ECF8_ASSIGN_OR_RETURN(WakeEvent waker, WakeEvent::Make());
+  waker_ = std::make_shared<const WakeEvent>(std::move(waker));
   listener_ = std::move(passed);
   if (listener_) return absl::OkStatus();
   ECF8_ASSIGN_OR_RETURN(SocketClaim claim, SocketClaim::Take(options_.path));
@@ -59,9 +58,7 @@ absl::Status SlotSocket::Listen(Descriptor passed) {
 SlotSocket::~SlotSocket() {
   if (thread_.joinable()) {
     stopping_ = true;
-    const uint64_t one = 1;
-    // A counter that takes no more is one that wakes.
-    [[maybe_unused]] const ssize_t written = write(waker_->get(), &one, sizeof(one));
+    waker_->Signal();
     thread_.join();
   }
   for (const Connection& connection : connections_) Close(connection);
@@ -74,7 +71,7 @@ size_t SlotSocket::connection_count() const {
 
 void SlotSocket::FillPollSet(Clock::time_point now) {
   poll_set_.clear();
-  poll_set_.push_back({waker_->get(), POLLIN, 0});
+  poll_set_.push_back({waker_->fd(), POLLIN, 0});
   poll_set_.push_back({now < accept_after_ ? -1 : listener_.get(), POLLIN, 0});
   for (const Connection& connection : connections_) {
     const short events = connection.steps != nullptr ? connection.steps->events() : POLLIN;
@@ -88,11 +85,8 @@ void SlotSocket::Run() {
     const std::chrono::milliseconds tick = connections_.empty() ? kIdleTick : kTick;
     poll(poll_set_.data(), poll_set_.size(), static_cast<int>(tick.count()));
     if (stopping_) return;
-    if (poll_set_[0].revents != 0) {
-      uint64_t wakes = 0;
-      // Before links are looked at, so that whoever notifies after that wakes again.
-      [[maybe_unused]] const ssize_t count = read(waker_->get(), &wakes, sizeof(wakes));
-    }
+    // Before links are looked at, so that whoever notifies after that wakes again.
+    if (poll_set_[0].revents != 0) waker_->Clear();
     const Clock::time_point now = Clock::now();
     ServeAll(now);
     if (poll_set_[1].revents != 0) AcceptAll(now);

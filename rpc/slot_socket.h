@@ -26,6 +26,7 @@
 #include "absl/status/statusor.h"
 #include "loader/base/descriptor.h"
 #include "loader/base/mutex.h"
+#include "loader/base/wake_event.h"
 #include "loader/engine/device.h"
 #include "loader/session/ticket_table.h"
 #include "rpc/slot_handshake.h"
@@ -106,7 +107,7 @@ class SlotSocket {
   SlotLinks& links_;
   std::optional<SocketClaim> claim_;  // of a new one
   Descriptor listener_;
-  std::shared_ptr<const Descriptor> waker_;  // an eventfd
+  std::shared_ptr<const WakeEvent> waker_;
   std::atomic<bool> stopping_ = false;
   // The thread's.
   std::vector<Connection> connections_;
