@@ -9,13 +9,13 @@
 
 #include "rpc/slot_handshake.h"
 #include "rpc/slot_mapping.h"
-#include "tests/rpc/session_fixture.h"
+#include "tests/rpc/raw_session_fixture.h"
 
 namespace ecf8 {
 namespace {
 
 using ::ecf8::testing::IsOk;
-using ::ecf8::testing::SessionTest;
+using ::ecf8::testing::RawSessionFixture;
 using ::ecf8::testing::StatusIs;
 using ::ecf8::testing::Within20s;
 using ::testing::HasSubstr;
@@ -23,49 +23,16 @@ using ::testing::HasSubstr;
 constexpr std::chrono::seconds kTimeout(20);
 constexpr auto kBad = absl::StatusCode::kInvalidArgument;
 
-class RawSessionTest : public SessionTest {
+class RawSessionTest : public RawSessionFixture {
  protected:
-  void SetUp() override {
-    Start();
-    auto mapping = SlotMapping::Connect(SlotSocketPath(server_->address().socket_path), kTimeout);
-    ASSERT_THAT(mapping, IsOk());
-    mapping_ = *std::move(mapping);
-    stub_ = server_->Stub();
-    stream_ = stub_->Session(&context_);
-  }
-  void TearDown() override {
-    if (stream_ != nullptr) context_.TryCancel();
-    stream_.reset();
-    SessionTest::TearDown();
-  }
-
-  v1::SessionRequest OpenRequest() const {
-    v1::SessionRequest request;
-    const Ticket& ticket = mapping_->ticket();
-    request.mutable_open()->set_ticket(std::string(ticket.begin(), ticket.end()));
-    request.mutable_open()->set_model("small");
-    request.mutable_open()->set_digest(server_->model().digest());
-    return request;
-  }
   void OpenSession() {
     ASSERT_TRUE(stream_->Write(OpenRequest()));
     ASSERT_TRUE(stream_->Read(&response_));
     ASSERT_TRUE(response_.has_opened());
   }
-  v1::SessionRequest AcquireRequest(uint64_t set_id, const std::vector<uint32_t>& units) const {
-    v1::SessionRequest request;
-    request.mutable_acquire()->set_set_id(set_id);
-    request.mutable_acquire()->mutable_units()->Add(units.begin(), units.end());
-    return request;
-  }
   v1::SessionRequest CancelRequest(uint64_t set_id) const {
     v1::SessionRequest request;
     request.mutable_cancel()->set_set_id(set_id);
-    return request;
-  }
-  v1::SessionRequest ReleaseRequest(uint64_t set_id) const {
-    v1::SessionRequest request;
-    request.mutable_release()->set_set_id(set_id);
     return request;
   }
   absl::Status EndOfStream() {
@@ -83,10 +50,6 @@ class RawSessionTest : public SessionTest {
     EXPECT_TRUE(EverythingIsGivenBack());
   }
 
-  std::unique_ptr<SlotMapping> mapping_;
-  std::unique_ptr<v1::WeightService::Stub> stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionResponse>> stream_;
   v1::SessionResponse response_;
 };
 

@@ -10,47 +10,30 @@
 #include <string_view>
 #include <vector>
 
-#include "rpc/slot_handshake.h"
-#include "rpc/slot_mapping.h"
 #include "rpc/step_pipe.h"
-#include "tests/rpc/session_fixture.h"
+#include "tests/rpc/raw_session_fixture.h"
 
 namespace ecf8 {
 namespace {
 
 using ::ecf8::testing::IsOk;
-using ::ecf8::testing::SessionTest;
+using ::ecf8::testing::RawSessionFixture;
 using ::ecf8::testing::StatusIs;
 using ::ecf8::testing::Within20s;
 using ::testing::HasSubstr;
 
-constexpr std::chrono::seconds kTimeout(20);
 constexpr size_t kMaxBytes = size_t{4} << 20;
 
 // A client that opens its session by gRPC and says the rest at the socket.
-class SessionStepsTest : public SessionTest {
+class SessionStepsTest : public RawSessionFixture {
  protected:
   void SetUp() override {
-    Start();
-    auto mapping = SlotMapping::Connect(SlotSocketPath(server_->address().socket_path), kTimeout);
-    ASSERT_THAT(mapping, IsOk());
-    mapping_ = *std::move(mapping);
-    stub_ = server_->Stub();
-    stream_ = stub_->Session(&context_);
-    pipe_.emplace(mapping_->connection(), kMaxBytes);
-  }
-  void TearDown() override {
-    if (stream_ != nullptr) context_.TryCancel();
-    stream_.reset();
-    SessionTest::TearDown();
+    RawSessionFixture::SetUp();
+    if (mapping_ != nullptr) pipe_.emplace(mapping_->connection(), kMaxBytes);
   }
 
   void OpenSession(bool over_slot_socket = true) {
-    v1::SessionRequest request;
-    const Ticket& ticket = mapping_->ticket();
-    request.mutable_open()->set_ticket(std::string(ticket.begin(), ticket.end()));
-    request.mutable_open()->set_model("small");
-    request.mutable_open()->set_digest(server_->model().digest());
+    v1::SessionRequest request = OpenRequest();
     request.mutable_open()->set_over_slot_socket(over_slot_socket);
     ASSERT_TRUE(stream_->Write(request));
     v1::SessionResponse response;
@@ -66,10 +49,7 @@ class SessionStepsTest : public SessionTest {
     send(mapping_->connection(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
   void SayAcquire(uint64_t set_id, const std::vector<uint32_t>& units) {
-    v1::SessionRequest request;
-    request.mutable_acquire()->set_set_id(set_id);
-    request.mutable_acquire()->mutable_units()->Add(units.begin(), units.end());
-    Say(request);
+    Say(AcquireRequest(set_id, units));
   }
   static v1::SessionRequest Ping() {
     v1::SessionRequest request;
@@ -106,10 +86,6 @@ class SessionStepsTest : public SessionTest {
     EXPECT_TRUE(EverythingIsGivenBack());
   }
 
-  std::unique_ptr<SlotMapping> mapping_;
-  std::unique_ptr<v1::WeightService::Stub> stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionResponse>> stream_;
   std::optional<StepPipe> pipe_;
 };
 
@@ -122,9 +98,7 @@ TEST_F(SessionStepsTest, SetsComeAndGo) {
     ASSERT_TRUE(response->has_ready()) << response->ShortDebugString();
     EXPECT_EQ(response->ready().set_id(), set);
     ASSERT_EQ(response->ready().slots_size(), 2);
-    v1::SessionRequest release;
-    release.mutable_release()->set_set_id(set);
-    Say(release);
+    Say(ReleaseRequest(set));
   }
   stream_->WritesDone();
   EXPECT_THAT(EndOfStream(), IsOk());
@@ -195,9 +169,7 @@ TEST_F(SessionStepsTest, OpenedTwice) {
 
 TEST_F(SessionStepsTest, AForgedSetId) {
   OpenSession();
-  v1::SessionRequest request;
-  request.mutable_release()->set_set_id(7);
-  Say(request);
+  Say(ReleaseRequest(7));
   ExpectTheEnd(absl::StatusCode::kInvalidArgument, "set 7 is not leased");
 }
 
@@ -240,10 +212,7 @@ TEST_F(SessionStepsTest, TheCallsEndIsTheSessions) {
 // As a client of an older library does.
 TEST_F(SessionStepsTest, ByTheCallAlone) {
   OpenSession(/*over_slot_socket=*/false);
-  v1::SessionRequest request;
-  request.mutable_acquire()->set_set_id(1);
-  request.mutable_acquire()->add_units(Layer(0));
-  ASSERT_TRUE(stream_->Write(request));
+  ASSERT_TRUE(stream_->Write(AcquireRequest(1, {Layer(0)})));
   v1::SessionResponse response;
   ASSERT_TRUE(stream_->Read(&response));
   EXPECT_TRUE(response.has_ready());
