@@ -1,6 +1,7 @@
 #include "rpc/connection_guard.h"
 
-#include <array>
+#include <pthread.h>
+
 #include <optional>
 #include <vector>
 
@@ -18,16 +19,26 @@ constexpr milliseconds kShortInterval(5);  // from half of the limit on
 constexpr milliseconds kGiveBackInterval(2000);
 constexpr milliseconds kGiveBackTime(120'000);
 
-// Nobody reads what its peer has sent and gRPC has not taken yet, and its peer sends no more. gRPC
-// finds its end, and closes it.
-void Cut(int fd) {
-  shutdown(fd, SHUT_RDWR);
-  std::array<char, 65536> nothing;
-  while (recv(fd, nothing.data(), nothing.size(), MSG_DONTWAIT) > 0) {
-  }
+// No peer costs so much to begin with, TLS's handshake included.
+constexpr milliseconds kHandOverTime(50);
+
+std::chrono::nanoseconds TimeOf(clockid_t clock) {
+  timespec time = {};
+  clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 }  // namespace
+
+void ConnectionGuard::BeginHandOver(int fd) {
+  hand_over_.fd = fd;
+  hand_over_.began = TimeOf(CLOCK_THREAD_CPUTIME_ID);
+  pthread_getcpuclockid(pthread_self(), &hand_over_.clock);
+}
+
+std::string ConnectionGuard::EndHandOver() {
+  return counts_.NameOf(std::exchange(hand_over_.fd, -1));
+}
 
 milliseconds ConnectionGuard::interval() const {
   return heap_bytes_ < limit_bytes_ / 2 ? kInterval : kShortInterval;
@@ -37,14 +48,25 @@ size_t ConnectionGuard::Look(ConnectionTable& connections, Clock::time_point now
   heap_bytes_ = heap_.InUse(now);
   const bool is_settling = clock_.is_over() && connections.HasCut();
   const Shedding shedding = clock_.Look(heap_bytes_, is_settling, now);
-  const size_t shed = shedding == Shedding::kNone ? 0 : Shed(connections, shedding);
-  if (clock_.is_over()) {
-    give_back_until_ = now + kGiveBackTime;
-  } else if (now >= give_back_after_ && now < give_back_until_) {
+  size_t cut = CutWhoKeepsTheThread(connections);
+  if (shedding != Shedding::kNone) cut += Shed(connections, shedding);
+  if (heap_bytes_ >= limit_bytes_ / 2) give_back_until_ = now + kGiveBackTime;
+  if (!clock_.is_over() && now >= give_back_after_ && now < give_back_until_) {
     give_back_after_ = now + kGiveBackInterval;
     heap_.GiveBack();
   }
-  return shed;
+  return cut;
+}
+
+size_t ConnectionGuard::CutWhoKeepsTheThread(ConnectionTable& connections) {
+  if (hand_over_.fd < 0 || TimeOf(hand_over_.clock) - hand_over_.began < kHandOverTime) return 0;
+  for (ConnectionTable::Connection& connection : connections.Open()) {
+    if (connection.fd != hand_over_.fd || connection.is_cut) continue;
+    ConnectionTable::Cut(connection);
+    spdlog::warn("a connection was closed: it sent without a pause before it was served");
+    return 1;
+  }
+  return 0;
 }
 
 size_t ConnectionGuard::Shed(ConnectionTable& connections, Shedding shedding) const {
@@ -62,8 +84,7 @@ size_t ConnectionGuard::Shed(ConnectionTable& connections, Shedding shedding) co
   }
   const std::vector<size_t> chosen = ChooseToShed(candidates, shedding);
   for (const size_t i : chosen) {
-    open[i]->is_cut = true;
-    Cut(open[i]->fd);
+    ConnectionTable::Cut(*open[i]);
   }
   spdlog::warn(
       "memory beyond the budgets has grown to {} MiB, and heap-limit is {} MiB: {} of {} "

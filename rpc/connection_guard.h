@@ -3,12 +3,14 @@
 #define ECF8_RPC_CONNECTION_GUARD_H_
 
 #include <sys/socket.h>
+#include <time.h>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "rpc/connection_table.h"
 #include "rpc/heap_watch.h"
@@ -17,7 +19,8 @@
 
 namespace ecf8 {
 
-// For the thread that hands connections over to gRPC. Thread-compatible.
+// Looked at by a thread that has nothing to do with gRPC: any that calls it may be kept to work off
+// what a peer sends, for as long as more comes. Thread-compatible.
 class ConnectionGuard {
  public:
   using Clock = std::chrono::steady_clock;
@@ -31,19 +34,30 @@ class ConnectionGuard {
         heap_(limit_bytes),
         clock_(limit_bytes) {}
 
-  // What to know the connection `fd` by, which gRPC has just taken; of each, and at once.
-  std::string NameOf(int fd) { return counts_.NameOf(fd); }
+  // Around handing a connection over to gRPC, on the thread that does, one after the other. Returns
+  // what it is known by.
+  void BeginHandOver(int fd);
+  std::string EndHandOver();
 
-  // Looks, and closes what has to go of `connections`; returns how many.
+  // Looks, and cuts what has to go of `connections`: where memory runs out, and where one keeps the
+  // thread that hands it over. Returns how many.
   size_t Look(ConnectionTable& connections, Clock::time_point now);
 
   // While nobody new is to be taken, they wait.
   bool MayAccept(Clock::time_point now) const { return clock_.MayAccept(now); }
 
-  // Until the next Look, while there are connections.
+  // Until the next Look.
   std::chrono::milliseconds interval() const;
 
  private:
+  // By the processor's time of the thread that hands it over.
+  struct HandOver {
+    int fd = -1;
+    clockid_t clock{};
+    std::chrono::nanoseconds began{};
+  };
+
+  size_t CutWhoKeepsTheThread(ConnectionTable& connections);
   size_t Shed(ConnectionTable& connections, Shedding shedding) const;
 
   const uint64_t limit_bytes_;
@@ -51,6 +65,7 @@ class ConnectionGuard {
   TransportCounts counts_;
   HeapWatch heap_;
   SheddingClock clock_;
+  HandOver hand_over_;
   uint64_t heap_bytes_ = 0;
   Clock::time_point give_back_after_;
   Clock::time_point give_back_until_;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -16,6 +17,13 @@ namespace {
 // A flood makes us look this often.
 constexpr std::chrono::milliseconds kSweepInterval(20);
 constexpr size_t kNetworkBytes = 8;  // of an IPv6 address
+constexpr int kMostReads = 256;      // more than a Unix socket keeps
+
+bool IsOpen(const ConnectionTable::Connection& connection) {
+  struct stat status = {};
+  return fstat(connection.fd, &status) == 0 && status.st_ino == connection.inode &&
+         status.st_dev == connection.device;
+}
 
 }  // namespace
 
@@ -53,12 +61,31 @@ bool ConnectionTable::HasCut() {
 void ConnectionTable::Sweep() {
   of_peer_.clear();
   std::erase_if(connections_, [this](const Connection& connection) {
-    struct stat status = {};
-    const bool is_open = fstat(connection.fd, &status) == 0 && status.st_ino == connection.inode &&
-                         status.st_dev == connection.device;
+    const bool is_open = IsOpen(connection);
     if (is_open) ++of_peer_[connection.peer];
     return !is_open;
   });
+}
+
+void ConnectionTable::Name(int fd, const std::string& name) {
+  const auto found = std::find_if(connections_.rbegin(), connections_.rend(),
+                                  [fd](const Connection& each) { return each.fd == fd; });
+  if (found != connections_.rend()) found->name = name;
+}
+
+void ConnectionTable::Cut(Connection& connection) {
+  connection.is_cut = true;
+  if (!IsOpen(connection)) return;
+  // TCP takes more from its peer after a shutdown, for as long as somebody reads: it is reset.
+  constexpr sockaddr kNobody = {.sa_family = AF_UNSPEC, .sa_data = {}};
+  if (!PeerCredentials(connection.fd) && connect(connection.fd, &kNobody, sizeof(kNobody)) == 0) {
+    return;
+  }
+  shutdown(connection.fd, SHUT_RDWR);
+  std::array<char, 65536> nothing;
+  for (int i = 0; i < kMostReads; ++i) {
+    if (recv(connection.fd, nothing.data(), nothing.size(), MSG_DONTWAIT) <= 0) return;
+  }
 }
 
 std::string PeerOf(int fd) {

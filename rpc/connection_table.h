@@ -40,14 +40,18 @@ class ConnectionTable {
   // Counts the connection, or returns false where that is one too many.
   bool TryAdd(int fd, const std::string& peer, Clock::time_point now);
 
-  // Of the one that was added last.
-  void NameNewest(const std::string& name) { connections_.back().name = name; }
+  // The one that was added last with this descriptor, unless it is gone.
+  void Name(int fd, const std::string& name);
 
   // Those that are open, looked at now, the oldest first.
   std::vector<Connection>& Open();
 
   // Whether one is open that was cut, looked at now.
   bool HasCut();
+
+  // Ends one of those that are open, unless it has gone since: nobody reads what its peer has sent
+  // and was not read yet, and its peer sends no more. Whoever handles it finds its end.
+  static void Cut(Connection& connection);
 
   // Whether there is any, as of the last look.
   bool empty() const { return connections_.empty(); }

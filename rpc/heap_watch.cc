@@ -14,8 +14,17 @@ namespace {
 // Less is not worth the while.
 constexpr uint64_t kMuch = uint64_t{32} << 20;
 constexpr std::chrono::milliseconds kAskInterval(200);
+// Of each arena, of which there are as many as threads, and at most eight a core. Fetches' messages
+// of 1 MiB come and go without touching the system.
+constexpr int kMostFreeBytes = 8 << 20;
+constexpr int kLargestBlockBytes = 32 << 20;  // from which on each block is the system's
 
 }  // namespace
+
+void KeepLittleFreeHeap() {
+  mallopt(M_TRIM_THRESHOLD, kMostFreeBytes);
+  mallopt(M_MMAP_THRESHOLD, kLargestBlockBytes);
+}
 
 HeapWatch::HeapWatch(uint64_t limit_bytes)
     : limit_bytes_(limit_bytes), statm_(open("/proc/self/statm", O_RDONLY | O_CLOEXEC)) {

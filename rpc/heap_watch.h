@@ -9,6 +9,11 @@
 
 namespace ecf8 {
 
+// For a process that serves, as early as can be. malloc keeps what is free at the end of each of
+// its arenas, as much as twice the largest block that was given back to the system; GiveBack cannot
+// reach that. From here on it is a fixed amount.
+void KeepLittleFreeHeap();
+
 // To be asked many times a second. malloc knows exactly, and takes every lock that it has to say
 // so: it is asked only where the process's resident memory says that it may have become too much.
 // Thread-compatible.

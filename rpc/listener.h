@@ -2,7 +2,7 @@
 //
 // gRPC can listen itself, but tells nobody who is at the other end of a Unix socket, and takes
 // connections without end. So one thread accepts, looks at the peer and at how many there are, and
-// hands the descriptor over.
+// hands the descriptor over; another one guards what that costs.
 #ifndef ECF8_RPC_LISTENER_H_
 #define ECF8_RPC_LISTENER_H_
 
@@ -30,10 +30,10 @@ struct ListenerOptions {
   // Of a Unix socket: whose connections are taken, beside this process's own user's. Empty:
   // whoever may open the socket.
   std::vector<uid_t> users{};
-  // Takes a connection, which has come by `listener_fd`, and closes it some day. On the listener's
-  // thread; must not block.
+  // Takes a connection, which has come by `listener_fd`, and closes it some day. On the thread that
+  // accepts; must not block.
   std::function<void(int listener_fd, int fd)> hand_over{};
-  // Closes those that take too much, once they have been handed over. May be null.
+  // Closes those that take too much. May be null.
   std::unique_ptr<ConnectionGuard> guard{};
 };
 
@@ -69,30 +69,33 @@ class Listener {
 
   Listener(std::vector<Descriptor> sockets, ListenerOptions options, WakeEvent wake);
 
-  void Run();
+  void Accept();
+  void Guard();
   // False where the thread is to end.
   bool Answer();
-  // How long the thread may rest.
-  std::chrono::milliseconds Patience(bool accepts) const;
+  bool MayAccept(Clock::time_point now) const;
   void AcceptSome(int listener_fd, Clock::time_point now);
   void Take(int listener_fd, Descriptor connection, Clock::time_point now);
   bool IsWelcome(int fd) const;
 
   const std::vector<Descriptor> sockets_;
-  const ListenerOptions options_;
+  const std::vector<uid_t> users_;
+  const std::function<void(int, int)> hand_over_;
   const WakeEvent wake_;
-  // The thread's.
-  ConnectionTable connections_;
-  Clock::time_point accept_after_;  // no descriptor was left: not again before
-  Clock::time_point count_after_;
+  Clock::time_point accept_after_;  // no descriptor was left: not again before. Who accepts has it
 
   mutable Mutex mutex_;
   CondVar turned_;
+  CondVar guarded_;  // wakes who does
+  ConnectionTable connections_ ABSL_GUARDED_BY(mutex_);
+  const std::unique_ptr<ConnectionGuard> guard_ ABSL_PT_GUARDED_BY(mutex_);
   uint64_t asked_ ABSL_GUARDED_BY(mutex_) = 0;     // for an answer
   uint64_t answered_ ABSL_GUARDED_BY(mutex_) = 0;  // up to which
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  Clock::time_point count_after_ ABSL_GUARDED_BY(mutex_);
   Stats stats_ ABSL_GUARDED_BY(mutex_);
-  std::thread thread_;
+  std::thread accepting_;
+  std::thread guarding_;
 };
 
 }  // namespace ecf8

@@ -52,12 +52,13 @@ struct ServerLimits {
   std::chrono::milliseconds idle_timeout{600'000};
   int connection_streams = 128;     // calls at once; more wait in the client
   int max_request_bytes = 1 << 20;  // a message
-  // What gRPC may keep of all connections together: calls, and messages that are not whole yet.
-  // Beyond it calls are given up, whoever has made them.
-  size_t transport_bytes = size_t{256} << 20;
-  // Of the heap: beyond it connections are closed, those first that are not served. For what gRPC
-  // keeps outside of the above (see shedding.h).
+  // Of the heap: beyond it connections are closed, those first that are not served (see
+  // shedding.h).
   uint64_t heap_bytes = uint64_t{1} << 30;
+  // What gRPC may keep of all connections together: calls, and messages that are not whole yet.
+  // Beyond it calls are given up, whoever has made them: more than what heap_bytes may be passed by
+  // for a moment.
+  size_t transport_bytes = size_t{4} << 30;
 };
 
 struct ServerOptions {

@@ -14,6 +14,8 @@ constexpr milliseconds kSettleTime(500);
 // That who is served may take.
 constexpr uint64_t kPatientSteps = 4;
 constexpr milliseconds kCalmTime(1000);
+// So many times the limit, and nothing is waited for.
+constexpr uint64_t kImpatience = 3;
 // As many calls may be broken off for good reasons.
 constexpr uint64_t kManyCalls = 100;
 
@@ -41,7 +43,7 @@ Shedding SheddingClock::Look(uint64_t heap_bytes, bool is_settling, Clock::time_
   }
   if (heap_bytes > highest_bytes_ || is_settling) moved_at_ = now;
   highest_bytes_ = std::max(highest_bytes_, heap_bytes);
-  const bool waits = heap_bytes < 2 * limit_bytes_;
+  const bool waits = heap_bytes < kImpatience * limit_bytes_;
   if (!was_over || (is_settling && waits)) {
     least_bytes_ = tried_bytes_ = heap_bytes;
     settled_at_ = now;

@@ -33,8 +33,8 @@ class SheddingClock {
   // Which connections have to go now. Those that are not served: as `heap_bytes` goes beyond the
   // limit, and for each sixteenth of it more. Others: where it has grown by a quarter of the limit
   // since those that had to go were gone. They need time for that, in which gRPC works off what it
-  // has read of them: `is_settling` says that some are not gone. Beyond twice the limit nothing is
-  // waited for.
+  // has read of them: `is_settling` says that some are not gone. Beyond three times the limit
+  // nothing is waited for.
   Shedding Look(uint64_t heap_bytes, bool is_settling, Clock::time_point now);
 
   // From when it is beyond the limit until it is well below.

@@ -170,6 +170,7 @@ std::optional<ucred> PeerCredentials(int fd) {
   ucred peer = {};
   socklen_t size = sizeof(peer);
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+  if (peer.uid == static_cast<uid_t>(-1)) return std::nullopt;  // TCP's answer
   return peer;
 }
 

@@ -41,7 +41,7 @@ class SocketClaim {
   int lock_fd_ = -1;
 };
 
-// Whose process has connected `fd`, a Unix socket; nothing where that cannot be told.
+// Whose process has connected `fd`, a Unix socket; nothing where that cannot be told, as of TCP.
 std::optional<ucred> PeerCredentials(int fd);
 
 // PERMISSION_DENIED where this process may not connect to the socket at `path`, because of the

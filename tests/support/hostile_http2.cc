@@ -6,60 +6,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
 #include "tests/support/unix_client.h"
 
 namespace ecf8::testing {
 namespace {
 
-constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-constexpr size_t kFrameHeaderBytes = 9;
-constexpr size_t kMaxFrameBytes = 16384;
 constexpr int kPatienceMs = 1000;
-constexpr uint16_t kInitialWindow = 4;  // a setting
-
-uint32_t Be32(std::string_view bytes) {
-  uint32_t value = 0;
-  for (const char byte : bytes.substr(0, 4)) value = value << 8 | static_cast<uint8_t>(byte);
-  return value;
-}
-
-std::string ToBe32(uint32_t value) {
-  std::string bytes;
-  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 0xFF);
-  return bytes;
-}
 
 }  // namespace
-
-std::string Frame(FrameType type, uint8_t flags, uint32_t stream, std::string_view payload) {
-  std::string frame = ToBe32(static_cast<uint32_t>(payload.size())).substr(1);
-  frame += static_cast<char>(type);
-  frame += static_cast<char>(flags);
-  frame += ToBe32(stream);
-  return frame.append(payload);
-}
-
-std::string Header(std::string_view name, std::string_view value) {
-  std::string header(1, '\0');
-  for (const std::string_view text : {name, value}) {
-    header += static_cast<char>(text.size());
-    header += text;
-  }
-  return header;
-}
-
-std::string CallHeaders(std::string_view path) {
-  return Header(":method", "POST") + Header(":scheme", "http") + Header(":path", path) +
-         Header(":authority", "localhost") + Header("te", "trailers") +
-         Header("content-type", "application/grpc");
-}
-
-std::string Greeting() {
-  return std::string(kPreface) + Frame(FrameType::kSettings, 0, 0) +
-         Frame(FrameType::kSettings, kAck, 0);
-}
 
 HostileHttp2::HostileHttp2(const std::string& socket_path) : fd_(ConnectToUnixSocket(socket_path)) {
   EXPECT_TRUE(fd_);
@@ -82,22 +37,17 @@ bool HostileHttp2::Send(std::string_view bytes, bool reads) {
   return !closed_;
 }
 
-int64_t HostileHttp2::RoomOf(uint32_t stream) {
-  return std::min(room_, first_room_ + change_[stream]);
-}
-
 bool HostileHttp2::SendData(uint32_t stream, std::string_view data) {
   while (!data.empty()) {
-    while (RoomOf(stream) <= 0) {
-      if (ended_[stream] || !WaitFor(POLLIN) || !Read()) return false;
+    while (inbox_.RoomOf(stream) == 0) {
+      if (inbox_.HasEnded(stream) || !WaitFor(POLLIN) || !Read()) return false;
     }
-    const size_t count =
-        std::min({data.size(), kMaxFrameBytes, static_cast<size_t>(RoomOf(stream))});
-    if (ended_[stream] || !Send(Frame(FrameType::kData, 0, stream, data.substr(0, count)))) {
+    const size_t count = std::min({data.size(), kMaxFrameBytes, inbox_.RoomOf(stream)});
+    if (inbox_.HasEnded(stream) ||
+        !Send(Frame(FrameType::kData, 0, stream, data.substr(0, count)))) {
       return false;
     }
-    room_ -= static_cast<int64_t>(count);
-    change_[stream] -= static_cast<int64_t>(count);
+    inbox_.Sent(stream, count);
     data.remove_prefix(count);
   }
   return true;
@@ -115,49 +65,13 @@ bool HostileHttp2::IsClosed() {
 bool HostileHttp2::Read() {
   char bytes[65536];
   ssize_t count = 0;
+  std::string answer;
   while ((count = recv(fd_.get(), bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
-    unread_.append(bytes, static_cast<size_t>(count));
+    inbox_.Take({bytes, static_cast<size_t>(count)}, &answer);
   }
   closed_ = closed_ || count == 0 || errno != EAGAIN;
-  std::string_view rest = unread_;
-  while (rest.size() >= kFrameHeaderBytes) {
-    const size_t size = Be32(rest) >> 8;
-    if (rest.size() < kFrameHeaderBytes + size) break;
-    Take(static_cast<FrameType>(rest[3]), static_cast<uint8_t>(rest[4]), Be32(rest.substr(5)),
-         rest.substr(kFrameHeaderBytes, size));
-    rest.remove_prefix(kFrameHeaderBytes + size);
-  }
-  unread_ = std::string(rest);
+  if (!answer.empty()) send(fd_.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   return !closed_;
-}
-
-void HostileHttp2::Take(FrameType type, uint8_t flags, uint32_t stream, std::string_view payload) {
-  switch (type) {
-    case FrameType::kWindowUpdate:
-      (stream == 0 ? room_ : change_[stream]) += Be32(payload);
-      break;
-    case FrameType::kSettings:
-      for (; (flags & kAck) == 0 && payload.size() >= 6; payload.remove_prefix(6)) {
-        if (Be32(payload) >> 16 == kInitialWindow) first_room_ = Be32(payload.substr(2));
-      }
-      break;
-    case FrameType::kPing:
-      if ((flags & kAck) == 0) {
-        const std::string answer = Frame(FrameType::kPing, kAck, 0, payload);
-        send(fd_.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      }
-      break;
-    case FrameType::kHeaders:  // without an answer before them: an error
-    case FrameType::kReset:
-      ended_[stream] = true;
-      break;
-    case FrameType::kGoAway:
-      farewell_ = std::string(payload.substr(std::min<size_t>(payload.size(), 8)));
-      break;
-    case FrameType::kData:
-    case FrameType::kContinuation:
-      break;
-  }
 }
 
 }  // namespace ecf8::testing

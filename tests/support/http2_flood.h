@@ -5,22 +5,23 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <stop_token>
-#include <string>
 
-#include "loader/base/descriptor.h"
+#include "tests/support/peer_stream.h"
 
 namespace ecf8::testing {
 
 enum class FloodKind {
-  kHeaders,  // of one call, which do not end
-  kResets,   // calls, each of them given up at once
+  kHeaders,   // of one call, which do not end
+  kResets,    // calls, each of them given up at once
+  kMessages,  // of as many calls as a connection has, all but their last byte
 };
 
 // Sends until it is stopped, from so many connections, as much as they take; where one is closed,
 // by another. `connect` may return none. Returns how many bytes went.
 uint64_t FloodUntil(const std::stop_token& stop, FloodKind kind, size_t connections,
-                    const std::function<Descriptor()>& connect);
+                    const std::function<std::unique_ptr<PeerStream>()>& connect);
 
 }  // namespace ecf8::testing
 

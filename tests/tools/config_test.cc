@@ -253,7 +253,7 @@ TEST_F(ConfigTest, LimitsBecomeTheServers) {
   EXPECT_EQ(options->limits.idle_timeout.count(), 6);
   EXPECT_EQ(options->limits.max_request_bytes, 128 << 10);
   EXPECT_EQ(options->limits.heap_bytes, 800u << 20);
-  EXPECT_EQ(options->limits.transport_bytes, 200u << 20);
+  EXPECT_EQ(options->limits.transport_bytes, uint64_t{3200} << 20);
   EXPECT_EQ(ServerOptionsFrom(flags_.config, 60)->limits.connections.max_connections, 30u);
   EXPECT_EQ(Parse({"--model-dir", "m", "--max-request-size", "65MiB"}), 2);
   EXPECT_EQ(Parse({"--model-dir", "m", "--max-request-size", "1KiB"}), 2);

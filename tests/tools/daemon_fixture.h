@@ -48,6 +48,14 @@ class DaemonTest : public ::testing::Test {
   }
   // Waits until the daemon says that it listens.
   static bool IsUp(Subprocess& daemon) { return Says(daemon, "listening on"); }
+  // Where it says so: as the daemon names it, with the port that it has chosen.
+  static std::string ListenAddress(const Subprocess& daemon) {
+    const std::string said = "listening on ";
+    const std::string log = daemon.Stderr();
+    const size_t at = log.find(said);
+    if (at == std::string::npos) return "";
+    return log.substr(at + said.size(), log.find('\n', at) - at - said.size());
+  }
 
   RunResult Ask(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), kCli);

@@ -439,10 +439,7 @@ TEST_F(DaemonProcessTest, ServesTcpWhenAllowedTo) {
   Subprocess daemon(
       {kDaemon, "--model-dir", directory_.path(), "--listen", "127.0.0.1:0", "--insecure"});
   ASSERT_TRUE(IsUp(daemon)) << daemon.Stderr();
-  const std::string log = daemon.Stderr();
-  const size_t at = log.find("listening on ") + 13;
-  const std::string address = log.substr(at, log.find('\n', at) - at);
-  const RunResult fetch = RunProgram({kCli, "fetch", "small", "--daemon", address});
+  const RunResult fetch = RunProgram({kCli, "fetch", "small", "--daemon", ListenAddress(daemon)});
   EXPECT_EQ(fetch.exit_status, 0) << fetch.err;
   EXPECT_THAT(fetch.out, HasSubstr("4 units"));
 }

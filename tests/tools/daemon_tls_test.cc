@@ -63,10 +63,8 @@ class DaemonTlsTest : public testing::DaemonTest {
                                       directory_ / (server + ".key")};
     flags.insert(flags.end(), more.begin(), more.end());
     daemon_ = std::make_unique<Subprocess>(flags);
-    ASSERT_TRUE(daemon_->Says("listening on localhost:")) << daemon_->Stderr();
-    const std::string log = daemon_->Stderr();
-    const size_t at = log.find("listening on localhost:") + std::string("listening on ").size();
-    address_ = "tls:" + log.substr(at, log.find('\n', at) - at);
+    ASSERT_TRUE(IsUp(*daemon_)) << daemon_->Stderr();
+    address_ = "tls:" + ListenAddress(*daemon_);
   }
 
   // `client`: whose certificate it shows; "": none.

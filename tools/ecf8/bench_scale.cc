@@ -86,14 +86,13 @@ class ScaleServer {
  private:
   absl::Status WaitUntilReady() {
     const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
-    while (!Exists(address_.socket_path)) {
-      if (std::chrono::steady_clock::now() > deadline) {
-        return absl::DeadlineExceededError("the daemon does not start");
-      }
+    while (true) {
+      // Its socket is there a moment before somebody listens.
+      const auto client = WeightClient::Connect(address_, kStartTimeout);
+      if (client.ok()) return (*client)->ListModels().status();
+      if (std::chrono::steady_clock::now() > deadline) return client.status();
       std::this_thread::sleep_for(kLook);
     }
-    ECF8_ASSIGN_OR_RETURN(const auto client, WeightClient::Connect(address_, kStartTimeout));
-    return client->ListModels().status();
   }
 
   std::unique_ptr<ScratchDirectory> scratch_;

@@ -18,6 +18,7 @@
 #include "loader/serve/model_roots.h"
 #include "loader/serve/open_models.h"
 #include "rpc/grpc_log.h"
+#include "rpc/heap_watch.h"
 #include "rpc/listening_sockets.h"
 #include "rpc/server.h"
 #include "rpc/status_table.h"
@@ -188,6 +189,7 @@ int Main(int argc, char** argv) {
   ParsedFlags flags;
   if (const std::optional<int> exit_status = ParseFlags(argc, argv, &flags)) return *exit_status;
   BlockSignals();
+  KeepLittleFreeHeap();
   const std::unique_ptr<ServiceManager> manager = ServiceManager::FromEnvironment();
   InitLogging(flags.config.log_level, flags.config.log_format,
               static_cast<size_t>(flags.config.log_burst));

@@ -14,6 +14,9 @@ namespace ecf8 {
 namespace {
 
 constexpr size_t kLeastDescriptors = 256;  // where the system does not tell
+// heap-limit gives up those who take much, gRPC's quota whoever comes: that is for what is so fast
+// that nobody else can see to it.
+constexpr uint64_t kTransportFactor = 4;
 
 ServerLimits LimitsFrom(const DaemonConfig& config, size_t descriptors) {
   ServerLimits limits;
@@ -29,7 +32,7 @@ ServerLimits LimitsFrom(const DaemonConfig& config, size_t descriptors) {
   limits.connection_streams = static_cast<int>(config.max_connection_streams);
   limits.max_request_bytes = static_cast<int>(*ParseByteSize(config.max_request_size));
   limits.heap_bytes = *ParseByteSize(config.heap_limit);
-  limits.transport_bytes = std::min<uint64_t>(limits.transport_bytes, limits.heap_bytes / 4);
+  limits.transport_bytes = kTransportFactor * limits.heap_bytes;
   return limits;
 }
 
