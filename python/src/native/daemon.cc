@@ -116,6 +116,11 @@ std::shared_ptr<SessionHolder> OpenSession(const Client& client, const std::stri
   return Ask([&]() -> absl::StatusOr<std::shared_ptr<SessionHolder>> {
     absl::StatusOr<ClientSession> session = client.OpenSession(options, Within(timeout_ms));
     if (!session.ok()) return session.status();
+    if (session->gpu()) {
+      return absl::FailedPreconditionError(
+          "the daemon decodes on a GPU, and its slots are that GPU's memory: from Python they are "
+          "not to be had; fetch the units, or use the C++ client library");
+    }
     return std::make_shared<SessionHolder>(*std::move(session), protects);
   });
 }
