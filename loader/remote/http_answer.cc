@@ -46,6 +46,9 @@ absl::Status StatusOf(const HttpAnswer& answer) {
       break;
   }
   if (MayPass(answer.code)) return status(absl::StatusCode::kUnavailable, "the server's fault");
+  if (IsRedirect(answer.code)) {  // S3's, of a bucket in another region
+    return status(absl::StatusCode::kFailedPrecondition, "a redirect to nowhere");
+  }
   return status(absl::StatusCode::kFailedPrecondition, "not an answer that is understood");
 }
 
@@ -83,9 +86,8 @@ bool IsObjectBody(const HttpAnswer& answer, const std::optional<HttpRange>& rang
 }
 
 HttpJudgement Judge(const HttpAnswer& answer, const std::optional<HttpRange>& range) {
-  if (IsRedirect(answer.code)) {
-    if (!answer.location.empty()) return {Kind::kRedirect, absl::OkStatus()};
-    return {Kind::kRefused, absl::FailedPreconditionError("a redirect to nowhere")};
+  if (IsRedirect(answer.code) && !answer.location.empty()) {
+    return {Kind::kRedirect, absl::OkStatus()};
   }
   if (answer.code == 200 || answer.code == 206) {
     if (range) return JudgeRange(answer, *range);

@@ -147,7 +147,7 @@ void HttpClient::Begin(Job& job) {
   job.transfer = std::move(idle_.back());
   idle_.pop_back();
   const bool own = job.url.HasOriginOf(job.own);
-  const bool safe = job.url.is_encrypted() || job.url.is_loopback();
+  const bool safe = job.url.is_encrypted() || job.url.is_loopback() || options_.tells_secrets;
   job.transfer->Begin(options_, job.request, job.url, own && safe);
   curl_easy_setopt(job.transfer->handle(), CURLOPT_PRIVATE, &job);
   if (curl_multi_add_handle(multi_.get(), job.transfer->handle()) != CURLM_OK) {
@@ -220,6 +220,8 @@ void HttpClient::Finish(Job& job, absl::Status status, uint64_t object_size_byte
   if (status.ok()) {
     end.body = job.transfer->TakeBody();
     end.link = job.transfer->link();
+  } else if (job.transfer) {
+    end.body = job.transfer->TakeErrorBody();
   }
   const bool named = status.ok() || job.own.host.empty();
   end.status = named ? std::move(status) : AddContext(status, job.own.shown());

@@ -30,6 +30,7 @@ struct HttpOptions {
   int connections = 8;                     // 1 to kMaxConnections
   uint64_t max_rate_bytes_per_second = 0;  // of all together; 0: no limit
   bool insecure = false;                   // plain http to other machines, too
+  bool tells_secrets = false;              // and secrets over it: to what is on this machine's link
   std::string ca_path{};                   // PEM; empty: those whom the system believes
   int64_t connect_timeout_ms = 10'000;
   int64_t stall_timeout_ms = 30'000;  // so long next to nothing comes
@@ -37,11 +38,21 @@ struct HttpOptions {
   const std::atomic<bool>* cancel = nullptr;  // may be null
 };
 
+// What signs requests to S3, or to what speaks as it does (AWS Signature Version 4).
+struct AwsKey {
+  std::string region;
+  std::string id;
+  std::string secret;
+  std::string session_token{};  // of a key that expires; else empty
+};
+
 struct HttpRequest {
   std::string url;
-  // As "Name: value". Sent to the URL's own scheme, host and port alone, whatever it redirects to,
-  // and never in the clear to another machine.
+  bool is_put = false;  // of nothing; else GET
+  // As "Name: value". This and the next: for the URL's own scheme, host and port alone, whatever it
+  // redirects to, and never in the clear to another machine.
   std::vector<std::string> secret_headers{};
+  std::optional<AwsKey> key{};
   // A part of a file, into `out`, which has just its size and is borrowed until the end; or else
   // the whole answer, of at most so many bytes.
   std::optional<HttpRange> range{};
@@ -54,10 +65,11 @@ struct HttpEnd {
   // UNAVAILABLE (what may pass did not), NOT_FOUND, UNAUTHENTICATED (401, or a certificate),
   // PERMISSION_DENIED (403), DATA_LOSS (other bytes than asked for), FAILED_PRECONDITION (a
   // redirect that is not followed, a server that sends no ranges), CANCELLED, INVALID_ARGUMENT (no
-  // URL). Errors name the URL without its query.
+  // URL). Errors name the URL without its query. Of what was refused, `body` is the beginning of
+  // what the server said to that.
   absl::Status status{};
   uint64_t object_size_bytes = 0;  // of a range: that of the whole file
-  std::string body{};              // of a whole answer
+  std::string body{};              // of a whole answer; of a refusal, at most 4 KiB
   std::string link{};              // its Link field
 };
 

@@ -90,6 +90,10 @@ void HttpTransfer::Begin(const HttpOptions& options, const HttpRequest& request,
                      request.range->offset_bytes + request.range->size_bytes - 1);
     curl_easy_setopt(handle, CURLOPT_RANGE, range.c_str());
   }
+  if (request.is_put) {
+    curl_easy_setopt(handle, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(handle, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(0));
+  }
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error_);
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &HttpTransfer::OnBody);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, this);
@@ -110,8 +114,22 @@ void HttpTransfer::SetHeaders(const HttpRequest& request, bool with_secrets) {
   add("Accept-Encoding: identity");
   if (with_secrets) {
     for (const std::string& header : request.secret_headers) add(header);
+    if (request.key) {
+      SetKey(*request.key);
+      add("x-amz-content-sha256: UNSIGNED-PAYLOAD");  // there is none
+      if (!request.key->session_token.empty()) {
+        add(absl::StrCat("x-amz-security-token: ", request.key->session_token));
+      }
+    }
   }
   curl_easy_setopt(handle_.get(), CURLOPT_HTTPHEADER, headers_.get());
+}
+
+void HttpTransfer::SetKey(const AwsKey& key) {
+  const std::string how = absl::StrCat("aws:amz:", key.region, ":s3");
+  curl_easy_setopt(handle_.get(), CURLOPT_AWS_SIGV4, how.c_str());
+  curl_easy_setopt(handle_.get(), CURLOPT_USERNAME, key.id.c_str());
+  curl_easy_setopt(handle_.get(), CURLOPT_PASSWORD, key.secret.c_str());
 }
 
 size_t HttpTransfer::OnHeader(char* /*data*/, size_t size, size_t count, void* self) {

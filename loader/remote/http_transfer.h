@@ -39,6 +39,7 @@ class HttpTransfer {
   const std::string& location() const { return answer_.location; }
   const std::string& link() const { return answer_.link; }
   std::string TakeBody() { return std::move(body_); }
+  std::string TakeErrorBody() { return std::move(answer_.error_body); }
 
  private:
   struct HandleDeleter {
@@ -51,6 +52,7 @@ class HttpTransfer {
   explicit HttpTransfer(CURL* handle) : handle_(handle) {}
 
   void SetHeaders(const HttpRequest& request, bool with_secrets);
+  void SetKey(const AwsKey& key);
   void ReadFields();
   bool Receive(absl::Span<const uint8_t> bytes);
 

@@ -14,12 +14,14 @@ namespace ecf8 {
 
 struct SourceOptions {
   HttpOptions http{};
-  std::string token{};  // for http(s)
+  std::string token{};         // for http(s), as a bearer's; empty: none
+  bool signs_requests = true;  // to s3
 };
 
-// https://HOST/DIRECTORY, http://HOST/DIRECTORY (web_layout.h) or hf://ORGANISATION/MODEL@REVISION
-// (hub_layout.h). INVALID_ARGUMENT for any other; where the environment names a file with a token,
-// the errors of reading it. Nothing is asked of anybody yet.
+// https://HOST/DIRECTORY, http://HOST/DIRECTORY (web_layout.h), hf://ORGANISATION/MODEL@REVISION
+// (hub_layout.h) or s3://BUCKET/PATH (s3_layout.h). INVALID_ARGUMENT for any other, and for a token
+// that no header can hold; where the environment names a file with a token, the errors of reading
+// it. Nothing is asked of anybody yet.
 absl::StatusOr<std::unique_ptr<ObjectSource>> OpenObjectSource(std::string_view address,
                                                                const SourceOptions& options);
 

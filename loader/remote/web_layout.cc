@@ -22,8 +22,8 @@ constexpr size_t kMaxTokenBytes = 4096;
 
 class WebLayout final : public HttpLayout {
  public:
-  WebLayout(std::string base, std::string shard, std::vector<std::string> secrets)
-      : base_(std::move(base)), shard_(std::move(shard)), secrets_(std::move(secrets)) {}
+  WebLayout(std::string base, std::string shard, AuthorizeRequest authorize)
+      : base_(std::move(base)), shard_(std::move(shard)), authorize_(std::move(authorize)) {}
 
   std::string shown() const override { return base_ + shard_; }
 
@@ -42,14 +42,14 @@ class WebLayout final : public HttpLayout {
   HttpRequest RequestFor(const std::string& path) const override {
     HttpRequest request;
     request.url = base_ + UrlEncoded(path, /*is_path=*/true);
-    request.secret_headers = secrets_;
+    authorize_(request);
     return request;
   }
 
  private:
   const std::string base_;   // ends with '/'
   const std::string shard_;  // the one that was named; else empty
-  const std::vector<std::string> secrets_;
+  const AuthorizeRequest authorize_;
 };
 
 }  // namespace
@@ -74,13 +74,12 @@ absl::StatusOr<std::vector<std::string>> BearerHeaders(std::string_view token) {
 }
 
 absl::StatusOr<std::unique_ptr<HttpLayout>> MakeWebLayout(std::string_view url,
-                                                          const std::string& token) {
+                                                          AuthorizeRequest authorize) {
   ECF8_ASSIGN_OR_RETURN(Url parsed, ParseUrl(url));
   if (!parsed.query.empty()) {
     return absl::InvalidArgumentError(
         "a URL with a query is that of one file; a model has several, so give its directory's");
   }
-  ECF8_ASSIGN_OR_RETURN(std::vector<std::string> secrets, BearerHeaders(token));
   std::string shard;
   if (std::string_view(parsed.path).ends_with(kShardSuffix)) {
     const size_t slash = parsed.path.rfind('/');
@@ -92,7 +91,7 @@ absl::StatusOr<std::unique_ptr<HttpLayout>> MakeWebLayout(std::string_view url,
   }
   std::string base = parsed.text();
   if (base.back() != '/') base += '/';
-  return std::make_unique<WebLayout>(std::move(base), std::move(shard), std::move(secrets));
+  return std::make_unique<WebLayout>(std::move(base), std::move(shard), std::move(authorize));
 }
 
 }  // namespace ecf8

@@ -3,20 +3,25 @@
 #ifndef ECF8_LOADER_REMOTE_WEB_LAYOUT_H_
 #define ECF8_LOADER_REMOTE_WEB_LAYOUT_H_
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "loader/remote/http_source.h"
 
 namespace ecf8 {
 
+// Adds to a request what its server answers to.
+using AuthorizeRequest = std::function<void(HttpRequest&)>;
+
 // `url`: that of the directory, with "model.safetensors.index.json" or "model.safetensors" in it,
-// or that of a .safetensors file, the first shard of a model with other names. `token`, where it is
-// not empty, is sent as a bearer's. INVALID_ARGUMENT for no URL, for one with a query, and for a
-// token that no header can hold.
+// or that of a .safetensors file, the first shard of a model with other names. INVALID_ARGUMENT for
+// no URL, and for one with a query.
 absl::StatusOr<std::unique_ptr<HttpLayout>> MakeWebLayout(std::string_view url,
-                                                          const std::string& token);
+                                                          AuthorizeRequest authorize);
 
 // The names of the shards that the index lists, each once and sorted. INVALID_ARGUMENT.
 absl::StatusOr<std::vector<std::string>> ShardsOfIndex(std::string_view json);

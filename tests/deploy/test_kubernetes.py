@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DAEMON = ROOT / "build" / "release" / "bin" / "ecf8d"
-CHECKER = ROOT / "build" / "venv-kubernetes" / "bin" / "kubernetes-validate"
+CHECKER = ROOT / "build" / "venv-deploy" / "bin" / "kubernetes-validate"
 DEPLOY = ROOT / "deploy"
 OVERLAYS = ("base", "gpu")
 # The first with resource.k8s.io/v1, and the newest that the checker knows.

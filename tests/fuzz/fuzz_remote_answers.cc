@@ -1,4 +1,5 @@
-// Any bytes as what a server answers: fields, lists of files, the answer as a whole.
+// Any bytes as what a server answers: fields, lists of files, keys, the answer as a whole; and as
+// addresses.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -7,10 +8,12 @@
 
 #include "loader/checkpoint/weight_index.h"
 #include "loader/model/manifest_checks.h"
+#include "loader/remote/aws_answers.h"
 #include "loader/remote/http_answer.h"
 #include "loader/remote/http_fields.h"
 #include "loader/remote/hub_json.h"
 #include "loader/remote/hub_layout.h"
+#include "loader/remote/s3_layout.h"
 #include "loader/remote/web_layout.h"
 
 namespace {
@@ -46,6 +49,25 @@ void CheckUrls(std::string_view text) {
   }
 }
 
+void CheckAwsKeys(std::string_view text) {
+  for (const auto& key : {ecf8::ParseAwsKeyJson(text), ecf8::ParseAwsKeyXml(text)}) {
+    if (!key.ok()) continue;
+    Check(!key->id.empty() && !key->secret.empty());
+    for (const std::string* const part : {&key->id, &key->secret, &key->session_token}) {
+      Check(part->find_first_of(" \r\n") == std::string::npos);
+    }
+  }
+  Check(ecf8::XmlText(text, "Code").find('\0') == std::string::npos ||
+        text.find('\0') != std::string_view::npos);
+  static_cast<void>(ecf8::ParseAwsSection(text, "default"));
+  if (const auto address = ecf8::ParseS3Address(text); address.ok()) {
+    const auto url = ecf8::ParseUrl(ecf8::S3Url(*address, "http://127.0.0.1:1", "r"));
+    // A path is no way out of the bucket.
+    Check(url.ok() && std::string_view(url->path).starts_with("/" + address->bucket + "/") &&
+          url->query.empty());
+  }
+}
+
 void CheckLists(std::string_view text) {
   if (const auto shards = ecf8::ShardsOfIndex(text); shards.ok()) {
     for (const std::string& shard : *shards) Check(ecf8::IsShardName(shard));
@@ -63,5 +85,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CheckFields(text);
   CheckUrls(text);
   CheckLists(text);
+  CheckAwsKeys(text);
   return 0;
 }

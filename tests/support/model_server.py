@@ -1,7 +1,7 @@
 """Serves a directory over HTTP with ranges, and with faults on command: `ecf8 pull`'s tests.
 
     model_server.py DIRECTORY [--faults FILE] [--log FILE] [--token TOKEN]
-                    [--tls CERTIFICATE KEY] [--hub]
+                    [--tls CERTIFICATE KEY] [--hub] [--s3 ID:SECRET[:TOKEN]]
 
 Says "listening on port N" on stderr. FILE holds faults, one a line, read again at every request:
 
@@ -26,6 +26,9 @@ With --hub it speaks the part of the API of Hugging Face's hub that downloads ne
 DIRECTORY/ORGANISATION/MODEL is a repository, whose branch "main" is the one commit that there is.
 What ends in .safetensors lies elsewhere, as large files do on the hub: behind a redirect to
 "localhost", where no token is asked for. Lists have pages of three.
+
+With --s3 it takes requests that are signed with this key, and refuses others as S3 does; and it
+gives the key as a container's endpoint, an instance's metadata and STS do (s3_server.py).
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ import threading
 import time
 import urllib.parse
 from pathlib import Path
+
+import s3_server
 
 BLOCK_BYTES = 1 << 20
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -101,8 +106,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer()
 
+    def do_PUT(self) -> None:
+        self.answer()
+
     def answer(self) -> None:
         self.server.log(self)
+        if self.server.key is not None and self.answer_as_aws(self.server.key):
+            return
         parts = urllib.parse.urlsplit(self.path)
         path = urllib.parse.unquote(parts.path)
         token = self.server.token
@@ -126,6 +136,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.misbehave(path, faults)
         else:
             self.refuse(404)
+
+    def answer_as_aws(self, key: s3_server.Key) -> bool:
+        """Whether it has: the request is not S3's, or refused."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        given = s3_server.give_key(self.command, self.path, headers, key)
+        if given is None:
+            why = s3_server.refusal(self.command, self.path, headers, key)
+            if not why:
+                return False
+            given = (403, s3_server.error(why))
+        code, body = given
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        return True
 
     def answer_as_hub(self, path: str, query: str) -> str | None:
         """The path of the file that is asked for; None where the answer has been given."""
@@ -279,6 +305,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.token = options.token
         self.encrypted = options.tls is not None
         self.is_hub = options.hub
+        self.key = s3_server.Key.parse(options.s3) if options.s3 else None
         self._log = options.log.open("a", buffering=1) if options.log else None
         super().__init__(("127.0.0.1", options.port), Handler)
         if options.tls:
@@ -311,6 +338,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path)
     parser.add_argument("--token", default="")
     parser.add_argument("--hub", action="store_true")
+    parser.add_argument("--s3", default="")
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
     server = Server(parser.parse_args())
     print(f"listening on port {server.server_address[1]}", file=sys.stderr, flush=True)

@@ -26,8 +26,8 @@ class PullCommand final : public Command {
   void AddArguments(Arguments arguments) override {
     arguments
         .Add("SOURCE", source_,
-             "https://HOST/DIRECTORY (a token: $ECF8_TOKEN) or hf://ORGANISATION/MODEL[@REVISION] "
-             "(a token: $HF_TOKEN)")
+             "https://HOST/DIRECTORY (a token: $ECF8_TOKEN), hf://ORGANISATION/MODEL[@REVISION] (a "
+             "token: $HF_TOKEN) or s3://BUCKET/PATH (a key: as AWS's tools find it)")
         .Required();
     arguments.Add("DIR", destination_, "the directory to make").Required();
     arguments.Add("--force", replace_, "replace DIR where it exists, when the new one is complete");
@@ -38,6 +38,7 @@ class PullCommand final : public Command {
                       "bytes a second at most, of all connections together");
     arguments.Add("--retries", http.retry.budget, "failed requests in all until it gives up")
         .Range(0, 1'000'000);
+    arguments.Add("--no-sign-request", no_sign_request_, "s3: of a bucket that is everybody's");
     arguments.Add("--insecure", http.insecure, "plain http to another machine, too");
     arguments.Add("--tls-ca", http.ca_path,
                   "in PEM: who may have signed the server's certificate; default: whom the system "
@@ -52,6 +53,7 @@ class PullCommand final : public Command {
     uint64_t& rate = options_.http.max_rate_bytes_per_second;
     if (rate != 0 && rate < kLeastRate) return UsageError("--max-rate takes 64KiB or more");
     options_.http.cancel = context.cancel;
+    options_.signs_requests = !no_sign_request_;
     if (const char* const token = std::getenv("ECF8_TOKEN")) options_.token = token;
     auto source = OpenObjectSource(source_, options_);
     if (absl::IsInvalidArgument(source.status())) {
@@ -106,6 +108,7 @@ class PullCommand final : public Command {
   std::string destination_;
   std::string digest_;
   bool replace_ = false;
+  bool no_sign_request_ = false;
   SourceOptions options_;
 };
 

@@ -111,5 +111,13 @@ TEST(HttpAnswer, PlainHttpStaysOnThisMachine) {
               StatusIs(StatusCode::kFailedPrecondition, HasSubstr("--insecure")));
 }
 
+TEST(HttpAnswer, ARedirectToNowhereSaysWhatTheServerSays) {
+  const HttpJudgement judgement =
+      Judge({.code = 301, .error_body = "<Code>PermanentRedirect</Code>"}, {});
+  EXPECT_EQ(judgement.kind, Kind::kRefused);
+  EXPECT_THAT(judgement.status,
+              StatusIs(StatusCode::kFailedPrecondition, HasSubstr("PermanentRedirect")));
+}
+
 }  // namespace
 }  // namespace ecf8
