@@ -152,7 +152,10 @@ TEST_F(HostileHttp2Test, Pings) {
   for (int i = 0; i < 100 && client.Send(pings); ++i) {
   }
   EXPECT_TRUE(client.IsClosed());
-  EXPECT_THAT(client.farewell(), HasSubstr("too_many_pings"));
+  // By gRPC, unless it was as fast as to keep the thread that hands it over.
+  if (server_->connection_stats().shed == 0) {
+    EXPECT_THAT(client.farewell(), HasSubstr("too_many_pings"));
+  }
   ExpectAllIsBack();
 }
 

@@ -60,7 +60,7 @@ TEST_F(SheddingClockTest, ThoseThatWereCutMayGoFirst) {
   EXPECT_EQ(Look(260), Shedding::kUnserved) << "more than when they were gone";
   is_settling_ = true;
   EXPECT_EQ(Look(270, milliseconds(1000)), Shedding::kNone);
-  EXPECT_EQ(Look(479), Shedding::kNone);
+  EXPECT_EQ(Look(440), Shedding::kNone);
   EXPECT_EQ(Look(480), Shedding::kAny) << "three times the limit";
 }
 
