@@ -45,7 +45,7 @@ class Listener {
     uint64_t accepted = 0;           // since the start, the refused ones left out
     uint64_t refused_full = 0;       // beyond a limit
     uint64_t refused_strangers = 0;  // of users who may not
-    uint64_t shed = 0;               // closed because of what gRPC kept
+    uint64_t shed = 0;               // closed by the guard
   };
 
   // Accepts when it returns. `sockets` listen, and do not block. RESOURCE_EXHAUSTED where there is

@@ -106,8 +106,8 @@ void AddService(const Server& server, Families* out) {
                                {{{{"reason", "limit"}}, Number(connections.refused_full)},
                                 {{{"reason", "user"}}, Number(connections.refused_strangers)}}));
   out->push_back(CounterFamily("ecf8_connections_shed_total",
-                               "Connections closed because memory beyond the budgets grew beyond "
-                               "heap-limit.",
+                               "Connections closed since their peers send more than is worked off: "
+                               "beyond heap-limit, or before anybody served them.",
                                {{{}, Number(connections.shed)}}));
   out->push_back(GaugeFamily("ecf8_session_granted_bytes",
                              "Memory of slots that sessions were granted.",
