@@ -1,10 +1,9 @@
 #include "rpc/client_credentials.h"
 
-#include <cstdlib>
-
 #include "decoder/status_macros.h"
 #include "grpcpp/security/tls_certificate_provider.h"
 #include "grpcpp/security/tls_credentials_options.h"
+#include "loader/base/environment.h"
 #include "rpc/pem_files.h"
 
 namespace ecf8 {
@@ -13,11 +12,6 @@ namespace {
 constexpr size_t kMaxTokenBytes = 4096;
 // How often gRPC looks whether files have changed.
 constexpr unsigned kPemRefreshSeconds = 10;
-
-std::string Variable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 // What a header may hold; gRPC would fail each call without saying why.
 absl::Status CheckToken(const std::string& token) {
@@ -57,12 +51,12 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentialsOf(
 
 ClientCredentials ClientCredentials::OrFromEnvironment() const {
   ClientCredentials all = *this;
-  if (all.ca_path.empty()) all.ca_path = Variable("ECF8_TLS_CA");
+  if (all.ca_path.empty()) all.ca_path = Environment("ECF8_TLS_CA");
   if (all.certificate_path.empty() && all.key_path.empty()) {
-    all.certificate_path = Variable("ECF8_TLS_CERT");
-    all.key_path = Variable("ECF8_TLS_KEY");
+    all.certificate_path = Environment("ECF8_TLS_CERT");
+    all.key_path = Environment("ECF8_TLS_KEY");
   }
-  if (all.token.empty()) all.token = Variable("ECF8_TOKEN");
+  if (all.token.empty()) all.token = Environment("ECF8_TOKEN");
   return all;
 }
 

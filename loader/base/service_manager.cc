@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "loader/base/environment.h"
 #include "loader/base/file.h"
 #include "loader/base/strings.h"
 
@@ -24,8 +25,7 @@ constexpr int kFirstDescriptor = 3;  // SD_LISTEN_FDS_START
 constexpr int kMaxDescriptors = 1024;
 
 std::string TakeVariable(const char* name) {
-  const char* const value = std::getenv(name);
-  std::string taken = value == nullptr ? "" : value;
+  std::string taken = Environment(name);
   ::unsetenv(name);
   return taken;
 }

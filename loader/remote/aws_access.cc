@@ -49,6 +49,16 @@ absl::StatusOr<std::string> ReadToken(const std::string& path) {
   return std::string(absl::StripAsciiWhitespace(text));
 }
 
+// `what` it is the answer about, for messages.
+absl::StatusOr<AwsKey> KeyFrom(const absl::StatusOr<std::string>& answer,
+                               absl::StatusOr<AwsKey> (*parse)(std::string_view),
+                               std::string_view what) {
+  if (!answer.ok()) return AddContext(answer.status(), what);
+  absl::StatusOr<AwsKey> key = parse(*answer);
+  if (!key.ok()) return AddContext(key.status(), what);
+  return key;
+}
+
 }  // namespace
 
 AwsAccess::AwsAccess(HttpOptions http, AwsEnvironment environment, bool is_anonymous)
@@ -174,9 +184,7 @@ AwsAccess::Found AwsAccess::FromWebIdentity() const {
                    "&RoleSessionName=", UrlEncoded(name.empty() ? "ecf8" : name, false),
                    "&Version=2011-06-15&WebIdentityToken=", UrlEncoded(token, false));
   const absl::StatusOr<std::string> answer = Ask(http_, std::move(request));
-  if (!answer.ok()) return AddContext(answer.status(), "a key for the web identity");
-  Found key = ParseAwsKeyXml(*answer);
-  return key.ok() ? key : Found(AddContext(key.status(), "a key for the web identity"));
+  return KeyFrom(answer, ParseAwsKeyXml, "a key for the web identity");
 }
 
 // What lies on the machine's link answers at once or not at all.
@@ -215,9 +223,7 @@ AwsAccess::Found AwsAccess::FromContainer() const {
   }
   if (!token.empty()) request.secret_headers = {absl::StrCat("Authorization: ", token)};
   const absl::StatusOr<std::string> answer = Ask(ForTheLink(), std::move(request));
-  if (!answer.ok()) return AddContext(answer.status(), "a key of the container");
-  Found key = ParseAwsKeyJson(*answer);
-  return key.ok() ? key : Found(AddContext(key.status(), "a key of the container"));
+  return KeyFrom(answer, ParseAwsKeyJson, "a key of the container");
 }
 
 // IMDSv2:
@@ -253,9 +259,7 @@ AwsAccess::Found AwsAccess::FromInstance() const {
   if (!role.ok()) return AddContext(role.status(), "the instance's role");
   const std::string first(absl::StripAsciiWhitespace(role->substr(0, role->find('\n'))));
   const absl::StatusOr<std::string> answer = get(UrlEncoded(first, /*is_path=*/false));
-  if (!answer.ok()) return AddContext(answer.status(), "the instance's key");
-  Found key = ParseAwsKeyJson(*answer);
-  return key.ok() ? key : Found(AddContext(key.status(), "the instance's key"));
+  return KeyFrom(answer, ParseAwsKeyJson, "the instance's key");
 }
 
 }  // namespace ecf8

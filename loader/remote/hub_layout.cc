@@ -1,7 +1,6 @@
 #include "loader/remote/hub_layout.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -9,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
+#include "loader/base/environment.h"
 #include "loader/base/strings.h"
 #include "loader/checkpoint/directory_listing.h"
 #include "loader/checkpoint/weight_index.h"
@@ -26,11 +26,6 @@ constexpr uint64_t kMaxTokenFileBytes = 4096;
 constexpr uint64_t kMaxAnswerBytes = 32 << 20;
 constexpr size_t kMaxNameBytes = 96;  // the hub's own limit
 constexpr size_t kMaxRevisionBytes = 255;
-
-std::string Environment(const char* name) {
-  const char* const value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
 
 // A part of a repository's name, by the hub's own rules, or stricter.
 bool IsHubName(std::string_view name) {

@@ -1,12 +1,12 @@
 #include "loader/remote/open_source.h"
 
-#include <cstdlib>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "decoder/status_macros.h"
+#include "loader/base/environment.h"
 #include "loader/base/strings.h"
 #include "loader/remote/aws_access.h"
 #include "loader/remote/http_source.h"
@@ -16,11 +16,6 @@
 
 namespace ecf8 {
 namespace {
-
-std::string Environment(const std::string& name) {
-  const char* const value = std::getenv(name.c_str());
-  return value != nullptr ? value : "";
-}
 
 absl::StatusOr<std::unique_ptr<HttpLayout>> MakeLayout(std::string_view address,
                                                        const SourceOptions& options) {
