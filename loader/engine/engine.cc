@@ -168,8 +168,16 @@ Engine::~Engine() {
 absl::StatusOr<std::shared_ptr<EngineModel>> Engine::AddModel(
     std::shared_ptr<const CompressedModel> model) {
   ECF8_ASSIGN_OR_RETURN(EngineModelFiles opened, OpenModelFiles(*reader_, model));
+  absl::Status status;
   uint32_t number = 0;
-  RunInLoop([&] { number = core_->AddModel(std::move(opened)); });
+  RunInLoop([&] {
+    status = core_->CheckRoomFor(*model);
+    if (status.ok()) number = core_->AddModel(std::move(opened));
+  });
+  if (!status.ok()) {
+    CloseModelFiles(*reader_, opened);
+    return status;
+  }
   return std::make_shared<EngineModel>(*this, number, std::move(model));
 }
 

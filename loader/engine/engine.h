@@ -125,7 +125,8 @@ class Engine final : private BlockReadSink, private DeviceSink {
   ~Engine() override;
 
   // Opens the model's files once more, of what it has open, and gives it a number. Blocks for that.
-  // RESOURCE_EXHAUSTED where there are no more files to open.
+  // RESOURCE_EXHAUSTED where there are no more files to open, or pins leave too little room for it
+  // (EngineCore::CheckRoomFor).
   absl::StatusOr<std::shared_ptr<EngineModel>> AddModel(
       std::shared_ptr<const CompressedModel> model);
   // Those that it was started with.

@@ -95,8 +95,13 @@ void EngineCore::Raise(const std::shared_ptr<HeldUnit>& held, Priority priority)
   const UnitForm form = held->request().form;
   Observe(EngineEvent::Kind::kAccess, *unit, form, {.priority = priority});
   tiers_.CountRaise(*unit, *held, priority);
-  const FormState& state = unit->form(form);
-  if (state.stage == Stage::kFilling || !state.waiters.empty()) SetPriority(*unit, form, priority);
+  FormState& state = unit->form(form);
+  held->priority_ = std::min(held->priority_, priority);
+  // Whose hold was taken back has no say in what is done for others.
+  const Holds& holds = state.stage == Stage::kFilling ? state.holders : state.waiters;
+  if (std::find(holds.begin(), holds.end(), held) != holds.end()) {
+    SetPriority(*unit, form, priority);
+  }
 }
 
 void EngineCore::Release(const std::shared_ptr<HeldUnit>& held) {
@@ -108,14 +113,19 @@ void EngineCore::Release(const std::shared_ptr<HeldUnit>& held) {
   const UnitRequest& request = held->request();
   FormState& form = unit.form(request.form);
   if (std::erase(form.waiters, held) > 0) {
+    retry_ = true;  // those behind it may be tried
     if (form.waiters.empty()) {
       waiting_.Erase(TurnOf(unit, request.form));
       Observe(EngineEvent::Kind::kGivenUp, unit, request.form);
+    } else {
+      LowerPriority(unit, request.form);
     }
-  } else if (std::erase(form.holders, held) > 0 && form.holders.empty()) {
-    if (form.stage == Stage::kFilling) Abandon(unit, request.form);
-    FinishDraining(unit);
-    retry_ = true;
+  } else if (std::erase(form.holders, held) > 0) {
+    retry_ = true;  // even where others hold it: what was idle before long may be leased now
+    if (form.holders.empty()) {
+      if (form.stage == Stage::kFilling) Abandon(unit, request.form);
+      FinishDraining(unit);
+    }
   }
   Settle(unit);
 }
@@ -142,6 +152,18 @@ void EngineCore::SetPriority(UnitState& unit, UnitForm form, Priority priority) 
   if (form != UnitForm::kStored && unit.stored.stage == Stage::kFilling && NeedsHost(unit, form)) {
     SetPriority(unit, UnitForm::kStored, priority);
   }
+}
+
+void EngineCore::LowerPriority(UnitState& unit, UnitForm form) {
+  FormState& state = unit.form(form);
+  Priority priority = Priority::kPreload;
+  for (const std::shared_ptr<HeldUnit>& held : state.waiters) {
+    priority = std::min(priority, held->priority_);
+  }
+  if (priority == state.priority) return;
+  waiting_.Erase(TurnOf(unit, form));
+  state.priority = priority;
+  waiting_.Insert(TurnOf(unit, form));
 }
 
 // Nobody wants the form any more. Stored bytes that are all on their way may as well arrive.

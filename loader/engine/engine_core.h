@@ -85,6 +85,9 @@ class EngineCore {
   // Nothing is in flight and nothing is held.
   ~EngineCore();
 
+  // RESOURCE_EXHAUSTED, with the shortfall and who holds it, where what is pinned would not leave
+  // room for any one unit of the model: a request for it would wait for as long as the pins last.
+  absl::Status CheckRoomFor(const CompressedModel& model) const;
   // Gives the model a number: 0, 1, ..., that no other model has had.
   uint32_t AddModel(EngineModelFiles model);
 
@@ -192,6 +195,8 @@ class EngineCore {
   UnitState* Find(const HeldUnit& held);
   void GiveUpSlotForFrames(const HeldUnit& held);
   void SetPriority(UnitState& unit, UnitForm form, Priority priority);
+  // To that of the most urgent who still waits for the form; somebody does.
+  void LowerPriority(UnitState& unit, UnitForm form);
   void Abandon(UnitState& unit, UnitForm form);
   static Turn TurnOf(UnitState& unit, UnitForm form);
   // Whether the form is made of what is in host memory, or is that.
@@ -205,11 +210,15 @@ class EngineCore {
   void Observe(EngineEvent::Kind kind, UnitState& unit, UnitForm form, EngineEvent event = {});
 
   // engine_memory.cc: who gets memory.
-  enum class StartResult : uint8_t { kStarted, kDeclined, kBusy, kNoMemory };
+  enum class StartResult : uint8_t { kStarted, kDeclined, kBusy, kNoSlots, kNoHost };
+  // What the memory is that those who were tried have not found. A slot is taken first: who lacks
+  // host memory may need both.
+  enum class Lack : uint8_t { kNothing, kSlots, kHost };
   void StartWaiting();
-  bool StartOneOf(Priority priority);
+  bool StartMostUrgent();
+  bool StartOneOf(Priority priority, Lack& lack);
   StartResult Start(Turn turn);
-  TakeResult TakeMemory(const Turn& turn, bool reads);
+  StartResult TakeMemory(const Turn& turn, bool reads);
   static Claim ClaimOf(const Turn& turn, Tier tier);
   void Decline(Turn turn);
   void RevokeIdle(FormState& form);
@@ -249,7 +258,7 @@ class EngineCore {
   uint64_t next_sequence_ = 0;
   size_t request_count_ = 0;
   bool blocked_ = false;  // somebody waits for memory that is in use
-  bool hungry_ = false;   // and that not for a mere hint: idle holds have to give way
+  bool hungry_ = false;   // and not a mere hint: idle holds have to give way
   bool retry_ = false;    // who waits may be luckier now
   uint64_t pin_changes_ = 0;
   OperationTable reads_;

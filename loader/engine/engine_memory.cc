@@ -14,28 +14,42 @@ void EngineCore::StartWaiting() {
     if (!urgent) return;
     const Priority next = waiting_.Next();
     // Where what has waited long finds no memory, that is no reason to hold up the others.
-    if (!StartOneOf(next) && (next == *urgent || !StartOneOf(*urgent))) return;
+    Lack lack = Lack::kNothing;
+    if (next != *urgent && StartOneOf(next, lack)) continue;
+    if (!StartMostUrgent()) return;
   }
 }
 
-// Starts the first of its kind that can be; false where none can. Those behind one that finds no
-// memory are not tried, or it might wait for ever.
-bool EngineCore::StartOneOf(Priority priority) {
+bool EngineCore::StartMostUrgent() {
+  Lack lack = Lack::kNothing;
+  for (size_t i = 0; i < kPriorityCount && lack != Lack::kHost; ++i) {
+    if (StartOneOf(static_cast<Priority>(i), lack)) return true;
+  }
+  return false;
+}
+
+// Starts the first of its kind that can be, or declines it; false where nothing changed. Behind one
+// that finds no memory those that need the same are not tried, or it might wait for ever.
+bool EngineCore::StartOneOf(Priority priority, Lack& lack) {
   if (priority == Priority::kPreload && active_.size() >= kMaxActiveUnits) {
     waiting_.CountRefusal(priority);
     return false;
   }
-  StartResult result = StartResult::kBusy;
+  bool changed = false;
   waiting_.ForEachOf(priority, [&](const Turn& turn) {
-    result = Start(turn);
-    blocked_ = blocked_ || result == StartResult::kBusy || result == StartResult::kNoMemory;
-    return result == StartResult::kBusy;
-  });
-  if (result == StartResult::kNoMemory) {
-    hungry_ = hungry_ || priority != Priority::kHinted;
+    if (lack == Lack::kSlots && turn.form != UnitForm::kStored) return true;
+    const StartResult result = Start(turn);
+    changed = result == StartResult::kStarted || result == StartResult::kDeclined;
+    if (changed) return false;
+    blocked_ = true;
+    if (result == StartResult::kBusy) return true;
+    lack = result == StartResult::kNoSlots ? Lack::kSlots : Lack::kHost;
+    // A mere hint is worth nobody's hold. A preload that waits behind it is.
+    hungry_ = hungry_ || priority != Priority::kHinted || waiting_.size_of(Priority::kPreload) > 0;
     waiting_.CountRefusal(priority);
-  }
-  return result == StartResult::kStarted;
+    return lack == Lack::kSlots && waiting_.stored_size_of(priority) > 0;
+  });
+  return changed;
 }
 
 // What a preload is for it takes where that hurts nobody. What it passes through it must have.
@@ -62,21 +76,23 @@ void EngineCore::Decline(Turn turn) {
 }
 
 // All the memory that the form needs, or none.
-TakeResult EngineCore::TakeMemory(const Turn& turn, bool reads) {
+EngineCore::StartResult EngineCore::TakeMemory(const Turn& turn, bool reads) {
   UnitState& unit = *turn.unit;
   const bool takes_slot = turn.form != UnitForm::kStored;
   const Tier slots = TierOf(turn.form);
   if (takes_slot) {
     const TakeResult taken = tiers_.Take(unit, slots, ClaimOf(turn, slots));
-    if (taken != TakeResult::kTaken) return taken;
+    if (taken == TakeResult::kInUse) return StartResult::kNoSlots;
+    if (taken == TakeResult::kNotWorth) return StartResult::kDeclined;
   }
-  if (!reads) return TakeResult::kTaken;
+  if (!reads) return StartResult::kStarted;
   const TakeResult taken = tiers_.Take(unit, Tier::kHost, ClaimOf(turn, Tier::kHost));
-  if (taken != TakeResult::kTaken && takes_slot) tiers_.Free(unit, slots);
-  return taken;
+  if (taken == TakeResult::kTaken) return StartResult::kStarted;
+  if (takes_slot) tiers_.Free(unit, slots);
+  return taken == TakeResult::kInUse ? StartResult::kNoHost : StartResult::kDeclined;
 }
 
-// `turn` is gone afterwards, unless kBusy or kNoMemory.
+// `turn` is gone afterwards where it is started or declined.
 EngineCore::StartResult EngineCore::Start(Turn turn) {
   UnitState& unit = *turn.unit;
   const bool decode = turn.form == UnitForm::kDecoded;
@@ -91,12 +107,9 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
     return StartResult::kBusy;
   }
   const bool reads = needs_host && unit.stored.stage == Stage::kAbsent;
-  const TakeResult taken = TakeMemory(turn, reads);
-  if (taken == TakeResult::kInUse) return StartResult::kNoMemory;
-  if (taken == TakeResult::kNotWorth) {
-    Decline(turn);
-    return StartResult::kDeclined;
-  }
+  const StartResult taken = TakeMemory(turn, reads);
+  if (taken == StartResult::kDeclined) Decline(turn);
+  if (taken != StartResult::kStarted) return taken;
   waiting_.Start(turn);
   turn.state().sequence = next_sequence_++;  // from here on in the order of the starts
   // A unit can do without frames of the device.

@@ -68,10 +68,11 @@ void EngineCore::RetireModel(uint32_t number) {
   }
   tiers_.DropPinsOf(number);
   ++pin_changes_;
+  retry_ = true;
   tiers_.ForEach([&](UnitState& unit) {
     if (CacheKeyModel(unit.key) != number) return;
     unit.retired = true;
-    if (tiers_.DropIdle(unit)) retry_ = true;
+    tiers_.DropIdle(unit);
   });
 }
 

@@ -172,6 +172,7 @@ void EngineCore::OnJobDone(DeviceJobDone done) {
     if (job.form != UnitForm::kStored) FinishIfReady(unit, job.form);
   }
   FinishDraining(unit);
+  if (unit.is_idle(Tier::kHost)) retry_ = true;  // a check may end after all that it was for
   Settle(unit);
 }
 

@@ -82,6 +82,18 @@ UnpinReport EngineCore::Unpin(const UnitSet& set, PinReason reason) {
   return report;
 }
 
+absl::Status EngineCore::CheckRoomFor(const CompressedModel& model) const {
+  for (const Tier tier : {Tier::kHost, Tier::kSlots, Tier::kStoredSlots}) {
+    const uint64_t shortfall_bytes = tiers_.ShortfallBesidePins(model, tier);
+    if (shortfall_bytes == 0) continue;
+    MemoryHolders holders = tiers_.HoldersOf(tier);
+    holders.session_bytes = 0;  // they come and go
+    const auto name_of = [this](uint32_t number) { return NameOfModel(number); };
+    return DoNotFit(model.name(), tier, shortfall_bytes, HoldersText(holders, name_of));
+  }
+  return absl::OkStatus();
+}
+
 std::vector<PinnedModel> EngineCore::ListPins() const {
   std::vector<PinnedModel> list;
   for (const Tier tier : {Tier::kHost, Tier::kDevice, Tier::kSlots, Tier::kStoredSlots}) {

@@ -140,7 +140,9 @@ class HeldUnit {
   std::atomic<bool> used_ = true;  // since the loop last looked
   std::vector<uint8_t> scratch_;   // the user's
 
-  std::array<bool, kTierCount> asked_tiers_{};  // the loop's: those asked for the unit
+  // The loop's.
+  std::array<bool, kTierCount> asked_tiers_{};  // those asked for the unit
+  Priority priority_ = request_.priority;       // of the request, or what it was raised to
 
   // In pieces: copies of an absl::Status share memory, counted by Debian's Abseil, which
   // ThreadSanitizer cannot see into.

@@ -14,14 +14,14 @@ void TurnQueue::Insert(const Turn& turn) {
   Class& waiting = Of(turn.priority);
   const auto [flow, is_new] = waiting.flows.try_emplace(turn.state().flow);
   if (is_new) waiting.round.push_back(flow->first);
-  waiting.size += flow->second.turns.insert(turn).second ? 1 : 0;
+  if (flow->second.turns.insert(turn).second) waiting.Count(turn, 1);
 }
 
 void TurnQueue::Erase(const Turn& turn) {
   Class& waiting = Of(turn.priority);
   const auto flow = waiting.flows.find(turn.state().flow);
   if (flow == waiting.flows.end()) return;
-  waiting.size -= flow->second.turns.erase(turn);
+  if (flow->second.turns.erase(turn) > 0) waiting.Count(turn, -1);
   if (flow->second.turns.empty()) {
     std::erase(waiting.round, flow->first);
     waiting.flows.erase(flow);
@@ -36,6 +36,11 @@ void TurnQueue::Start(const Turn& turn) {
   const auto started = static_cast<size_t>(turn.priority);
   burst_[started] = 0;
   for (size_t i = started + 1; i < kPriorityCount; ++i) ++burst_[i];
+}
+
+void TurnQueue::Class::Count(const Turn& turn, int turns) {
+  size += turns;
+  if (turn.form == UnitForm::kStored) stored_size += turns;
 }
 
 // So that the first flow may go on: each that has spent its share gets another, for its next turn.

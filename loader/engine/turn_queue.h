@@ -52,6 +52,8 @@ class TurnQueue {
   void Start(const Turn& turn);
 
   size_t size_of(Priority priority) const { return Of(priority).size; }
+  // Of those, the ones in kStored, which need no slot.
+  size_t stored_size_of(Priority priority) const { return Of(priority).stored_size; }
 
   // Calls `visit` for those of the class that wait, in the order in which they are to be tried,
   // until it returns false; it may change the queue when it does.
@@ -83,7 +85,9 @@ class TurnQueue {
     std::unordered_map<uint64_t, Flow> flows;
     std::deque<uint64_t> round;  // the flows; the first has the turn, and a balance above 0
     size_t size = 0;             // turns
+    size_t stored_size = 0;
 
+    void Count(const Turn& turn, int turns);
     void PassOn();
   };
 

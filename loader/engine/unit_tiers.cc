@@ -96,12 +96,10 @@ void UnitTiers::AddModel(uint32_t number, const CompressedModel& model) {
     for (uint32_t i = 0; i < model.unit_count(); ++i) {
       const Unit& unit = model.unit(i);
       const UnitPlace place = PlaceOfUnit(unit.id);
-      const uint64_t size_bytes = SizeIn(tier, unit);
-      walk.units.push_back({size_bytes, place.layer, place.expert});
-      uint64_t& largest_bytes = largest_bytes_[static_cast<size_t>(tier)][number];
-      if (size_bytes <= CapacityOf(tier)) largest_bytes = std::max(largest_bytes, size_bytes);
+      walk.units.push_back({SizeIn(tier, unit), place.layer, place.expert});
     }
     PolicyOf(tier).AddModel(walk);
+    largest_bytes_[static_cast<size_t>(tier)][number] = LargestUnitOf(model, tier);
   }
   unit_counts_.emplace(number, 0);
 }

@@ -142,6 +142,8 @@ class UnitTiers {
   uint64_t PinnedBytes(Tier tier) const;
   // What pins leave for any one unit.
   uint64_t RoomBytes(Tier tier) const;
+  // How much less would have to be pinned for any one unit of a model that is to be added.
+  uint64_t ShortfallBesidePins(const CompressedModel& model, Tier tier) const;
   // Whether the unit's memory there stays because it is pinned. A slot in a place where it would
   // leave no run for others (pinned_slots.h) does not.
   bool IsHeldByPin(Tier tier, const UnitState& unit) const;
@@ -202,6 +204,7 @@ class UnitTiers {
   void Drop(UnitState& unit, Tier tier);
   // Of all models, of those units that can be there at all.
   uint64_t LargestUnitBytes(Tier tier) const;
+  uint64_t LargestUnitOf(const CompressedModel& model, Tier tier) const;
   void FixSlot(const UnitState& unit, Tier tier);
   void EndSlotPin(uint64_t key, Tier tier);
 

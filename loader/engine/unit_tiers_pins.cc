@@ -117,6 +117,26 @@ uint64_t UnitTiers::LargestUnitBytes(Tier tier) const {
   return largest_bytes;
 }
 
+// Of those that can be there at all.
+uint64_t UnitTiers::LargestUnitOf(const CompressedModel& model, Tier tier) const {
+  uint64_t largest_bytes = 0;
+  for (uint32_t i = 0; i < model.unit_count(); ++i) {
+    const uint64_t size_bytes = SizeIn(tier, model.unit(i));
+    if (size_bytes <= CapacityOf(tier)) largest_bytes = std::max(largest_bytes, size_bytes);
+  }
+  return largest_bytes;
+}
+
+uint64_t UnitTiers::ShortfallBesidePins(const CompressedModel& model, Tier tier) const {
+  const uint64_t largest_bytes = LargestUnitOf(model, tier);
+  if (PinnedBytes(tier) == 0 || largest_bytes <= RoomBytes(tier)) return 0;
+  const uint64_t capacity_bytes = AreSlots(tier) ? parts_.slots->limit_bytes() : CapacityOf(tier);
+  const uint64_t needed_bytes = PinnedBytes(tier) + largest_bytes;
+  if (needed_bytes > capacity_bytes) return needed_bytes - capacity_bytes;
+  const bool has_run = !AreSlots(tier) || pinned_slots_.LeavesRun(capacity_bytes, 0, largest_bytes);
+  return has_run ? 0 : largest_bytes - RoomBytes(tier);
+}
+
 uint64_t UnitTiers::RoomBytes(Tier tier) const {
   return tier == Tier::kDevice ? 0 : LargestUnitBytes(tier);
 }

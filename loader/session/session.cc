@@ -146,7 +146,7 @@ absl::Status Session::EndLease(uint64_t set_id) {
   if (found == sets_.end() || found->second.stage != Set::Stage::kTold) {
     return BadRequest(model(), "set " + std::to_string(set_id) + " is not leased");
   }
-  Uncount(found->second);
+  Uncount(set_id, found->second);
   sets_.erase(found);
   return absl::OkStatus();
 }
@@ -177,13 +177,13 @@ void Session::Cancel(uint64_t set_id) {
         GiveUp(set_id, set, cancelled);
         break;
       case Set::Stage::kDone:
-        Uncount(set);
+        Uncount(set_id, set);
         for (SetOutcome& outcome : outcomes_) {
           if (outcome.set_id == set_id) outcome = {set_id, cancelled, {}};
         }
         break;
       case Set::Stage::kTold:
-        Uncount(set);
+        Uncount(set_id, set);
         sets_.erase(found);
         break;
     }
@@ -354,17 +354,19 @@ void Session::GiveUp(uint64_t set_id, Set& set, const absl::Status& status) {
 }
 
 void Session::FailSet(uint64_t set_id, Set& set, const absl::Status& status) {
-  Uncount(set);
+  Uncount(set_id, set);
   set.stage = Set::Stage::kDone;
   outcomes_.push_back({.set_id = set_id, .status = status, .slots = {}});
 }
 
 // The entries that nobody uses then go at the next Pump.
-void Session::Uncount(Set& set) {
+void Session::Uncount(uint64_t set_id, Set& set) {
   if (!std::exchange(set.counted, false)) return;
   for (const uint32_t unit : set.units) {
     const auto found = entries_.find(unit);
-    if (found != entries_.end() && found->second.sets > 0) --found->second.sets;
+    if (found == entries_.end()) continue;
+    if (found->second.sets > 0) --found->second.sets;
+    std::erase(found->second.waiting_sets, set_id);  // a client may use the number again
   }
 }
 

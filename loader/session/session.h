@@ -226,7 +226,7 @@ class Session : public std::enable_shared_from_this<Session> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FailSet(uint64_t set_id, Set& set, const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Uncount(Set& set) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Uncount(uint64_t set_id, Set& set) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasWaitedTooLong(const Set& set, Clock::time_point now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // From the engine's loop.

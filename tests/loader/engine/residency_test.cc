@@ -10,7 +10,7 @@
 
 #include "loader/engine/engine_core.h"
 #include "loader/model/error_info.h"
-#include "tests/loader/engine/eight_layers.h"
+#include "tests/loader/engine/two_models.h"
 #include "tests/support/status_matchers.h"
 
 namespace ecf8 {
@@ -18,6 +18,9 @@ namespace {
 
 using ::ecf8::testing::ExpectedModel;
 using ::ecf8::testing::IsOk;
+using ::ecf8::testing::kLayerFrames;
+using ::ecf8::testing::kLayerSlot;
+using ::ecf8::testing::kMiB;
 using ::ecf8::testing::SimulationOptions;
 using ::ecf8::testing::StatusIs;
 using ::testing::Contains;
@@ -27,84 +30,7 @@ using ::testing::IsEmpty;
 using ::testing::IsSupersetOf;
 using ::testing::Not;
 
-constexpr uint64_t kMiB = 1 << 20;
-constexpr uint64_t kLayerFrames = 2 * kMiB;  // of the arena
-constexpr uint64_t kLayerSlot = 4 * kMiB;
-
-// Two models of eight equal layers: 0, "small", and 1, "other".
-class ResidencyTest : public testing::EightLayersTest {
- protected:
-  static void SetUpTestSuite() {
-    EightLayersTest::SetUpTestSuite();
-    other_ = std::make_unique<ExpectedModel>(
-        testing::SmallModelOptions{.layers = 8, .projection_rows = 2500}, "other");
-  }
-  static void TearDownTestSuite() {
-    other_.reset();
-    EightLayersTest::TearDownTestSuite();
-  }
-
-  void Start(const SimulationOptions& options) {
-    engine_.emplace(std::vector<const ExpectedModel*>{expected_.get(), other_.get()}, options);
-  }
-  EngineCore& core() { return *engine_->core; }
-
-  static UnitSet Layers(Tier tier, int from, int to, uint32_t model = 0) {
-    UnitSet set{.model = model, .tier = tier};
-    for (int layer = from; layer < to; ++layer) set.units.push_back(Layer(layer));
-    return set;
-  }
-
-  void Fetch(int layer, UnitForm form = UnitForm::kDecoded, uint32_t model = 0) {
-    const auto held = engine_->Acquire({.model = model, .unit_index = Layer(layer), .form = form});
-    ASSERT_TRUE(engine_->RunUntilIdle());
-    ExpectReadyAndRight(*held);
-    Release(held);
-  }
-  void Release(const std::shared_ptr<HeldUnit>& held) {
-    engine_->Release(held);
-    ASSERT_TRUE(engine_->RunUntilIdle());
-  }
-
-  std::shared_ptr<HeldUnit> StartPreload(int layer, Tier tier, uint32_t model = 0) {
-    return engine_->Acquire({.model = model,
-                             .unit_index = Layer(layer),
-                             .form = tier == Tier::kHost ? UnitForm::kStored : UnitForm::kDecoded,
-                             .priority = Priority::kPreload,
-                             .for_frames = tier == Tier::kDevice});
-  }
-  // False where it was declined.
-  bool Preload(int layer, Tier tier, uint32_t model = 0) {
-    const auto held = StartPreload(layer, tier, model);
-    EXPECT_TRUE(engine_->RunUntilIdle());
-    EXPECT_NE(held->declined(), held->ready());
-    const bool declined = held->declined();
-    Release(held);
-    return !declined;
-  }
-
-  void Wait(uint64_t ms) {
-    engine_->time.At(1000 * ms, [] {});
-    ASSERT_TRUE(engine_->RunUntilIdle());
-  }
-
-  // Which of the layers are in the tier.
-  std::vector<int> Present(Tier tier, uint32_t model = 0) {
-    std::vector<int> present;
-    for (int layer = 0; layer < 8; ++layer) {
-      if (core().AbsentOf(Layers(tier, layer, layer + 1, model)).empty()) present.push_back(layer);
-    }
-    return present;
-  }
-
-  absl::StatusOr<UnitTotals> Pin(const UnitSet& set, PinReason reason = PinReason::kKept) {
-    auto pinned = core().Pin(set, reason);
-    engine_->AdvanceSoon();
-    return pinned;
-  }
-
-  static inline std::unique_ptr<ExpectedModel> other_;
-};
+using ResidencyTest = testing::TwoModelsTest;
 
 TEST_F(ResidencyTest, APreloadTakesWhatIsFree) {
   for (const Tier tier : {Tier::kHost, Tier::kSlots}) {
@@ -145,6 +71,19 @@ TEST_F(ResidencyTest, APreloadTakesWhatNobodyHasAskedForInAWhile) {
     for (int layer = 0; layer < 5; ++layer) EXPECT_EQ(Preload(layer, tier, 1), layer < 3);
     EXPECT_THAT(Present(tier), IsEmpty());
     EXPECT_THAT(Present(tier, 1), ElementsAre(0, 1, 2));
+  }
+}
+
+TEST_F(ResidencyTest, AllThatAreDeclinedHearOfItAtOnce) {
+  for (const Tier tier : {Tier::kHost, Tier::kSlots}) {
+    Start({.host_bytes = 2 * kLayerFrames, .slot_bytes = 2 * kLayerSlot});
+    const UnitForm form = tier == Tier::kHost ? UnitForm::kStored : UnitForm::kDecoded;
+    for (int layer = 0; layer < 2; ++layer) Fetch(layer, form);
+    std::vector<std::shared_ptr<HeldUnit>> preloads;
+    for (int layer = 0; layer < 4; ++layer) preloads.push_back(StartPreload(layer, tier, 1));
+    ASSERT_TRUE(engine_->RunUntilIdle());
+    for (const auto& preload : preloads) EXPECT_TRUE(preload->declined());
+    for (const auto& preload : preloads) Release(preload);
   }
 }
 
@@ -214,6 +153,23 @@ TEST_F(ResidencyTest, ASetThatCanNeverFitIsRefusedWithWhatIsMissing) {
   }
   EXPECT_THAT(core().PlanPreload(Layers(Tier::kDevice, 0, 1)),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("device budget")));
+}
+
+TEST_F(ResidencyTest, AModelForWhichPinsLeaveNoRoomIsRefused) {
+  const ExpectedModel large({.layers = 1, .projection_rows = 6000});
+  for (const Tier tier : {Tier::kHost, Tier::kSlots}) {
+    const bool host = tier == Tier::kHost;
+    Start(
+        {.host_bytes = (host ? 6 : 16) * kLayerFrames, .slot_bytes = (host ? 16 : 6) * kLayerSlot});
+    EXPECT_THAT(core().CheckRoomFor(*large.model), IsOk());
+    ASSERT_THAT(Pin(Layers(tier, 0, 5, 1)), IsOk());
+    EXPECT_THAT(core().CheckRoomFor(*other_->model), IsOk());
+    const absl::Status refused = core().CheckRoomFor(*large.model);
+    ASSERT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("\"other\"")));
+    EXPECT_GT(GetErrorInfo(refused)->shortfall_bytes, 0u);
+    core().Unpin(Layers(tier, 0, 5, 1), PinReason::kKept);
+    EXPECT_THAT(core().CheckRoomFor(*large.model), IsOk());
+  }
 }
 
 TEST_F(ResidencyTest, APlanCountsPinsAndSessionsAndSaysWhoseTheyAre) {

@@ -19,6 +19,7 @@
 #include "loader/memory/slot_space.h"
 #include "loader/model/error_info.h"
 #include "loader/serve/preload_task.h"
+#include "tests/support/settled_engine.h"
 #include "tests/support/shard_faults.h"
 #include "tests/support/small_model.h"
 #include "tests/support/status_matchers.h"
@@ -309,6 +310,7 @@ TEST_F(PreloadTest, ABadUnitEndsItAndTheNextTryBeginsWhereItWas) {
   ASSERT_THAT(failed, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("model.safetensors")));
   EXPECT_TRUE(NothingIsHeld());
   EXPECT_TRUE(Within20s([&] { return PinnedUnits() == 0; }));
+  EXPECT_TRUE(testing::WaitUntilSettled(*engine_));
   faults_.Mend();
   EXPECT_THAT(Preload(Tier::kHost), IsOk());
 }

@@ -20,6 +20,7 @@
 #include "loader/base/mutex.h"
 #include "loader/session/open_session.h"
 #include "loader/session/session.h"
+#include "tests/support/shard_faults.h"
 #include "tests/support/small_model.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -68,6 +69,7 @@ class SessionThreadsTest : public ::testing::Test {
     options.decode_threads = 2;
     options.touch_threads = 0;
     options.reader.backend = BlockReaderBackend::kThreads;
+    options.reader.calls = &faults_;
     auto engine = Engine::Start(options, {model_});
     ASSERT_THAT(engine, IsOk());
     engine_ = *std::move(engine);
@@ -192,6 +194,7 @@ class SessionThreadsTest : public ::testing::Test {
   testing::TensorBytes tensors_;
   std::shared_ptr<const CompressedModel> model_;
   std::string shard_;  // of all units
+  testing::ShardFaults faults_;
   std::unique_ptr<Engine> engine_;
   Mutex mutex_;
   std::map<const Session*, uint64_t> awaited_ ABSL_GUARDED_BY(mutex_);  // sets; 0: none
@@ -236,6 +239,31 @@ TEST_F(SessionThreadsTest, ClosedAtAnyTime) {
     disturbs.join();
     ASSERT_TRUE(EverythingIsGivenBack());
   }
+}
+
+// Of two sets of one unit the first is given up, and its number is used for one of many units.
+TEST_F(SessionThreadsTest, ANumberMayBeUsedAgain) {
+  const auto bell = std::make_shared<Bell>();
+  const auto session = Open(16 << 20, bell);
+  ASSERT_NE(session, nullptr);
+  faults_.Hold();
+  ASSERT_THAT(session->Acquire({.set_id = 1, .units = {3}}), IsOk());
+  ASSERT_THAT(session->Acquire({.set_id = 2, .units = {3}}), IsOk());
+  session->Cancel(1);
+  EXPECT_TRUE(absl::IsCancelled(Await(*session, *bell, 1)->status));
+  const std::vector<uint32_t> units = {3, 4, 5, 6};
+  ASSERT_THAT(session->Acquire({.set_id = 1, .units = units}), IsOk());
+  faults_.LetGo();
+  for (int outcomes = 0; outcomes < 2; ++outcomes) {
+    const std::optional<SetOutcome> outcome = Await(*session, *bell, 1);
+    ASSERT_TRUE(outcome && outcome->status.ok());
+    for (size_t i = 0; i < outcome->slots.size(); ++i) {
+      EXPECT_TRUE(IsRight(session->form(), units[i], outcome->slots[i])) << "unit " << units[i];
+    }
+    session->Continue();
+  }
+  session->Close();
+  EXPECT_TRUE(EverythingIsGivenBack());
 }
 
 }  // namespace
