@@ -55,15 +55,13 @@ class S3Test(unittest.TestCase):
                 self.put(f"{PLACE}/{file.relative_to(self.directory / 'model')}", file)
 
     def start_server(self) -> None:
-        s3, master, volume, filer = free_ports(4)
+        s3, master, volume, filer, *grpc = free_ports(8)
         config = self.directory / "s3.json"
         keys = [{"accessKey": KEY[0], "secretKey": KEY[1]}]
         actions = ["Admin", "Read", "Write", "List"]
         identities = [{"name": "t", "credentials": keys, "actions": actions}]
         config.write_text(json.dumps({"identities": identities}))
         (self.directory / "data").mkdir()
-        # Its ports for gRPC are free ones, too, which are else these and 10000.
-        grpc = free_ports(4)
         command: list[Any] = [WEED, "server", "-s3", "-filer", "-ip=127.0.0.1"]
         command += [f"-dir={self.directory}/data", "-ip.bind=127.0.0.1", "-volume.max=20"]
         command += [f"-s3.config={config}", f"-s3.port={s3}", f"-s3.port.grpc={grpc[0]}"]
@@ -83,7 +81,7 @@ class S3Test(unittest.TestCase):
                 urllib.request.urlopen(self.url, timeout=5).close()
             except urllib.error.HTTPError:
                 return  # refused: it is there
-            except (urllib.error.URLError, ConnectionError):
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.2)
             else:
                 return

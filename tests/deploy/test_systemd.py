@@ -64,13 +64,19 @@ class ActivationTest(unittest.TestCase):
                 stderr=log,
             )
             self.addCleanup(daemon.kill)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while not path.exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
             inode = path.stat().st_ino
-            asked = subprocess.run(
-                [BIN / "ecf8", "status", "--daemon", f"unix:{path}"], capture_output=True, text=True
-            )
+            while True:  # the socket is there before anybody listens
+                asked = subprocess.run(
+                    [BIN / "ecf8", "status", "--daemon", f"unix:{path}"],
+                    capture_output=True,
+                    text=True,
+                )
+                if asked.returncode == 0 or time.monotonic() > deadline:
+                    break
+                time.sleep(0.1)
             log.seek(0)
             self.assertEqual(asked.returncode, 0, asked.stderr + log.read())
             os.kill(daemon.pid, signal.SIGTERM)

@@ -165,7 +165,7 @@ TEST_F(ConnectionLimitsTest, AllTogetherAreNoMoreThanTheyMayBe) {
 
 // Those who connect and say nothing, or little, again and again, are cut off in time.
 TEST_F(ConnectionLimitsTest, SlowBeginnersAreCutOff) {
-  options_.limits.handshake_timeout = milliseconds(400);
+  options_.limits.handshake_timeout = milliseconds(3000);
   Start();
   std::vector<Descriptor> silent, slow;
   for (int i = 0; i < 32; ++i) {
@@ -188,7 +188,7 @@ TEST_F(ConnectionLimitsTest, SlowBeginnersAreCutOffWithTlsToo) {
   testing::WriteFile(directory_ / "server.key", server.key);
   options_.tls = {.certificate_path = directory_ / "server.pem",
                   .key_path = directory_ / "server.key"};
-  options_.limits.handshake_timeout = milliseconds(400);
+  options_.limits.handshake_timeout = milliseconds(3000);
   Start();
   std::vector<Descriptor> silent;
   for (int i = 0; i < 16; ++i) silent.push_back(ConnectFrom("127.0.0.2"));

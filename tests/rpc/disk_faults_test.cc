@@ -11,6 +11,7 @@
 
 #include "loader/model/error_info.h"
 #include "tests/rpc/test_server.h"
+#include "tests/support/settled_engine.h"
 #include "tests/support/shard_faults.h"
 #include "tests/support/status_matchers.h"
 
@@ -132,6 +133,7 @@ TEST_F(DiskFaultsTest, AFetchOfTheWholeModelEndsAtTheFirstBadUnit) {
   while (ShardOf(server, first) != ShardOf(server, layer)) ++first;
   ExpectReadFailed(server, first, status);
   EXPECT_EQ(sink.units.size(), first + 1) << "those before it have come";
+  EXPECT_TRUE(testing::WaitUntilSettled(server.engine()));
   faults_.Mend();
   CollectingSink again;
   EXPECT_THAT(client->Fetch(Request(v1::FORM_DECODED), /*verify=*/true, again), IsOk());
@@ -158,6 +160,7 @@ TEST_F(DiskFaultsTest, ClientsThatWantTheSameColdUnitCauseOneRead) {
     for (std::thread& client : clients) client.join();
     EXPECT_TRUE(all_wait);
     for (const absl::Status& result : results) EXPECT_THAT(result, IsOk());
+    EXPECT_TRUE(testing::WaitUntilSettled(server.engine()));
     const Unit& unit = server.model().unit(*server.model().FindUnit("layers.3"));
     const EngineStats stats = engine.stats();
     EXPECT_EQ(stats.read_bytes, unit.stored_size_bytes);

@@ -250,6 +250,7 @@ TEST_F(SessionTest, BeyondItsDeadlineASetIsNotLeased) {
                   .status()
                   .code(),
               absl::StatusCode::kDeadlineExceeded);
+    EXPECT_THAT(session->Ping(), IsOk());  // it has heard what became of the set
   }
   faults_.LetGo();
   auto set = session->Acquire({Layer(1)});

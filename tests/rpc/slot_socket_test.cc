@@ -113,7 +113,7 @@ TEST_F(SlotSocketTest, ItsEndVoidsTheTicketAndTheTicketsEndClosesIt) {
 }
 
 TEST_F(SlotSocketTest, SilenceIsNotWaitedFor) {
-  Start(geteuid(), 4, milliseconds(100));
+  Start(geteuid(), 4, milliseconds(2000));
   const int silent = Connect();
   const auto idle = SlotMapping::Connect(path_, kTimeout);  // which opens no session
   ASSERT_THAT(idle, IsOk());

@@ -99,11 +99,12 @@ int Subprocess::Wait(std::chrono::seconds timeout) {
 
 bool Subprocess::Says(const std::string& text) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (Stderr().find(text) == std::string::npos) {
-    if (!running() || std::chrono::steady_clock::now() > deadline) return false;
+  while (true) {
+    const bool ended = !running();  // looked at first: what it said last is there then
+    if (Stderr().find(text) != std::string::npos) return true;
+    if (ended || std::chrono::steady_clock::now() > deadline) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  return true;
 }
 
 std::string Subprocess::Stdout() const { return Contents(output_directory_ + "/out"); }

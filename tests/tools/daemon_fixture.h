@@ -5,10 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -37,17 +35,8 @@ class DaemonTest : public ::testing::Test {
     return StartWith(std::move(more));
   }
 
-  // Waits until `program` has said `text` on stderr.
-  static bool Says(Subprocess& program, const std::string& text) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (program.Stderr().find(text) == std::string::npos) {
-      if (!program.running() || std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
-  }
   // Waits until the daemon says that it listens.
-  static bool IsUp(Subprocess& daemon) { return Says(daemon, "listening on"); }
+  static bool IsUp(Subprocess& daemon) { return daemon.Says("listening on"); }
   // Where it says so: as the daemon names it, with the port that it has chosen.
   static std::string ListenAddress(const Subprocess& daemon) {
     const std::string said = "listening on ";

@@ -74,10 +74,10 @@ TEST_F(DaemonModelsTest, AreFoundWhereTheyAppear) {
   const RunResult compressed =
       RunProgram({kCli, "compress", directory_ / "small.plain", root_ + "/new"});
   ASSERT_EQ(compressed.exit_status, 0) << compressed.err;
-  ASSERT_TRUE(Says(*daemon, "model \"new\": 4 units")) << daemon->Stderr();
+  ASSERT_TRUE(daemon->Says("model \"new\": 4 units")) << daemon->Stderr();
   EXPECT_EQ(Ask({"fetch", "new", "--verify"}).exit_status, 0);
   fs::remove_all(root_ + "/new");
-  ASSERT_TRUE(Says(*daemon, "model \"new\" is gone")) << daemon->Stderr();
+  ASSERT_TRUE(daemon->Says("model \"new\" is gone")) << daemon->Stderr();
   EXPECT_FALSE(Lists("new"));
   EXPECT_THAT(daemon->Stderr(), Not(HasSubstr("[warning]")));
 }

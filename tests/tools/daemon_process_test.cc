@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -14,7 +13,6 @@
 #include <memory>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -23,6 +21,7 @@
 #include "loader/cache/trace.h"
 #include "loader/checkpoint/safetensors.h"
 #include "nlohmann/json.hpp"
+#include "tests/support/wait.h"
 #include "tests/tools/daemon_fixture.h"
 
 namespace ecf8 {
@@ -255,11 +254,10 @@ TEST_F(DaemonProcessTest, DrawsATimeLineThatIsGoodAfterAKill) {
   const auto parse = [](const std::string& text) {
     return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   };
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (Stages(parse(testing::ReadFile(path) + "]"))["decode"] < 4 &&
-         std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
+  EXPECT_TRUE(testing::Within20s([&] {
+    std::map<std::string, int> written = Stages(parse(testing::ReadFile(path) + "]"));
+    return written["read"] >= 4 && written["verify"] >= 4 && written["decode"] >= 4;
+  }));
   daemon->Signal(SIGKILL);
   EXPECT_EQ(daemon->Wait(), -SIGKILL);
   std::map<std::string, int> stages = Stages(parse(testing::ReadFile(path) + "]"));

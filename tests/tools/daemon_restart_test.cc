@@ -71,7 +71,7 @@ TEST_F(DaemonRestartTest, TheNextDaemonReadsNothingAgain) {
     LeaveMemory(signal_number);
     const auto begin = std::chrono::steady_clock::now();
     const auto daemon = StartWithSmall();
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
     EXPECT_THAT(daemon->Stderr(), HasSubstr("has left 4 units in memory"));
     FetchAll();
     const auto status = Status();

@@ -206,7 +206,7 @@ TEST_F(FailureDrillTest, SigtermLetsFiftyTransfersGoOnToTheirEnds) {
   Transfers transfers(layers_, Request(), [&] { return Connect(); });
   ASSERT_TRUE(transfers.AllHaveBegun()) << daemon->Stderr();
   daemon->Signal(SIGTERM);
-  ASSERT_TRUE(Says(*daemon, "draining 50 streams")) << daemon->Stderr();
+  ASSERT_TRUE(daemon->Says("draining 50 streams")) << daemon->Stderr();
   for (const absl::Status& status : transfers.End()) EXPECT_THAT(status, IsOk());
   EXPECT_EQ(daemon->Wait(std::chrono::seconds(120)), 0) << daemon->Stderr();
   EXPECT_THAT(daemon->Stderr(), HasSubstr("stopped\n"));

@@ -63,7 +63,7 @@ TEST(Retry, NotForEver) {
   const Clock::time_point begin = Clock::now();
   EXPECT_THAT(Retry(milliseconds(100), {}, Gone, Connected),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("closed")));
-  EXPECT_LE(Clock::now() - begin, milliseconds(1000));
+  EXPECT_LE(Clock::now() - begin, milliseconds(10'000));
   EXPECT_THAT(Retry(milliseconds(0), {}, Gone,
                     [](const CallLimits&) { return absl::InternalError("was called"); }),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("closed")));

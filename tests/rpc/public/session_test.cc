@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "tests/rpc/public/library_fixture.h"
+#include "tests/support/settled_engine.h"
 
 namespace ecf8 {
 namespace {
@@ -255,6 +256,7 @@ TEST_F(ClientSessionTest, AResidentModelOutlivesItsClients) {
     ASSERT_THAT(lease, IsOk());
     ExpectRight(*lease);
   }
+  EXPECT_TRUE(testing::WaitUntilSettled(server_->engine()));
   const EngineStats before = server_->engine().stats();
   const Client client = Connect();
   ClientSession session = Open(client, {.resident = true});
@@ -353,7 +355,7 @@ TEST_F(ClientSessionTest, IsNotOpenedAgainForOtherWeights) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("other weights")));
   EXPECT_EQ(session.Acquire({0}).status().code(), absl::StatusCode::kUnavailable);
   Stop();
-  EXPECT_EQ(session.Reopen({.timeout = milliseconds(50)}).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(session.Reopen({.timeout = milliseconds(1000)}).code(), absl::StatusCode::kUnavailable);
   Start();
   EXPECT_THAT(session.Reopen(), IsOk());
   EXPECT_EQ(session.model().model.digest, digest);
