@@ -1,30 +1,30 @@
 include(GoogleTest)
 
-# Of test programs, too, compilers are what is waited for.
-set(ecf8_test_compile ${ecf8_quick_compile} $<$<CONFIG:Release>:-O1>)
-
-# Compiles gtest's and gmock's headers once for all test programs.
-add_library(ecf8_test_headers STATIC "${CMAKE_SOURCE_DIR}/cmake/empty.cc")
-target_link_libraries(ecf8_test_headers PUBLIC ecf8_compile GTest::gmock)
-target_compile_options(ecf8_test_headers PRIVATE ${ecf8_test_compile})
-target_precompile_headers(ecf8_test_headers PRIVATE <gmock/gmock.h> <gtest/gtest.h>)
+set(ecf8_test_includes ${ecf8_common_includes} <gmock/gmock.h> <gtest/gtest.h>)
+ecf8_headers(ecf8_test_headers ${ecf8_test_includes}
+  OPTIONS ${ecf8_quick_compile}
+  LINK GTest::gmock absl::span absl::statusor absl::strings)
 
 add_custom_target(tests)
 
 # ecf8_test(NAME SOURCES... [LABEL unit|conformance|golden|emulation|fakecuda|gpu|bundle|e2e] [FIXTURE NAME]
-#           [LINK LIBRARIES...])
+#           [LINK LIBRARIES...] [HEADERS NAME])
 # One GoogleTest program. Its cases appear in ctest one by one, with the label; they need the ctest fixture. Under
 # sanitizers, which make every start and every fixture slow, the program is one test, but for those that may be skipped.
 function(ecf8_test name)
-  cmake_parse_arguments(arg "" "LABEL;FIXTURE" "LINK" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;FIXTURE;HEADERS" "LINK" ${ARGN})
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
+  endif()
+  if(NOT arg_HEADERS)
+    set(arg_HEADERS ecf8_test_headers)
   endif()
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   add_dependencies(tests ${name})
   target_link_libraries(${name} PRIVATE ecf8_compile ${arg_LINK} GTest::gmock GTest::gtest_main)
-  target_compile_options(${name} PRIVATE ${ecf8_test_compile})
-  target_precompile_headers(${name} REUSE_FROM ecf8_test_headers)
+  target_compile_options(${name} PRIVATE ${ecf8_quick_compile})
+  target_compile_definitions(${name} PRIVATE $<TARGET_PROPERTY:${arg_HEADERS},INTERFACE_COMPILE_DEFINITIONS>)
+  target_precompile_headers(${name} REUSE_FROM ${arg_HEADERS})
   target_compile_definitions(${name} PRIVATE
     ECF8_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ECF8_BINARY_DIR="${CMAKE_BINARY_DIR}")
   if(ECF8_SANITIZE AND NOT arg_LABEL STREQUAL "gpu")
