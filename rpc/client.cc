@@ -31,6 +31,8 @@ constexpr int kMaxMessageBytes = 64 << 20;
 constexpr int kFrameBytes = 1 << 20;
 constexpr std::chrono::milliseconds kStopInterval(50);
 constexpr uint32_t kMaxUnits = 1 << 22;
+// gRPC shares a connection between channels of which it is told the same.
+constexpr char kConnectionArgument[] = "ecf8.connection";
 constexpr char kFetchMethod[] = "/ecf8.v1.WeightService/Fetch";
 // How long a recording that is stopped may take to end in order.
 constexpr std::chrono::seconds kRecordingGrace(3);
@@ -111,7 +113,7 @@ class RecordingEnd {
 
 absl::StatusOr<std::unique_ptr<WeightClient>> WeightClient::Connect(
     const Address& address, std::chrono::milliseconds timeout, std::stop_token stop,
-    const ClientCredentials& credentials) {
+    const ClientCredentials& credentials, int connection) {
   KeepGrpc();
   std::error_code ignored;
   if (IsDefaultAddress(address)) {
@@ -125,6 +127,7 @@ absl::StatusOr<std::unique_ptr<WeightClient>> WeightClient::Connect(
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, kFrameBytes);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLastReconnectMs);
+  arguments.SetInt(kConnectionArgument, connection);
   ECF8_ASSIGN_OR_RETURN(const auto channel_credentials,
                         MakeChannelCredentials(address, credentials));
   auto channel = grpc::CreateCustomChannel(address.ToGrpcTarget(), channel_credentials, arguments);
@@ -195,6 +198,35 @@ absl::StatusOr<v1::GetStatusResponse> WeightClient::GetStatus(const CallLimits& 
   ECF8_RETURN_IF_ERROR(context.Explain(
       FromGrpcStatus(stub_->GetStatus(context.get(), v1::GetStatusRequest(), &response))));
   return response;
+}
+
+absl::StatusOr<uint64_t> WeightClient::ReadFile(const v1::ReadFileRequest& request,
+                                                absl::Span<uint8_t> out,
+                                                std::atomic<uint64_t>& received_bytes,
+                                                const CallLimits& limits) {
+  received_bytes.store(0);
+  LimitedContext context(limits, stop_);
+  const auto reader = stub_->ReadFile(context.get(), request);
+  v1::ReadFileResponse part;
+  uint64_t file_size_bytes = 0;
+  size_t done = 0;
+  bool is_too_much = false;
+  while (!is_too_much && reader->Read(&part)) {
+    file_size_bytes = part.file_size_bytes();
+    is_too_much = part.data().size() > out.size() - done;
+    if (is_too_much) {
+      context.get()->TryCancel();
+    } else {
+      std::copy(part.data().begin(), part.data().end(), out.begin() + static_cast<ptrdiff_t>(done));
+      done += part.data().size();
+      received_bytes.store(done);
+    }
+  }
+  const absl::Status status = context.Explain(FromGrpcStatus(reader->Finish()));
+  if (is_too_much) return absl::DataLossError("more came than was asked for");
+  ECF8_RETURN_IF_ERROR(status);
+  if (done < out.size()) return absl::DataLossError("less came than was asked for");
+  return file_size_bytes;
 }
 
 absl::StatusOr<v1::Model> WeightClient::AddModel(const std::string& name,

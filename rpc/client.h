@@ -2,7 +2,9 @@
 #ifndef ECF8_RPC_CLIENT_H_
 #define ECF8_RPC_CLIENT_H_
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -11,7 +13,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "ecf8/v1/control.grpc.pb.h"
+#include "ecf8/v1/files.pb.h"
 #include "ecf8/v1/models.grpc.pb.h"
 #include "ecf8/v1/weights.grpc.pb.h"
 #include "ecf8/v1/weights.pb.h"
@@ -36,9 +40,10 @@ class WeightClient {
  public:
   // Connects within `timeout`. FAILED_PRECONDITION where `address` is the default one and its
   // directory is not this user's own; the errors of MakeChannelCredentials. `stop` ends every call.
+  // Clients of one process that name the same `connection` may share one.
   static absl::StatusOr<std::unique_ptr<WeightClient>> Connect(
       const Address& address, std::chrono::milliseconds timeout, std::stop_token stop = {},
-      const ClientCredentials& credentials = {});
+      const ClientCredentials& credentials = {}, int connection = 0);
 
   // Waits until a daemon answers at the address, however often it did not. UNAVAILABLE beyond the
   // deadline.
@@ -50,6 +55,12 @@ class WeightClient {
   absl::StatusOr<v1::Model> DescribeModel(
       const std::string& model, bool with_chunks,
       const std::function<absl::Status(const v1::Unit&)>& on_unit, const CallLimits& limits = {});
+
+  // The part of the file that `request` names, which has the size of `out`. `received_bytes` says
+  // how much of it has come. Returns the size of the whole file.
+  absl::StatusOr<uint64_t> ReadFile(const v1::ReadFileRequest& request, absl::Span<uint8_t> out,
+                                    std::atomic<uint64_t>& received_bytes,
+                                    const CallLimits& limits = {});
 
   absl::StatusOr<v1::GetStatusResponse> GetStatus(const CallLimits& limits = {});
 

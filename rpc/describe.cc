@@ -46,6 +46,7 @@ void FillModel(const CompressedModel& model, v1::Model* out) {
   }
   out->set_name(model.name());
   out->set_digest(model.digest());
+  out->set_first_shard(model.shards()[0].file_name);
   out->set_decoded_size_bytes(decoded_bytes);
   out->set_stored_size_bytes(stored_bytes);
   out->set_unit_count(model.unit_count());

@@ -11,6 +11,7 @@
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "loader/base/strings.h"
 #include "loader/model/error_info.h"
+#include "loader/serve/model_files.h"
 #include "loader/serve/selection.h"
 #include "loader/serve/unit_reader.h"
 #include "rpc/describe.h"
@@ -18,6 +19,7 @@
 #include "rpc/error_status.h"
 #include "rpc/failed_stream.h"
 #include "rpc/fetch_stream.h"
+#include "rpc/file_stream.h"
 #include "rpc/record_stream.h"
 #include "rpc/request_checks.h"
 #include "rpc/request_id.h"
@@ -49,6 +51,25 @@ absl::StatusOr<ReadOrder> MakeOrder(const ModelSet& models, const v1::FetchReque
       .model = std::move(model),
       .selection = std::move(selection),
       .form = request.form() == v1::FORM_STORED ? UnitForm::kStored : UnitForm::kDecoded};
+}
+
+// More at once would hold a place among the streams for long.
+constexpr uint64_t kMaxFilePartBytes = 64 << 20;
+
+absl::StatusOr<ModelFile> FindPart(const ModelSet& models, const v1::ReadFileRequest& request) {
+  ECF8_ASSIGN_OR_RETURN(const ServedModel served, models.Get(request.model()));
+  const std::shared_ptr<const CompressedModel>& model = served->model();
+  if (!request.digest().empty()) ECF8_RETURN_IF_ERROR(CheckDigest(*model, request.digest()));
+  ECF8_ASSIGN_OR_RETURN(ModelFile file, FindModelFile(model, request.path()));
+  if (request.size_bytes() == 0 || request.size_bytes() > kMaxFilePartBytes) {
+    return BadRequest("a part of a file has 1 to " + std::to_string(kMaxFilePartBytes) + " bytes");
+  }
+  if (request.offset_bytes() > file.size_bytes ||
+      request.size_bytes() > file.size_bytes - request.offset_bytes()) {
+    return BadRequest("the file " + Quoted(file.path) + " has " + std::to_string(file.size_bytes) +
+                      " bytes: the part ends behind it");
+  }
+  return file;
 }
 
 // Those named, or all, that the caller may see.
@@ -124,6 +145,23 @@ grpc::ServerWriteReactor<v1::DescribeModelResponse>* WeightService::DescribeMode
       std::make_shared<DescribeStream>((*model)->model(), request->with_chunks(), registry_);
   if (absl::Status status = registry_.Add(stream); !status.ok()) {
     return FailStream<v1::DescribeModelResponse>(status, id);
+  }
+  stream->Start();
+  return stream.get();
+}
+
+grpc::ServerWriteReactor<v1::ReadFileResponse>* WeightService::ReadFile(
+    grpc::CallbackServerContext* context, const v1::ReadFileRequest* request) {
+  const std::string id = RequestIdOf(*context);
+  if (absl::Status may = access_.CheckModel(*context, Scope::kRead, request->model()); !may.ok()) {
+    return FailStream<v1::ReadFileResponse>(may, id);
+  }
+  absl::StatusOr<ModelFile> file = FindPart(models_, *request);
+  if (!file.ok()) return FailStream<v1::ReadFileResponse>(file.status(), id);
+  const auto stream = std::make_shared<FileStream>(*std::move(file), request->offset_bytes(),
+                                                   request->size_bytes(), id, pool_, registry_);
+  if (absl::Status status = registry_.Add(stream); !status.ok()) {
+    return FailStream<v1::ReadFileResponse>(status, id);
   }
   stream->Start();
   return stream.get();

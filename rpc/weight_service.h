@@ -48,6 +48,9 @@ class WeightService final
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Fetch(grpc::CallbackServerContext* context,
                                                     const grpc::ByteBuffer* request) override;
 
+  grpc::ServerWriteReactor<v1::ReadFileResponse>* ReadFile(
+      grpc::CallbackServerContext* context, const v1::ReadFileRequest* request) override;
+
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
                                       const v1::GetStatusRequest* request,
                                       v1::GetStatusResponse* response) override;

@@ -36,7 +36,7 @@ absl::StatusOr<std::unique_ptr<HttpLayout>> MakeLayout(std::string_view address,
         bucket, std::make_unique<AwsAccess>(options.http, Environment, !options.signs_requests));
   }
   return absl::InvalidArgumentError(
-      absl::StrCat(Quoted(address), " is no source: https://, http://, hf:// or s3://"));
+      absl::StrCat(Quoted(address), " is no source: https://, http://, hf://, s3:// or ecf8://"));
 }
 
 }  // namespace

@@ -86,6 +86,19 @@ std::string MakeDescribe(ScriptInput& input) {
   return request.SerializeAsString();
 }
 
+std::string MakeReadFile(ScriptInput& input) {
+  static const std::string kPaths[] = {"model.safetensors", "config.json", "",
+                                       "../small/config.json", "/etc/passwd"};
+  v1::ReadFileRequest request;
+  request.set_model(ModelName(input));
+  request.set_digest(Digest(input));
+  const size_t choice = input.Below(std::size(kPaths) + 1);
+  request.set_path(choice < std::size(kPaths) ? kPaths[choice] : input.Bytes());
+  request.set_offset_bytes(input.Number());
+  request.set_size_bytes(input.Number());
+  return request.SerializeAsString();
+}
+
 std::string MakeRecord(ScriptInput& input) {
   v1::RecordAccessesRequest request;
   for (size_t count = input.Below(4); count > 0; --count) request.add_models(ModelName(input));
@@ -152,6 +165,7 @@ const ServiceMethod& ChooseMethod(ScriptInput& input) {
       {"/ecf8.v1.ControlService/Pin", MakeUnitsRequest<v1::PinRequest>},
       {"/ecf8.v1.ControlService/Unpin", MakeUnitsRequest<v1::UnpinRequest>},
       {"/ecf8.v1.ControlService/Evict", MakeUnitsRequest<v1::EvictRequest>},
+      {"/ecf8.v1.WeightService/ReadFile", MakeReadFile},
       {"/grpc.health.v1.Health/Check", MakeNothing},
       {"/grpc.health.v1.Health/Watch", MakeNothing},
       {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", MakeNothing},

@@ -3,8 +3,8 @@
 // an addition, record it:
 //   cd proto && protoc -I. --descriptor_set_out=../tests/proto/v1.golden.binpb
 //     ecf8/v1/weights.proto ecf8/v1/status.proto ecf8/v1/recording.proto ecf8/v1/session.proto
-//     ecf8/v1/control.proto ecf8/v1/models.proto ecf8/v1/form.proto ecf8/v1/rpc_status.proto
-//     ecf8/v1/error.proto ecf8/manifest/v1/manifest.proto
+//     ecf8/v1/control.proto ecf8/v1/models.proto ecf8/v1/form.proto ecf8/v1/files.proto
+//     ecf8/v1/rpc_status.proto ecf8/v1/error.proto ecf8/manifest/v1/manifest.proto
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
@@ -15,6 +15,7 @@
 #include "ecf8/manifest/v1/manifest.pb.h"
 #include "ecf8/v1/control.pb.h"
 #include "ecf8/v1/error.pb.h"
+#include "ecf8/v1/files.pb.h"
 #include "ecf8/v1/form.pb.h"
 #include "ecf8/v1/models.pb.h"
 #include "ecf8/v1/recording.pb.h"
@@ -124,7 +125,7 @@ FileDescriptorSet Golden() {
   FileDescriptorSet set;
   std::ifstream file(ECF8_SOURCE_DIR "/tests/proto/v1.golden.binpb", std::ios::binary);
   EXPECT_TRUE(set.ParseFromIstream(&file));
-  EXPECT_EQ(set.file_size(), 10);
+  EXPECT_EQ(set.file_size(), 11);
   return set;
 }
 
@@ -134,8 +135,8 @@ FileDescriptorSet Now() {
        {v1::FetchRequest::descriptor(), v1::GetStatusRequest::descriptor(),
         v1::RecordAccessesRequest::descriptor(), v1::OpenSession::descriptor(),
         v1::PreloadRequest::descriptor(), v1::AddModelRequest::descriptor(),
-        v1::RpcStatus::descriptor(), v1::ErrorDetail::descriptor(),
-        manifest::v1::Manifest::descriptor()}) {
+        v1::ReadFileRequest::descriptor(), v1::RpcStatus::descriptor(),
+        v1::ErrorDetail::descriptor(), manifest::v1::Manifest::descriptor()}) {
     descriptor->file()->CopyTo(set.add_file());
   }
   v1::Form_descriptor()->file()->CopyTo(set.add_file());

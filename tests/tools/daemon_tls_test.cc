@@ -11,6 +11,7 @@
 
 #include "nlohmann/json.hpp"
 #include "tests/support/test_certificates.h"
+#include "tests/support/test_model.h"
 #include "tests/support/wait.h"
 #include "tests/tools/daemon_fixture.h"
 
@@ -169,6 +170,21 @@ TEST_F(DaemonTlsTest, ATokenOpensWhatItsLineSays) {
   for (const std::string& secret : {reads, manages, next["token"].get<std::string>()}) {
     EXPECT_EQ(daemon_->Stderr().find(secret), std::string::npos) << "a token is in the log";
   }
+}
+
+TEST_F(DaemonTlsTest, AModelIsPulledOverTls) {
+  const auto reader = Token({"reader", "--models", "small"});
+  StartTls({"--token-file", Write("tokens", reader["line"])});
+  const std::string token = reader["token"], from = "ecf8://" + address_.substr(4) + "/";
+  const std::string pulled = directory_ / "pulled";
+  const RunResult result = AskTls({"pull", from + "small", pulled}, token);
+  EXPECT_EQ(result.exit_status, 0) << result.err;
+  testing::ExpectSameFiles(pulled, directory_ / "small");
+  const std::string other = directory_ / "other.pulled";
+  EXPECT_THAT(AskTls({"pull", from + "other", other}, token).err, HasSubstr("no model \"other\""));
+  EXPECT_THAT(AskTls({"pull", from + "small", other}, "").err, HasSubstr("needs a token"));
+  EXPECT_EQ(AskTls({"pull", from + "small", other}, token, "", "foreign_ca.pem").exit_status, 1);
+  EXPECT_FALSE(std::filesystem::exists(other));
 }
 
 // Whatever lies where the tokens were, and however often it is read: who had one keeps it.

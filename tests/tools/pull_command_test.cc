@@ -188,5 +188,31 @@ TEST_F(PullCommandTest, KilledAtAnyMomentItGoesOn) {
               kills, ended, static_cast<double>(resumed) / 1e6, static_cast<double>(fetched) / 1e6);
 }
 
+// The daemon that it is pulled from dies, and another takes its place: one pull goes on.
+TEST_F(PullCommandTest, FromADaemonThatIsKilledMeanwhile) {
+  const auto start = [&](const std::string& port) {
+    return std::make_unique<Subprocess>(std::vector<std::string>{
+        ECF8_BINARY_DIR "/bin/ecf8d", "--listen", "127.0.0.1:" + port, "--insecure", "--model-dir",
+        directory_ / "www/model", "--host-budget", "64MiB", "--slot-budget", "8MiB"});
+  };
+  auto daemon = start("0");
+  ASSERT_TRUE(daemon->Says("listening on")) << daemon->Stderr();
+  const std::string said = daemon->Stderr(), mark = "listening on 127.0.0.1:";
+  const size_t at = said.find(mark) + mark.size();
+  const std::string port = said.substr(at, said.find('\n', at) - at);
+  Subprocess pull({kCli, "pull", "ecf8://127.0.0.1:" + port + "/model", pulled_, "--insecure",
+                   "--json", "--max-rate", "8MB", "--connections", "3"});
+  for (int kills = 0; kills < 3; ++kills) {
+    ASSERT_TRUE(pull.Says("%")) << pull.Stderr();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    daemon->Signal(SIGKILL);
+    daemon->Wait();
+    daemon = start(port);
+    ASSERT_TRUE(daemon->Says("listening on")) << daemon->Stderr();
+  }
+  EXPECT_EQ(pull.Wait(), 0) << pull.Stderr();
+  ExpectPulled();
+}
+
 }  // namespace
 }  // namespace ecf8

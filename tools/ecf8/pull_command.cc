@@ -9,6 +9,9 @@
 #include "loader/base/strings.h"
 #include "loader/remote/open_source.h"
 #include "loader/remote/pull.h"
+#include "rpc/client_credentials.h"
+#include "rpc/daemon_source.h"
+#include "rpc/grpc_log.h"
 #include "tools/ecf8/commands.h"
 #include "tools/ecf8/progress.h"
 #include "tools/ecf8/text.h"
@@ -27,7 +30,8 @@ class PullCommand final : public Command {
     arguments
         .Add("SOURCE", source_,
              "https://HOST/DIRECTORY (a token: $ECF8_TOKEN), hf://ORGANISATION/MODEL[@REVISION] (a "
-             "token: $HF_TOKEN) or s3://BUCKET/PATH (a key: as AWS's tools find it)")
+             "token: $HF_TOKEN), s3://BUCKET/PATH (a key: as AWS's tools find it) or "
+             "ecf8://HOST:PORT/MODEL, of a daemon (a token: $ECF8_TOKEN)")
         .Required();
     arguments.Add("DIR", destination_, "the directory to make").Required();
     arguments.Add("--force", replace_, "replace DIR where it exists, when the new one is complete");
@@ -39,10 +43,14 @@ class PullCommand final : public Command {
     arguments.Add("--retries", http.retry.budget, "failed requests in all until it gives up")
         .Range(0, 1'000'000);
     arguments.Add("--no-sign-request", no_sign_request_, "s3: of a bucket that is everybody's");
-    arguments.Add("--insecure", http.insecure, "plain http to another machine, too");
+    arguments.Add("--insecure", http.insecure,
+                  "plain http to another machine, too; ecf8: without TLS");
     arguments.Add("--tls-ca", http.ca_path,
                   "in PEM: who may have signed the server's certificate; default: whom the system "
                   "believes");
+    arguments.Add("--tls-cert", client_.certificate_path,
+                  "ecf8: in PEM, the certificate to show; default $ECF8_TLS_CERT, or else none");
+    arguments.Add("--tls-key", client_.key_path, "ecf8: its key; default $ECF8_TLS_KEY");
   }
 
   absl::Status Run(const CommandContext& context) override {
@@ -53,9 +61,7 @@ class PullCommand final : public Command {
     uint64_t& rate = options_.http.max_rate_bytes_per_second;
     if (rate != 0 && rate < kLeastRate) return UsageError("--max-rate takes 64KiB or more");
     options_.http.cancel = context.cancel;
-    options_.signs_requests = !no_sign_request_;
-    if (const char* const token = std::getenv("ECF8_TOKEN")) options_.token = token;
-    auto source = OpenObjectSource(source_, options_);
+    auto source = OpenSource();
     if (absl::IsInvalidArgument(source.status())) {
       return UsageError(ToStd(source.status().message()));
     }
@@ -76,6 +82,23 @@ class PullCommand final : public Command {
   }
 
  private:
+  absl::StatusOr<std::unique_ptr<ObjectSource>> OpenSource() {
+    const HttpOptions& http = options_.http;
+    if (!IsDaemonSource(source_)) {
+      options_.signs_requests = !no_sign_request_;
+      if (const char* const token = std::getenv("ECF8_TOKEN")) options_.token = token;
+      return OpenObjectSource(source_, options_);
+    }
+    ECF8_ASSIGN_OR_RETURN(const DaemonModelAddress from, ParseDaemonSource(source_, http.insecure));
+    SilenceGrpcLog();
+    client_.ca_path = http.ca_path;
+    return OpenDaemonSource(from, {.credentials = client_.OrFromEnvironment(),
+                                   .connections = http.connections,
+                                   .max_rate_bytes_per_second = http.max_rate_bytes_per_second,
+                                   .retry = http.retry,
+                                   .cancel = http.cancel});
+  }
+
   static nlohmann::ordered_json ToJson(const PullSummary& summary) {
     return {{"digest", summary.digest},
             {"units", summary.unit_count},
@@ -110,6 +133,7 @@ class PullCommand final : public Command {
   bool replace_ = false;
   bool no_sign_request_ = false;
   SourceOptions options_;
+  ClientCredentials client_;  // of ecf8://
 };
 
 }  // namespace
