@@ -82,4 +82,9 @@ absl::Status AccessControl::CheckModel(const grpc::ServerContextBase& context, S
   return principal.MaySee(model) ? absl::OkStatus() : NotServed(model);
 }
 
+bool AccessControl::SeesAll(const grpc::ServerContextBase& context, Scope scope) const {
+  const absl::StatusOr<Principal> caller = Check(context, scope);
+  return caller.ok() && caller->all_models;
+}
+
 }  // namespace ecf8

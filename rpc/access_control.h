@@ -38,6 +38,10 @@ class AccessControl {
   absl::Status CheckModel(const grpc::ServerContextBase& context, Scope scope,
                           std::string_view model) const;
 
+  // Whether the caller may see every model, and so be told which of them have the memory that is
+  // missing.
+  bool SeesAll(const grpc::ServerContextBase& context, Scope scope) const;
+
  private:
   std::shared_ptr<const TokenTable> table() const;
 

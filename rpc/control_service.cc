@@ -71,12 +71,6 @@ absl::StatusOr<PreloadOrder> MakeOrder(const ModelSet& models, const v1::Preload
       .set = std::move(named.sets[0]), .model = std::move(named.model), .pin = request.pin()};
 }
 
-// Of the models that others pin.
-bool SeesAll(const AccessControl& access, const grpc::ServerContextBase& context, Scope scope) {
-  const absl::StatusOr<Principal> caller = access.Check(context, scope);
-  return caller.ok() && caller->all_models;
-}
-
 absl::Status TooManyCalls() {
   return WithErrorInfo(absl::ResourceExhaustedError("too many calls at once: try again later"),
                        {.reason = ErrorReason::kOverloaded});
@@ -104,7 +98,7 @@ grpc::ServerUnaryReactor* ControlService::Ask(grpc::CallbackServerContext* conte
     reactor->Finish(ToGrpcStatus(status, id));
   };
   absl::Status status = access_.CheckModel(*context, Scope::kAdmin, request.units().model());
-  const bool sees_all = SeesAll(access_, *context, Scope::kAdmin);
+  const bool sees_all = access_.SeesAll(*context, Scope::kAdmin);
   NamedUnits named;
   if (status.ok()) {
     auto resolved = Resolve(models_, request.units(), whatever_is_there);
@@ -135,7 +129,7 @@ grpc::ServerWriteReactor<v1::PreloadProgress>* ControlService::Preload(
   if (!order.ok()) return FailStream<v1::PreloadProgress>(order.status(), id);
   order->bytes_per_second = preload_bytes_per_second_;
   const auto stream = PreloadStream::Make(
-      engine_, *std::move(order), {.request_id = id, .sees_all = SeesAll(access_, *context, scope)},
+      engine_, *std::move(order), {.request_id = id, .sees_all = access_.SeesAll(*context, scope)},
       pool_, preloads_);
   if (absl::Status status = preloads_.Add(stream); !status.ok()) {
     return FailStream<v1::PreloadProgress>(status, id);

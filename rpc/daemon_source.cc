@@ -1,7 +1,9 @@
 #include "rpc/daemon_source.h"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <random>
@@ -20,6 +22,7 @@
 #include "loader/checkpoint/weight_index.h"
 #include "loader/serve/byte_rate.h"
 #include "rpc/client.h"
+#include "rpc/file_part.h"
 
 namespace ecf8 {
 namespace {
@@ -28,8 +31,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kScheme = "ecf8://";
 constexpr std::chrono::milliseconds kLongestWait(200);
-// A connection that is slower counts as stalled.
-constexpr uint64_t kLeastBytesPerSecond = 256 * 1024;
 // Of a daemon that has never answered: it is more likely that there is none.
 constexpr int kFirstAttempts = 3;
 
@@ -40,6 +41,7 @@ class DaemonSource final : public ObjectSource {
   DaemonSource(const DaemonModelAddress& from, const DaemonSourceOptions& options)
       : from_(from),
         options_(options),
+        on_stop_(options.stop, [this] { stop_.request_stop(); }),
         schedule_(options.retry, std::random_device()()),
         rate_(options.max_rate_bytes_per_second) {}
   ~DaemonSource() override;
@@ -59,8 +61,13 @@ class DaemonSource final : public ObjectSource {
   struct Job {
     uint64_t id = 0;
     ObjectRead read;
-    std::stop_source stop{};
-    std::atomic<uint64_t> received_bytes = 0;
+    std::atomic<uint64_t> received_bytes = 0;  // of the attempt
+    std::stop_source stop{};                   // nobody wants it any more
+    // With the lock.
+    std::stop_source attempt{};
+    bool is_stalled = false;  // the attempt
+    uint64_t seen_bytes = 0;
+    Clock::time_point moved_at = Clock::time_point::max();
   };
   using Jobs = std::map<uint64_t, std::shared_ptr<Job>>;
 
@@ -68,6 +75,9 @@ class DaemonSource final : public ObjectSource {
   std::shared_ptr<Job> TakeJob();
   absl::StatusOr<uint64_t> Read(Job& job, int connection, std::unique_ptr<WeightClient>& client);
   absl::Status ReadOnce(Job& job, WeightClient& client, uint64_t* file_size_bytes);
+  absl::Status ReadPart(Job& job, WeightClient& client, const std::stop_token& stop,
+                        uint64_t* file_size_bytes);
+  void StopStalled(Clock::time_point now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status WaitForRate(const Job& job);
   // Again and again, until it is OK or has failed for good.
   template <typename Attempt>
@@ -80,6 +90,7 @@ class DaemonSource final : public ObjectSource {
   const DaemonModelAddress from_;
   const DaemonSourceOptions options_;
   std::stop_source stop_;  // of all there is
+  const std::stop_callback<std::function<void()>> on_stop_;
 
   mutable Mutex mutex_;
   CondVar work_;   // there is a job, or no more will come
@@ -168,9 +179,10 @@ uint64_t DaemonSource::Start(ObjectRead read) {
 }
 
 std::optional<ObjectReadEnd> DaemonSource::Next() {
-  if (options_.cancel != nullptr && options_.cancel->load()) stop_.request_stop();
-  const Clock::time_point until = Clock::now() + kLongestWait;
+  const Clock::time_point now = Clock::now();
+  const Clock::time_point until = now + kLongestWait;
   MutexLock lock(mutex_);
+  StopStalled(now);
   while (ends_.empty()) {
     if (waiting_.empty() && running_.empty()) return std::nullopt;
     if (!ended_.WaitUntil(lock, until)) return std::nullopt;
@@ -180,10 +192,23 @@ std::optional<ObjectReadEnd> DaemonSource::Next() {
   return end;
 }
 
+void DaemonSource::StopStalled(Clock::time_point now) {
+  for (const auto& [id, job] : running_) {
+    const uint64_t received_bytes = job->received_bytes.load();
+    if (std::exchange(job->seen_bytes, received_bytes) != received_bytes) job->moved_at = now;
+    if (job->moved_at > now || now - job->moved_at < options_.stall_timeout) continue;
+    job->is_stalled = true;
+    job->attempt.request_stop();
+  }
+}
+
 void DaemonSource::DropReads() {
   MutexLock lock(mutex_);
   waiting_.clear();
-  for (const auto& [id, job] : running_) job->stop.request_stop();
+  for (const auto& [id, job] : running_) {
+    job->stop.request_stop();
+    job->attempt.request_stop();
+  }
   ended_.NotifyAll();
   while (!running_.empty()) ended_.Wait(lock);
   ends_.clear();
@@ -228,26 +253,50 @@ absl::StatusOr<uint64_t> DaemonSource::Read(Job& job, int connection,
   ECF8_RETURN_IF_ERROR(WithRetries(job.stop.get_token(), [&] {
     ECF8_RETURN_IF_ERROR(WaitForRate(job));
     ECF8_RETURN_IF_ERROR(Connect(connection, client));
-    return ReadOnce(job, *client, &file_size_bytes);
+    const absl::Status status = ReadOnce(job, *client, &file_size_bytes);
+    if (absl::IsDeadlineExceeded(status)) client.reset();  // the connection may be dead
+    return status;
   }));
   return file_size_bytes;
 }
 
+// DEADLINE_EXCEEDED where nothing has come for too long.
 absl::Status DaemonSource::ReadOnce(Job& job, WeightClient& client, uint64_t* file_size_bytes) {
+  std::stop_token stop;
+  {
+    MutexLock lock(mutex_);
+    if (job.stop.stop_requested()) return absl::CancelledError("cancelled");
+    job.attempt = std::stop_source();
+    job.is_stalled = false;
+    job.moved_at = Clock::now();
+    stop = job.attempt.get_token();
+  }
+  const absl::Status status = ReadPart(job, client, stop, file_size_bytes);
+  MutexLock lock(mutex_);
+  job.moved_at = Clock::time_point::max();
+  if (status.ok() || !job.is_stalled) return status;
+  return absl::DeadlineExceededError(
+      absl::StrCat("nothing has come for ", options_.stall_timeout.count(), " ms"));
+}
+
+// Headers and manifests may be larger than what one call brings.
+absl::Status DaemonSource::ReadPart(Job& job, WeightClient& client, const std::stop_token& stop,
+                                    uint64_t* file_size_bytes) {
   v1::ReadFileRequest request;
   request.set_model(from_.model);
   request.set_path(job.read.path);
-  request.set_offset_bytes(job.read.offset_bytes);
-  request.set_size_bytes(job.read.out.size());
   {
     MutexLock lock(mutex_);
     request.set_digest(digest_);
   }
-  const std::chrono::seconds time(job.read.out.size() / kLeastBytesPerSecond);
-  ECF8_ASSIGN_OR_RETURN(*file_size_bytes,
-                        client.ReadFile(request, job.read.out, job.received_bytes,
-                                        {.deadline = Clock::now() + options_.stall_timeout + time,
-                                         .stop = job.stop.get_token()}));
+  for (absl::Span<uint8_t> left = job.read.out; !left.empty();) {
+    const absl::Span<uint8_t> part = left.first(std::min(left.size(), kMaxFilePartBytes));
+    request.set_offset_bytes(job.read.offset_bytes + (job.read.out.size() - left.size()));
+    request.set_size_bytes(part.size());
+    ECF8_ASSIGN_OR_RETURN(*file_size_bytes,
+                          client.ReadFile(request, part, job.received_bytes, {.stop = stop}));
+    left.remove_prefix(part.size());
+  }
   return absl::OkStatus();
 }
 
@@ -283,9 +332,12 @@ absl::Status DaemonSource::WithRetries(const std::stop_token& stop, const Attemp
 
 absl::Status DaemonSource::Connect(int connection, std::unique_ptr<WeightClient>& client) {
   if (client != nullptr) return absl::OkStatus();
-  ECF8_ASSIGN_OR_RETURN(
-      client, WeightClient::Connect(from_.address, options_.connect_timeout, stop_.get_token(),
-                                    options_.credentials, connection));
+  absl::StatusOr<std::unique_ptr<WeightClient>> connected = WeightClient::Connect(
+      from_.address, options_.connect_timeout, stop_.get_token(), options_.credentials, connection);
+  if (absl::IsUnavailable(connected.status()) && !from_.address.tls) {
+    return absl::UnavailableError("no daemon answers at " + from_.address.ToString());
+  }
+  ECF8_ASSIGN_OR_RETURN(client, std::move(connected));
   return absl::OkStatus();
 }
 

@@ -2,10 +2,10 @@
 #ifndef ECF8_RPC_DAEMON_SOURCE_H_
 #define ECF8_RPC_DAEMON_SOURCE_H_
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -35,7 +35,7 @@ struct DaemonSourceOptions {
   RetryOptions retry{};
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds stall_timeout{30'000};  // so long nothing comes of a part
-  const std::atomic<bool>* cancel = nullptr;        // may be null; ends the source
+  std::stop_token stop{};                           // ends the source
 };
 
 // Nothing is asked of the daemon yet. Where it serves other weights under the name, since the pull

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "decoder/status_macros.h"
 #include "grpcpp/server_context.h"
@@ -45,36 +44,33 @@ void FileStream::Continue() {
 
 void FileStream::Fill() {
   const absl::Status status = FillMessage();
-  if (!status.ok()) return End(status);
-  StartWrite(&message_);
+  if (status.ok()) return StartWrite(&message_);
+  const LoggedRequest request(request_id_);
+  spdlog::warn("reading {} of model {}: {}", Quoted(file_.path), Quoted(file_.model->name()),
+               std::string(status.message()));
+  End(ModelFileFailure(file_, status));
 }
 
 absl::Status FileStream::FillMessage() {
-  if (!opened_) {
-    ECF8_ASSIGN_OR_RETURN(opened_, OpenModelFile(file_));
-    message_.set_file_size_bytes(file_.size_bytes);
+  const File* file = file_.shard;
+  if (file == nullptr) {
+    if (!opened_) {
+      ECF8_ASSIGN_OR_RETURN(opened_, OpenOtherFile(file_));
+    }
+    file = &*opened_;
   }
   const uint64_t size_bytes = std::min(left_bytes_, kMaxMessageDataBytes);
+  message_.set_file_size_bytes(file_.size_bytes);
   std::string& data = *message_.mutable_data();
   data.resize(size_bytes);
-  const absl::Status status = opened_->ReadAt(
-      next_bytes_, absl::MakeSpan(reinterpret_cast<uint8_t*>(data.data()), data.size()));
-  if (!status.ok()) {
-    return ModelFileFailure(file_, absl::StrCat("cannot be read at offset ", next_bytes_));
-  }
+  ECF8_RETURN_IF_ERROR(file->ReadAt(
+      next_bytes_, absl::MakeSpan(reinterpret_cast<uint8_t*>(data.data()), data.size())));
   next_bytes_ += size_bytes;
   left_bytes_ -= size_bytes;
   return absl::OkStatus();
 }
 
-void FileStream::End(const absl::Status& status) {
-  if (!status.ok() && !absl::IsCancelled(status)) {
-    const LoggedRequest request(request_id_);
-    spdlog::warn("reading {} of {}: {}", Quoted(file_.path), Quoted(file_.model->name()),
-                 status.ToString(absl::StatusToStringMode::kWithNoExtraData));
-  }
-  Finish(ToGrpcStatus(status, request_id_));
-}
+void FileStream::End(const absl::Status& status) { Finish(ToGrpcStatus(status, request_id_)); }
 
 void FileStream::OnWriteDone(bool ok) {
   if (!ok) Abort(absl::CancelledError("the client is gone"));

@@ -52,7 +52,7 @@ class FileStream final : public grpc::ServerWriteReactor<v1::ReadFileResponse>,
   std::shared_ptr<FileStream> self_;  // from Start to OnDone
 
   // Of whoever continues: the pool, or the message that is out.
-  std::optional<File> opened_;
+  std::optional<File> opened_;  // where it is no shard
   v1::ReadFileResponse message_;
   uint64_t next_bytes_;  // the offset of what comes next
   uint64_t left_bytes_;

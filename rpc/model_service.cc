@@ -66,9 +66,11 @@ grpc::ServerUnaryReactor* ModelService::AddModel(grpc::CallbackServerContext* co
     Finish(*context, reactor, *request, "added", may);
     return reactor;
   }
-  const bool taken = opener_.TrySubmit([this, context, reactor, request, response] {
+  const bool sees_all = access_.SeesAll(*context, Scope::kAdmin);
+  const bool taken = opener_.TrySubmit([this, context, reactor, request, response, sees_all] {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    Finish(*context, reactor, *request, "added", Add(*request, response));
+    const absl::Status status = Add(*request, response);
+    Finish(*context, reactor, *request, "added", sees_all ? status : HideHolder(status));
   });
   if (!taken) Finish(*context, reactor, *request, "added", TooManyWait());
   return reactor;

@@ -27,6 +27,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // How long ended streams get to tell their clients why, and cut ones to unwind.
+// That read files for who copies models.
+constexpr int kFileThreads = 2;
 constexpr std::chrono::seconds kGrace(1);
 constexpr std::chrono::milliseconds kHurryInterval(50);
 // How long a connection stays open after its last stream. gRPC closes a connection that is told to
@@ -143,6 +145,7 @@ Server::Server(Parts parts, const ServerOptions& options)
       models_(*engine_, heat_keeper_.get(), options.max_models),
       model_roots_(options.model_roots),
       registry_(options.max_streams),
+      file_streams_(options.max_file_streams),
       recorders_(options.max_recorders),
       preloads_(options.max_preloads),
       sessions_(options.max_sessions),
@@ -154,7 +157,9 @@ Server::Server(Parts parts, const ServerOptions& options)
       residents_(*engine_, pool_, LogResident),
       pool_(options.threads, options.max_streams + options.max_preloads + options.max_sessions +
                                  options.max_models + ControlService::kMaxCalls + 1),
+      file_pool_(kFileThreads, options.max_file_streams),
       service_(access_, models_, *engine_, *accesses_, pool_, registry_, recorders_,
+               {.pool = file_pool_, .registry = file_streams_},
                {.engine = *engine_,
                 .models = models_,
                 .tickets = tickets_,
@@ -293,6 +298,7 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
   watcher_.reset();
   models_.Close();
   registry_.BeginDrain();
+  file_streams_.BeginDrain();
   recorders_.BeginDrain();
   preloads_.BeginDrain();
   sessions_.BeginDrain();
@@ -304,17 +310,19 @@ bool Server::Drain(std::chrono::milliseconds timeout, const std::function<bool()
   if (claim_) claim_->HideSocket();
   if (is_passed_ && listener_ != nullptr) listener_->Stop();  // who comes now is the next daemon's
   if (slot_socket_ != nullptr) slot_socket_->Hide();
-  const bool had_streams =
-      registry_.size() + recorders_.size() + preloads_.size() + sessions_.size() > 0;
+  const bool had_streams = registry_.size() + file_streams_.size() + recorders_.size() +
+                               preloads_.size() + sessions_.size() >
+                           0;
   preloads_.AbortAll(ShuttingDownError());  // for a memory that will be gone
   const Clock::time_point end = Clock::now() + timeout;
   bool waited_out = false;
   while (!waited_out && Clock::now() < end && !(hurry && hurry())) {
     const Clock::time_point until = std::min(end, Clock::now() + kHurryInterval);
-    waited_out = registry_.WaitIdle(until) && sessions_.WaitIdle(until);
+    waited_out =
+        registry_.WaitIdle(until) && file_streams_.WaitIdle(until) && sessions_.WaitIdle(until);
   }
   bool idle = true;
-  for (StreamRegistry* const streams : {&registry_, &preloads_, &sessions_}) {
+  for (StreamRegistry* const streams : {&registry_, &file_streams_, &preloads_, &sessions_}) {
     if (streams->WaitIdle(Clock::now())) continue;
     idle = false;
     streams->AbortAll(ShuttingDownError());

@@ -70,6 +70,7 @@ struct ServerOptions {
   ServerLimits limits{};
   int threads = 0;                        // that make messages; 0: one a core
   size_t max_streams = 64;                // Fetch and DescribeModel calls served at once
+  size_t max_file_streams = 32;           // ReadFile calls
   size_t max_recorders = 4;               // RecordAccesses calls
   size_t max_preloads = 4;                // Preload calls
   uint64_t preload_bytes_per_second = 0;  // that each of them reads at most; 0: no limit
@@ -162,6 +163,7 @@ class Server {
   const ModelRoots model_roots_;
   std::unique_ptr<ModelWatcher> watcher_;  // may be null
   StreamRegistry registry_;
+  StreamRegistry file_streams_;
   StreamRegistry recorders_;
   StreamRegistry preloads_;
   StreamRegistry sessions_;
@@ -176,6 +178,7 @@ class Server {
   std::unique_ptr<SlotSocket> slot_socket_;
   ResidentLoader residents_;
   WorkerPool pool_;  // after what its tasks use
+  WorkerPool file_pool_;
   WeightService service_;
   ModelService model_service_;
   ControlService control_;

@@ -19,6 +19,7 @@
 #include "rpc/error_status.h"
 #include "rpc/failed_stream.h"
 #include "rpc/fetch_stream.h"
+#include "rpc/file_part.h"
 #include "rpc/file_stream.h"
 #include "rpc/record_stream.h"
 #include "rpc/request_checks.h"
@@ -52,9 +53,6 @@ absl::StatusOr<ReadOrder> MakeOrder(const ModelSet& models, const v1::FetchReque
       .selection = std::move(selection),
       .form = request.form() == v1::FORM_STORED ? UnitForm::kStored : UnitForm::kDecoded};
 }
-
-// More at once would hold a place among the streams for long.
-constexpr uint64_t kMaxFilePartBytes = 64 << 20;
 
 absl::StatusOr<ModelFile> FindPart(const ModelSet& models, const v1::ReadFileRequest& request) {
   ECF8_ASSIGN_OR_RETURN(const ServedModel served, models.Get(request.model()));
@@ -158,9 +156,10 @@ grpc::ServerWriteReactor<v1::ReadFileResponse>* WeightService::ReadFile(
   }
   absl::StatusOr<ModelFile> file = FindPart(models_, *request);
   if (!file.ok()) return FailStream<v1::ReadFileResponse>(file.status(), id);
-  const auto stream = std::make_shared<FileStream>(*std::move(file), request->offset_bytes(),
-                                                   request->size_bytes(), id, pool_, registry_);
-  if (absl::Status status = registry_.Add(stream); !status.ok()) {
+  const auto stream =
+      std::make_shared<FileStream>(*std::move(file), request->offset_bytes(), request->size_bytes(),
+                                   id, files_.pool, files_.registry);
+  if (absl::Status status = files_.registry.Add(stream); !status.ok()) {
     return FailStream<v1::ReadFileResponse>(status, id);
   }
   stream->Start();

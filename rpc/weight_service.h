@@ -18,16 +18,22 @@
 
 namespace ecf8 {
 
+// What ReadFile runs on: disks may be slow, and fetches do not wait for them.
+struct FileParts {
+  WorkerPool& pool;
+  StreamRegistry& registry;
+};
+
 // Fetch is handed its messages as bytes: fetch_message.h.
 class WeightService final
     : public v1::WeightService::WithRawCallbackMethod_Fetch<v1::WeightService::CallbackService> {
  public:
   // All of them must outlive the service and its streams.
-  // `recorders` are the RecordAccesses calls, `sessions.registry` the Session calls, `registry` all
-  // other streams.
+  // `recorders` are the RecordAccesses calls, `files.registry` the ReadFile calls,
+  // `sessions.registry` the Session calls, `registry` all other streams.
   WeightService(const AccessControl& access, const ModelSet& models, Engine& engine,
                 AccessLog& accesses, WorkerPool& pool, StreamRegistry& registry,
-                StreamRegistry& recorders, const SessionParts& sessions)
+                StreamRegistry& recorders, const FileParts& files, const SessionParts& sessions)
       : access_(access),
         models_(models),
         engine_(engine),
@@ -36,6 +42,7 @@ class WeightService final
         buffers_(std::make_shared<MessageBuffers>(kMaxMessageDataBytes, kKeptBuffers)),
         registry_(registry),
         recorders_(recorders),
+        files_(files),
         sessions_(sessions) {}
 
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
@@ -73,6 +80,7 @@ class WeightService final
   const std::shared_ptr<MessageBuffers> buffers_;
   StreamRegistry& registry_;
   StreamRegistry& recorders_;
+  const FileParts files_;
   const SessionParts sessions_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };

@@ -166,12 +166,12 @@ Engine::~Engine() {
 }
 
 absl::StatusOr<std::shared_ptr<EngineModel>> Engine::AddModel(
-    std::shared_ptr<const CompressedModel> model) {
+    std::shared_ptr<const CompressedModel> model, std::optional<uint32_t> replaced) {
   ECF8_ASSIGN_OR_RETURN(EngineModelFiles opened, OpenModelFiles(*reader_, model));
   absl::Status status;
   uint32_t number = 0;
   RunInLoop([&] {
-    status = core_->CheckRoomFor(*model);
+    status = core_->CheckRoomFor(*model, replaced);
     if (status.ok()) number = core_->AddModel(std::move(opened));
   });
   if (!status.ok()) {

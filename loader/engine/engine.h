@@ -127,8 +127,9 @@ class Engine final : private BlockReadSink, private DeviceSink {
   // Opens the model's files once more, of what it has open, and gives it a number. Blocks for that.
   // RESOURCE_EXHAUSTED where there are no more files to open, or pins leave too little room for it
   // (EngineCore::CheckRoomFor).
+  // `replaced`: the number of the one that is retired next, if there is one.
   absl::StatusOr<std::shared_ptr<EngineModel>> AddModel(
-      std::shared_ptr<const CompressedModel> model);
+      std::shared_ptr<const CompressedModel> model, std::optional<uint32_t> replaced = {});
   // Those that it was started with.
   const std::vector<std::shared_ptr<EngineModel>>& models() const { return models_; }
 

@@ -121,7 +121,8 @@ void EngineCore::Release(const std::shared_ptr<HeldUnit>& held) {
       LowerPriority(unit, request.form);
     }
   } else if (std::erase(form.holders, held) > 0) {
-    retry_ = true;  // even where others hold it: what was idle before long may be leased now
+    // What was idle before long may be leased now: that is no news but to a preload.
+    retry_ = retry_ || form.holders.empty() || waiting_.size_of(Priority::kPreload) > 0;
     if (form.holders.empty()) {
       if (form.stage == Stage::kFilling) Abandon(unit, request.form);
       FinishDraining(unit);

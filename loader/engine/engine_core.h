@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -87,7 +88,9 @@ class EngineCore {
 
   // RESOURCE_EXHAUSTED, with the shortfall and who holds it, where what is pinned would not leave
   // room for any one unit of the model: a request for it would wait for as long as the pins last.
-  absl::Status CheckRoomFor(const CompressedModel& model) const;
+  // Those of the model number `replaced` do not count.
+  absl::Status CheckRoomFor(const CompressedModel& model,
+                            std::optional<uint32_t> replaced = std::nullopt) const;
   // Gives the model a number: 0, 1, ..., that no other model has had.
   uint32_t AddModel(EngineModelFiles model);
 
@@ -217,7 +220,7 @@ class EngineCore {
   void StartWaiting();
   bool StartMostUrgent();
   bool StartOneOf(Priority priority, Lack& lack);
-  StartResult Start(Turn turn);
+  StartResult Start(Turn turn, Lack lack);
   StartResult TakeMemory(const Turn& turn, bool reads);
   static Claim ClaimOf(const Turn& turn, Tier tier);
   void Decline(Turn turn);

@@ -20,12 +20,12 @@ void EngineCore::StartWaiting() {
   }
 }
 
+// A preload takes what is left, or is declined: it need not wait for what a hint does not find.
 bool EngineCore::StartMostUrgent() {
-  Lack lack = Lack::kNothing;
-  for (size_t i = 0; i < kPriorityCount && lack != Lack::kHost; ++i) {
-    if (StartOneOf(static_cast<Priority>(i), lack)) return true;
-  }
-  return false;
+  Lack demands_lack = Lack::kNothing;
+  if (StartOneOf(Priority::kDemand, demands_lack)) return true;
+  Lack lack = demands_lack;
+  return StartOneOf(Priority::kHinted, lack) || StartOneOf(Priority::kPreload, demands_lack);
 }
 
 // Starts the first of its kind that can be, or declines it; false where nothing changed. Behind one
@@ -35,20 +35,24 @@ bool EngineCore::StartOneOf(Priority priority, Lack& lack) {
     waiting_.CountRefusal(priority);
     return false;
   }
+  if (lack == Lack::kHost) return false;
   bool changed = false;
+  bool is_busy = false;
   waiting_.ForEachOf(priority, [&](const Turn& turn) {
     if (lack == Lack::kSlots && turn.form != UnitForm::kStored) return true;
-    const StartResult result = Start(turn);
+    const StartResult result = Start(turn, lack);
     changed = result == StartResult::kStarted || result == StartResult::kDeclined;
     if (changed) return false;
     blocked_ = true;
+    is_busy = is_busy || result == StartResult::kBusy;
     if (result == StartResult::kBusy) return true;
     lack = result == StartResult::kNoSlots ? Lack::kSlots : Lack::kHost;
-    // A mere hint is worth nobody's hold. A preload that waits behind it is.
-    hungry_ = hungry_ || priority != Priority::kHinted || waiting_.size_of(Priority::kPreload) > 0;
+    hungry_ = hungry_ || priority != Priority::kHinted;
     waiting_.CountRefusal(priority);
     return lack == Lack::kSlots && waiting_.stored_size_of(priority) > 0;
   });
+  // It wants memory as soon as what was there is checked, or gone.
+  if (!changed && is_busy) lack = Lack::kHost;
   return changed;
 }
 
@@ -93,7 +97,7 @@ EngineCore::StartResult EngineCore::TakeMemory(const Turn& turn, bool reads) {
 }
 
 // `turn` is gone afterwards where it is started or declined.
-EngineCore::StartResult EngineCore::Start(Turn turn) {
+EngineCore::StartResult EngineCore::Start(Turn turn, Lack lack) {
   UnitState& unit = *turn.unit;
   const bool decode = turn.form == UnitForm::kDecoded;
   const bool fills_slot = turn.form != UnitForm::kStored;
@@ -110,7 +114,7 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
   const StartResult taken = TakeMemory(turn, reads);
   if (taken == StartResult::kDeclined) Decline(turn);
   if (taken != StartResult::kStarted) return taken;
-  waiting_.Start(turn);
+  waiting_.Start(turn, /*counts=*/lack == Lack::kNothing);
   turn.state().sequence = next_sequence_++;  // from here on in the order of the starts
   // A unit can do without frames of the device.
   const Claim claim = turn.priority == Priority::kPreload ? Claim::kIfUnused : Claim::kIfWorthMore;
@@ -119,8 +123,12 @@ EngineCore::StartResult EngineCore::Start(Turn turn) {
   }
   if (fills_slot && reads) {
     // Who waits for the stored bytes gets them, too.
-    if (!unit.stored.waiters.empty()) waiting_.Erase(TurnOf(unit, UnitForm::kStored));
-    unit.stored.priority = turn.priority;
+    Priority priority = turn.priority;
+    if (!unit.stored.waiters.empty()) {
+      priority = std::min(priority, unit.stored.priority);
+      waiting_.Erase(TurnOf(unit, UnitForm::kStored));
+    }
+    unit.stored.priority = priority;
     unit.stored.sequence = turn.state().sequence;
   }
   if (fills_slot && needs_host && unit.stored.stage == Stage::kFilling) {

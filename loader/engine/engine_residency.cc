@@ -82,12 +82,14 @@ UnpinReport EngineCore::Unpin(const UnitSet& set, PinReason reason) {
   return report;
 }
 
-absl::Status EngineCore::CheckRoomFor(const CompressedModel& model) const {
+absl::Status EngineCore::CheckRoomFor(const CompressedModel& model,
+                                      std::optional<uint32_t> replaced) const {
   for (const Tier tier : {Tier::kHost, Tier::kSlots, Tier::kStoredSlots}) {
-    const uint64_t shortfall_bytes = tiers_.ShortfallBesidePins(model, tier);
+    const uint64_t shortfall_bytes = tiers_.ShortfallBesidePins(model, tier, replaced);
     if (shortfall_bytes == 0) continue;
     MemoryHolders holders = tiers_.HoldersOf(tier);
     holders.session_bytes = 0;  // they come and go
+    if (replaced) holders.pinned_bytes.erase(*replaced);
     const auto name_of = [this](uint32_t number) { return NameOfModel(number); };
     return DoNotFit(model.name(), tier, shortfall_bytes, HoldersText(holders, name_of));
   }

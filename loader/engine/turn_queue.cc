@@ -29,10 +29,11 @@ void TurnQueue::Erase(const Turn& turn) {
   waiting.PassOn();
 }
 
-void TurnQueue::Start(const Turn& turn) {
+void TurnQueue::Start(const Turn& turn, bool counts) {
   Flow& flow = Of(turn.priority).flows.at(turn.state().flow);
   flow.balance_bytes -= static_cast<int64_t>(turn.size_bytes());
   Erase(turn);
+  if (!counts) return;
   const auto started = static_cast<size_t>(turn.priority);
   burst_[started] = 0;
   for (size_t i = started + 1; i < kPriorityCount; ++i) ++burst_[i];

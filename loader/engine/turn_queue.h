@@ -48,8 +48,10 @@ class TurnQueue {
   void Insert(const Turn& turn);
   void Erase(const Turn& turn);
 
-  // It is served, and gone from the queue: its flow is charged.
-  void Start(const Turn& turn);
+  // It is served, and gone from the queue: its flow is charged. `counts`: among the starts after
+  // which a less urgent class has its turn. What passes one that waits for memory does not, or that
+  // might be passed by less urgent ones, too.
+  void Start(const Turn& turn, bool counts = true);
 
   size_t size_of(Priority priority) const { return Of(priority).size; }
   // Of those, the ones in kStored, which need no slot.

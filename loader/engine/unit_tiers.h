@@ -142,8 +142,10 @@ class UnitTiers {
   uint64_t PinnedBytes(Tier tier) const;
   // What pins leave for any one unit.
   uint64_t RoomBytes(Tier tier) const;
-  // How much less would have to be pinned for any one unit of a model that is to be added.
-  uint64_t ShortfallBesidePins(const CompressedModel& model, Tier tier) const;
+  // How much less would have to be pinned for any one unit of a model that is to be added, when the
+  // pins of the model number `replaced`, if any, are gone.
+  uint64_t ShortfallBesidePins(const CompressedModel& model, Tier tier,
+                               std::optional<uint32_t> replaced) const;
   // Whether the unit's memory there stays because it is pinned. A slot in a place where it would
   // leave no run for others (pinned_slots.h) does not.
   bool IsHeldByPin(Tier tier, const UnitState& unit) const;

@@ -127,13 +127,22 @@ uint64_t UnitTiers::LargestUnitOf(const CompressedModel& model, Tier tier) const
   return largest_bytes;
 }
 
-uint64_t UnitTiers::ShortfallBesidePins(const CompressedModel& model, Tier tier) const {
+uint64_t UnitTiers::ShortfallBesidePins(const CompressedModel& model, Tier tier,
+                                        std::optional<uint32_t> replaced) const {
+  uint64_t pinned_bytes = PinnedBytes(tier);
+  for (const Tier pinned : {Tier::kHost, Tier::kSlots, Tier::kStoredSlots}) {
+    if (!replaced || (pinned != tier && !(AreSlots(pinned) && AreSlots(tier)))) continue;
+    const auto found = pins(pinned).by_model().find(*replaced);
+    if (found != pins(pinned).by_model().end()) pinned_bytes -= found->second.bytes;
+  }
   const uint64_t largest_bytes = LargestUnitOf(model, tier);
-  if (PinnedBytes(tier) == 0 || largest_bytes <= RoomBytes(tier)) return 0;
-  const uint64_t capacity_bytes = AreSlots(tier) ? parts_.slots->limit_bytes() : CapacityOf(tier);
-  const uint64_t needed_bytes = PinnedBytes(tier) + largest_bytes;
-  if (needed_bytes > capacity_bytes) return needed_bytes - capacity_bytes;
-  const bool has_run = !AreSlots(tier) || pinned_slots_.LeavesRun(capacity_bytes, 0, largest_bytes);
+  if (pinned_bytes == 0 || largest_bytes <= RoomBytes(tier)) return 0;
+  const uint64_t needed_bytes = pinned_bytes + largest_bytes;
+  if (needed_bytes > CapacityOf(tier)) return needed_bytes - CapacityOf(tier);
+  // What owners of runs have comes back, and so does what a replaced model has.
+  const bool is_whole = parts_.slots->limit_bytes() == CapacityOf(tier);
+  if (!AreSlots(tier) || !is_whole || pinned_bytes < PinnedBytes(tier)) return 0;
+  const bool has_run = pinned_slots_.LeavesRun(CapacityOf(tier), 0, largest_bytes);
   return has_run ? 0 : largest_bytes - RoomBytes(tier);
 }
 

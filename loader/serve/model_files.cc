@@ -10,16 +10,6 @@
 #include "loader/model/error_info.h"
 
 namespace ecf8 {
-namespace {
-
-absl::StatusOr<File> OpenOther(const ModelFile& file) {
-  ECF8_ASSIGN_OR_RETURN(const Descriptor root, OpenDirectory(file.model->directory()));
-  ECF8_ASSIGN_OR_RETURN(Descriptor opened, OpenBeneath(root, file.path, File::kReadFlags));
-  return File::FromDescriptor(std::move(opened), file.path);
-}
-
-}  // namespace
-
 absl::StatusOr<ModelFile> FindModelFile(std::shared_ptr<const CompressedModel> model,
                                         std::string_view path) {
   for (const Shard& shard : model->shards()) {
@@ -38,21 +28,31 @@ absl::StatusOr<ModelFile> FindModelFile(std::shared_ptr<const CompressedModel> m
                        {.reason = ErrorReason::kBadRequest, .model = model->name()});
 }
 
-absl::StatusOr<File> OpenModelFile(const ModelFile& file) {
-  absl::StatusOr<File> opened =
-      file.shard != nullptr ? File::OpenForRead(ReopenPath(file.shard->fd())) : OpenOther(file);
-  if (!opened.ok()) return ModelFileFailure(file, "cannot be opened any more");
-  const absl::StatusOr<uint64_t> size_bytes = opened->SizeBytes();
-  if (!size_bytes.ok() || *size_bytes != file.size_bytes)
-    return ModelFileFailure(file, "has another size now");
-  return opened;
+absl::StatusOr<File> OpenOtherFile(const ModelFile& file) {
+  ECF8_ASSIGN_OR_RETURN(const Descriptor root, OpenDirectory(file.model->directory()));
+  ECF8_ASSIGN_OR_RETURN(Descriptor descriptor, OpenBeneath(root, file.path, File::kReadFlags));
+  ECF8_ASSIGN_OR_RETURN(File opened, File::FromDescriptor(std::move(descriptor), file.path));
+  ECF8_ASSIGN_OR_RETURN(const uint64_t size_bytes, opened.SizeBytes());
+  if (size_bytes == file.size_bytes) return opened;
+  return absl::DataLossError(absl::StrCat("it has ", size_bytes, " bytes now"));
 }
 
-absl::Status ModelFileFailure(const ModelFile& file, std::string_view why) {
+absl::Status ModelFileFailure(const ModelFile& file, const absl::Status& status) {
   const std::string& model = file.model->name();
-  return WithErrorInfo(absl::DataLossError(absl::StrCat("model ", Quoted(model), ": the file ",
-                                                        Quoted(file.path), " ", ToAbsl(why))),
-                       {.reason = ErrorReason::kReadFailed, .model = model});
+  const std::string name = absl::StrCat("model ", Quoted(model), ": the file ", Quoted(file.path));
+  const ErrorInfo info = {.reason = ErrorReason::kReadFailed, .model = model};
+  if (absl::IsResourceExhausted(status)) {
+    return WithErrorInfo(
+        absl::ResourceExhaustedError(absl::StrCat(name, " cannot be read now: try again later")),
+        info);
+  }
+  if (absl::IsPermissionDenied(status)) {
+    return WithErrorInfo(absl::FailedPreconditionError(absl::StrCat(
+                             name, " cannot be opened, or lies outside of the model's directory")),
+                         info);
+  }
+  return WithErrorInfo(absl::DataLossError(absl::StrCat(name, " is not what it was any more")),
+                       info);
 }
 
 }  // namespace ecf8

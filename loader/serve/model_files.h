@@ -27,13 +27,14 @@ struct ModelFile {
 absl::StatusOr<ModelFile> FindModelFile(std::shared_ptr<const CompressedModel> model,
                                         std::string_view path);
 
-// A shard is the one that is served, whatever lies there now; another file what lies there: nothing
-// outside of the model's directory. DATA_LOSS where it is gone or has another size.
-absl::StatusOr<File> OpenModelFile(const ModelFile& file);
+// One that is no shard, as it lies there now: a shard is open, and is the one that is served,
+// whatever lies there. PERMISSION_DENIED where a link leads out of the model's directory; DATA_LOSS
+// where it has another size; the errors of opening it, which are not for clients.
+absl::StatusOr<File> OpenOtherFile(const ModelFile& file);
 
-// What a client is told of a file that is not to be had: DATA_LOSS, with an ErrorInfo. Without the
-// path of the model's directory.
-absl::Status ModelFileFailure(const ModelFile& file, std::string_view why);
+// What a client is told of that, or of a read that failed: with an ErrorInfo, without paths of this
+// machine. RESOURCE_EXHAUSTED (it may pass), FAILED_PRECONDITION (that link), else DATA_LOSS.
+absl::Status ModelFileFailure(const ModelFile& file, const absl::Status& status);
 
 }  // namespace ecf8
 

@@ -59,7 +59,8 @@ absl::Status ModelSet::Reserve(const std::string& name, IfThere if_there) {
 absl::Status ModelSet::Add(std::shared_ptr<const CompressedModel> model, IfThere if_there) {
   const std::string name = model->name();
   ECF8_RETURN_IF_ERROR(Reserve(name, if_there));
-  absl::StatusOr<std::shared_ptr<EngineModel>> added = engine_.AddModel(std::move(model));
+  absl::StatusOr<std::shared_ptr<EngineModel>> added =
+      engine_.AddModel(std::move(model), NumberOf(name));
   if (added.ok() && heat_ != nullptr) heat_->Add(*added);
   std::shared_ptr<EngineModel> replaced;
   {
@@ -71,6 +72,13 @@ absl::Status ModelSet::Add(std::shared_ptr<const CompressedModel> model, IfThere
   }
   if (replaced != nullptr) GiveUp(replaced);
   return absl::OkStatus();
+}
+
+std::optional<uint32_t> ModelSet::NumberOf(const std::string& name) const {
+  MutexLock lock(mutex_);
+  const auto found = served_.find(name);
+  if (found == served_.end()) return std::nullopt;
+  return found->second->number();
 }
 
 absl::StatusOr<ServedModel> ModelSet::Remove(std::string_view name, std::string_view digest) {

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -69,6 +70,7 @@ class ModelSet {
   using Served = std::map<std::string, std::shared_ptr<EngineModel>, std::less<>>;
 
   absl::Status Reserve(const std::string& name, IfThere if_there);
+  std::optional<uint32_t> NumberOf(const std::string& name) const;
   void GiveUp(const std::shared_ptr<EngineModel>& model);
 
   Engine& engine_;

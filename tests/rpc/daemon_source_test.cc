@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,7 +39,7 @@ using ::testing::Not;
 
 // Several shards, and files beside them.
 const testing::SmallModelOptions kShards = {
-    .layers = 4, .projection_rows = 600, .shard_size_bytes = 1'000'000};
+    .layers = 4, .projection_rows = 3000, .shard_size_bytes = 4'000'000};
 
 class DaemonSourceTest : public ::testing::Test {
  protected:
@@ -145,7 +146,7 @@ TEST_F(DaemonSourceTest, WhatBecomesOfTheFilesMeanwhile) {
   fs::remove(ModelPath("config.json"));
   ExpectRefused(Part("config.json", 0, 1), absl::StatusCode::kDataLoss);
   fs::create_symlink(outside, ModelPath("config.json"));
-  ExpectRefused(Part("config.json", 0, 1), absl::StatusCode::kDataLoss);
+  ExpectRefused(Part("config.json", 0, 1), absl::StatusCode::kFailedPrecondition);
   fs::remove(ModelPath("config.json"));
   testing::WriteFile(ModelPath("config.json"), config + " ");
   ExpectRefused(Part("config.json", 0, 1), absl::StatusCode::kDataLoss);
@@ -192,11 +193,13 @@ TEST_F(DaemonSourceTest, SaysWhyNot) {
 
 TEST_F(DaemonSourceTest, ACancelEndsItSoon) {
   std::atomic<bool> cancel = false;
+  std::stop_source stop;
   const auto source =
-      Source({.connections = 2, .max_rate_bytes_per_second = 65536, .cancel = &cancel});
+      Source({.connections = 2, .max_rate_bytes_per_second = 65536, .stop = stop.get_token()});
   std::thread canceller([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     cancel = true;
+    stop.request_stop();
   });
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_THAT(PullModel(*source, pulled_, {.cancel = &cancel}),

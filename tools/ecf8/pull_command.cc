@@ -61,7 +61,7 @@ class PullCommand final : public Command {
     uint64_t& rate = options_.http.max_rate_bytes_per_second;
     if (rate != 0 && rate < kLeastRate) return UsageError("--max-rate takes 64KiB or more");
     options_.http.cancel = context.cancel;
-    auto source = OpenSource();
+    auto source = OpenSource(context);
     if (absl::IsInvalidArgument(source.status())) {
       return UsageError(ToStd(source.status().message()));
     }
@@ -82,7 +82,7 @@ class PullCommand final : public Command {
   }
 
  private:
-  absl::StatusOr<std::unique_ptr<ObjectSource>> OpenSource() {
+  absl::StatusOr<std::unique_ptr<ObjectSource>> OpenSource(const CommandContext& context) {
     const HttpOptions& http = options_.http;
     if (!IsDaemonSource(source_)) {
       options_.signs_requests = !no_sign_request_;
@@ -96,7 +96,7 @@ class PullCommand final : public Command {
                                    .connections = http.connections,
                                    .max_rate_bytes_per_second = http.max_rate_bytes_per_second,
                                    .retry = http.retry,
-                                   .cancel = http.cancel});
+                                   .stop = context.stop});
   }
 
   static nlohmann::ordered_json ToJson(const PullSummary& summary) {

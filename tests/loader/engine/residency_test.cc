@@ -167,6 +167,7 @@ TEST_F(ResidencyTest, AModelForWhichPinsLeaveNoRoomIsRefused) {
     const absl::Status refused = core().CheckRoomFor(*large.model);
     ASSERT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("\"other\"")));
     EXPECT_GT(GetErrorInfo(refused)->shortfall_bytes, 0u);
+    EXPECT_THAT(core().CheckRoomFor(*large.model, /*replaced=*/1), IsOk());
     core().Unpin(Layers(tier, 0, 5, 1), PinReason::kKept);
     EXPECT_THAT(core().CheckRoomFor(*large.model), IsOk());
   }

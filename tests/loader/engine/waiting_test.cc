@@ -71,7 +71,7 @@ TEST_F(WaitingTest, AHintThatFindsNoMemoryHoldsUpNoPreload) {
   const auto preload = StartPreload(5, Tier::kSlots, 1);
   RunFor(kLongMs);
   EXPECT_TRUE(preload->declined());
-  EXPECT_TRUE(more->ready());
+  EXPECT_FALSE(more->begun());
   for (const auto& held : {read, ahead, more, preload}) engine_->Release(held);
   ASSERT_TRUE(engine_->RunUntilIdle());
 }
