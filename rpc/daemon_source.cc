@@ -126,10 +126,11 @@ DaemonSource::~DaemonSource() {
 
 absl::StatusOr<std::vector<std::string>> DaemonSource::ListShards() {
   std::unique_ptr<WeightClient> client;
-  ECF8_RETURN_IF_ERROR(WithRetries(stop_.get_token(), [&] {
+  const auto find = [&] {
     ECF8_RETURN_IF_ERROR(Connect(/*connection=*/0, client));
     return FindModel(*client);
-  }));
+  };
+  ECF8_RETURN_IF_ERROR(WithRetries(stop_.get_token(), find));
   MutexLock lock(mutex_);
   return std::vector<std::string>{first_shard_};
 }
@@ -250,13 +251,14 @@ std::shared_ptr<DaemonSource::Job> DaemonSource::TakeJob() {
 absl::StatusOr<uint64_t> DaemonSource::Read(Job& job, int connection,
                                             std::unique_ptr<WeightClient>& client) {
   uint64_t file_size_bytes = 0;
-  ECF8_RETURN_IF_ERROR(WithRetries(job.stop.get_token(), [&] {
+  const auto read = [&] {
     ECF8_RETURN_IF_ERROR(WaitForRate(job));
     ECF8_RETURN_IF_ERROR(Connect(connection, client));
     const absl::Status status = ReadOnce(job, *client, &file_size_bytes);
     if (absl::IsDeadlineExceeded(status)) client.reset();  // the connection may be dead
     return status;
-  }));
+  };
+  ECF8_RETURN_IF_ERROR(WithRetries(job.stop.get_token(), read));
   return file_size_bytes;
 }
 
