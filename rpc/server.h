@@ -113,6 +113,7 @@ class Server {
   // make messages, the engine's loop. While the server drains, and after, without the first two.
   void WaitUntilAnswering();
   size_t stream_count() const { return registry_.size(); }
+  size_t file_stream_count() const { return file_streams_.size(); }
   size_t session_count() const { return sessions_.size(); }
   size_t preload_count() const { return preloads_.size(); }
   Listener::Stats connection_stats() const { return listener_->stats(); }

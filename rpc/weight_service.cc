@@ -125,7 +125,7 @@ grpc::ServerUnaryReactor* WeightService::GetStatus(grpc::CallbackServerContext* 
   const auto uptime = std::chrono::steady_clock::now() - started_;
   response->set_uptime_ms(
       static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count()));
-  response->set_streams(static_cast<uint32_t>(registry_.size()));
+  response->set_streams(static_cast<uint32_t>(registry_.size() + files_.registry.size()));
   FillStatus(engine_, *caller, response);
   reactor->Finish(grpc::Status::OK);
   return reactor;

@@ -171,10 +171,11 @@ absl::Status Serve(const ParsedFlags& flags, ServiceManager* manager) {
 
   int signal_number = WaitForSignal();
   for (; signal_number == SIGHUP; signal_number = WaitForSignal()) Reload(*server, manager);
-  spdlog::info("{}: draining {} streams, for at most {} ms", strsignal(signal_number),
-               server->stream_count(), flags.config.drain_timeout_ms);
+  const size_t streams = server->stream_count() + server->file_stream_count();
+  spdlog::info("{}: draining {} streams, for at most {} ms", strsignal(signal_number), streams,
+               flags.config.drain_timeout_ms);
   Tell(manager, "STOPPING=1");
-  Tell(manager, "STATUS=draining " + std::to_string(server->stream_count()) + " streams");
+  Tell(manager, "STATUS=draining " + std::to_string(streams) + " streams");
   const bool all_ended =
       server->Drain(std::chrono::milliseconds(flags.config.drain_timeout_ms), TakeStopSignal);
   spdlog::info(all_ended ? "stopped" : "stopped, with streams cut short");

@@ -94,6 +94,7 @@ void AddReader(const BlockReaderInfo& reader, Families* out) {
 void AddService(const Server& server, Families* out) {
   out->push_back(GaugeFamily("ecf8_streams", "Streams being served.",
                              {{{{"kind", "fetch"}}, Number(server.stream_count())},
+                              {{{"kind", "file"}}, Number(server.file_stream_count())},
                               {{{"kind", "preload"}}, Number(server.preload_count())},
                               {{{"kind", "session"}}, Number(server.session_count())}}));
   const Listener::Stats connections = server.connection_stats();
