@@ -29,7 +29,7 @@ function(ecf8_test name)
     ECF8_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ECF8_BINARY_DIR="${CMAKE_BINARY_DIR}")
   if(ECF8_SANITIZE AND NOT arg_LABEL STREQUAL "gpu")
     add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 900 FIXTURES_REQUIRED "${arg_FIXTURE}")
+    set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 1800 FIXTURES_REQUIRED "${arg_FIXTURE}")
   else()
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
       PROPERTIES LABELS ${arg_LABEL} TIMEOUT 300 FIXTURES_REQUIRED "${arg_FIXTURE}")
