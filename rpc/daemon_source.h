@@ -34,7 +34,7 @@ struct DaemonSourceOptions {
   uint64_t max_rate_bytes_per_second = 0;  // of all together; 0: no limit
   RetryOptions retry{};
   std::chrono::milliseconds connect_timeout{10'000};
-  std::chrono::milliseconds stall_timeout{30'000};  // so long nothing comes of a part
+  std::chrono::milliseconds stall_timeout{10'000};  // so long nothing comes of a part
   std::stop_token stop{};                           // ends the source
 };
 

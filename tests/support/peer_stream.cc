@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <utility>
 
 namespace ecf8::testing {
@@ -20,6 +21,7 @@ class TlsStream : public PeerStream {
  public:
   TlsStream(Descriptor fd, SSL_CTX* context)
       : PeerStream(std::move(fd)), ssl_(SSL_new(context), SSL_free) {
+    std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
     SSL_set_fd(ssl_.get(), this->fd());
     SSL_set_connect_state(ssl_.get());
   }

@@ -210,7 +210,7 @@ TEST_F(PullCommandTest, FromADaemonThatIsKilledMeanwhile) {
     daemon = start(port);
     ASSERT_TRUE(daemon->Says("listening on")) << daemon->Stderr();
   }
-  EXPECT_EQ(pull.Wait(), 0) << pull.Stderr();
+  EXPECT_EQ(pull.Wait(std::chrono::seconds(200)), 0) << pull.Stderr();
   ExpectPulled();
 }
 
