@@ -1,6 +1,7 @@
 // Engines that find in memory what the one before has left.
 //
-//   ECF8_SIMULATION_RUNS=5000 build/release/bin/engine_simulation_test --gtest_filter='*KilledAtAnyMoment*'
+//   ECF8_SIMULATION_RUNS=5000 build/release/bin/engine_simulation_test
+//   --gtest_filter='*KilledAtAnyMoment*'
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
