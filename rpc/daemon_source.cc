@@ -85,7 +85,7 @@ class DaemonSource final : public ObjectSource {
   absl::Status Connect(int connection, std::unique_ptr<WeightClient>& client);
   // CANCELLED where somebody has stopped that, or the source.
   absl::Status SleepUntil(Clock::time_point time, const std::stop_token& stop);
-  absl::Status FindModel(WeightClient& client);
+  absl::Status FindModel(WeightClient& client, std::string* first_shard);
 
   const DaemonModelAddress from_;
   const DaemonSourceOptions options_;
@@ -103,7 +103,6 @@ class DaemonSource final : public ObjectSource {
   RetrySchedule schedule_ ABSL_GUARDED_BY(mutex_);
   ByteRate rate_ ABSL_GUARDED_BY(mutex_);
   std::string digest_ ABSL_GUARDED_BY(mutex_);  // of the weights that are being pulled
-  std::string first_shard_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_id_ = 1;
   std::vector<std::thread> threads_;
 };
@@ -126,16 +125,16 @@ DaemonSource::~DaemonSource() {
 
 absl::StatusOr<std::vector<std::string>> DaemonSource::ListShards() {
   std::unique_ptr<WeightClient> client;
+  std::string first_shard;
   const auto find = [&] {
     ECF8_RETURN_IF_ERROR(Connect(/*connection=*/0, client));
-    return FindModel(*client);
+    return FindModel(*client, &first_shard);
   };
   ECF8_RETURN_IF_ERROR(WithRetries(stop_.get_token(), find));
-  MutexLock lock(mutex_);
-  return std::vector<std::string>{first_shard_};
+  return std::vector<std::string>{first_shard};
 }
 
-absl::Status DaemonSource::FindModel(WeightClient& client) {
+absl::Status DaemonSource::FindModel(WeightClient& client, std::string* first_shard) {
   ECF8_ASSIGN_OR_RETURN(const std::vector<v1::Model> models,
                         client.ListModels({.deadline = Clock::now() + options_.stall_timeout}));
   for (const v1::Model& model : models) {
@@ -146,9 +145,9 @@ absl::Status DaemonSource::FindModel(WeightClient& client) {
     if (!IsShardName(model.first_shard())) {
       return absl::DataLossError("the first shard's name is none");
     }
+    *first_shard = model.first_shard();
     MutexLock lock(mutex_);
     digest_ = model.digest();
-    first_shard_ = model.first_shard();
     return absl::OkStatus();
   }
   return absl::NotFoundError(
@@ -210,7 +209,6 @@ void DaemonSource::DropReads() {
     job->stop.request_stop();
     job->attempt.request_stop();
   }
-  ended_.NotifyAll();
   while (!running_.empty()) ended_.Wait(lock);
   ends_.clear();
 }
@@ -326,8 +324,9 @@ absl::Status DaemonSource::WithRetries(const std::stop_token& stop, const Attemp
         delay_ms = schedule_.DelayMs(failures, std::nullopt);
       }
     }
-    if (!delay_ms)
+    if (!delay_ms) {
       return AddContext(status, absl::StrCat("given up after ", failures, " attempts"));
+    }
     ECF8_RETURN_IF_ERROR(SleepUntil(Clock::now() + std::chrono::milliseconds(*delay_ms), stop));
   }
 }

@@ -5,7 +5,7 @@
 #include "decoder/status_macros.h"
 #include "grpcpp/server_context.h"
 #include "loader/base/strings.h"
-#include "loader/model/error_info.h"
+#include "loader/serve/queue_full.h"
 #include "rpc/describe.h"
 #include "rpc/error_status.h"
 #include "rpc/fetch_message.h"
@@ -76,9 +76,7 @@ void FetchStream::Act(Actions actions) {
       {
         MutexLock lock(mutex_);
         preparing_ = false;
-        end_ = WithErrorInfo(
-            absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
-            {.reason = ErrorReason::kOverloaded});
+        end_ = QueueIsFull();
         next = Decide();
       }
       Act(std::move(next));

@@ -7,7 +7,7 @@
 #include "decoder/status_macros.h"
 #include "grpcpp/server_context.h"
 #include "loader/base/strings.h"
-#include "loader/model/error_info.h"
+#include "loader/serve/queue_full.h"
 #include "loader/serve/unit_reader.h"
 #include "rpc/error_status.h"
 #include "rpc/request_id.h"
@@ -38,8 +38,7 @@ void FileStream::Continue() {
   if (!end && left_bytes_ == 0) end = absl::OkStatus();
   if (end) return End(*end);
   if (pool_.TrySubmit([self = shared_from_this()] { self->Fill(); })) return;
-  End(WithErrorInfo(absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
-                    {.reason = ErrorReason::kOverloaded}));
+  End(QueueIsFull());
 }
 
 void FileStream::Fill() {

@@ -7,6 +7,7 @@
 #include "grpcpp/server_context.h"
 #include "loader/base/strings.h"
 #include "loader/model/error_info.h"
+#include "loader/serve/queue_full.h"
 #include "rpc/error_status.h"
 #include "rpc/request_checks.h"
 #include "rpc/request_id.h"
@@ -43,11 +44,6 @@ absl::StatusOr<UnitForm> FormOf(v1::Form form) {
           absl::UnimplementedError("this daemon knows no form " + std::to_string(form)),
           {.reason = ErrorReason::kBadRequest});
   }
-}
-
-absl::Status Overloaded() {
-  return WithErrorInfo(absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
-                       {.reason = ErrorReason::kOverloaded});
 }
 
 void FillOutcome(const SetOutcome& outcome, v1::SessionResponse* response) {
@@ -311,7 +307,7 @@ absl::Status SessionStream::PinAndBegin(SessionOrder order, ServedModel model) {
         const auto answer = std::make_shared<absl::StatusOr<PinHold>>(std::move(hold));
         const bool taken = self->parts_.pool.TrySubmit(
             [self, order, model, answer] { self->OnPinned(order, model, *answer); });
-        if (!taken) self->End(Overloaded());
+        if (!taken) self->End(QueueIsFull());
       });
 }
 

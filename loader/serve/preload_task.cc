@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "loader/model/error_info.h"
+#include "loader/serve/queue_full.h"
 
 namespace ecf8 {
 
@@ -38,10 +38,7 @@ void PreloadTask::Submit() {
     stepping_ = false;
     if (std::exchange(ended_, true)) return;
   }
-  on_news_(
-      WithErrorInfo(absl::ResourceExhaustedError("the daemon's queue is full: try again later"),
-                    {.reason = ErrorReason::kOverloaded}),
-      0);
+  on_news_(QueueIsFull(), 0);
 }
 
 void PreloadTask::Step() {
